@@ -1,0 +1,140 @@
+"""The model behind the studio: a pipeline that reports each step, turned into a generator that can be closed."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from demo.service import TEXT_ONLY, WITH_IMAGE, Settings, Sound, Step
+from melfusion_core import MelFusionPipeline
+from melfusion_core.mel import mel_to_db
+from melfusion_core.pipelines.outputs import StepInfo
+from melfusion_core.recipe import checkpoint_sha256
+
+PREVIEWS = 8
+GPU_SECONDS = 30
+
+
+class PipelineEngine:
+    """Makes music with a pipeline.
+
+    The pipeline calls back after each step; here it runs in a thread of its own and the steps come out of a
+    generator. Closing the generator stops the thread after the step it is in and waits for it.
+
+    Args:
+        pipe: The pipeline, on its device.
+        model_name: Name of the model, for recipes.
+        model_sha256: Hash of the model's files, for recipes.
+    """
+
+    def __init__(self, pipe: MelFusionPipeline, model_name: str, model_sha256: str) -> None:
+        self.pipe = pipe
+        self.pipe.set_progress_bar_config(disable=True)
+        self.mel_config = pipe.mel_config
+        self.model_name = model_name
+        self.model_sha256 = model_sha256
+        self.device = str(pipe.device)
+        self._busy = threading.Lock()
+        self.render = _on_zero_gpu(self.render)
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> PipelineEngine:
+        """Load a pipeline, onto the GPU where there is one.
+
+        Args:
+            folder: Folder in diffusers format.
+
+        Returns:
+            The engine.
+
+        Raises:
+            OSError: When there is no model in the folder.
+        """
+        folder = Path(folder)
+        pipe = MelFusionPipeline.from_pretrained(folder)
+        pipe.to("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(pipe, folder.resolve().name, checkpoint_sha256(folder))
+
+    def render(self, settings: Settings) -> Generator[Step | dict[str, Sound], None, None]:
+        """Make the music step by step; see :class:`demo.service.Engine`.
+
+        Args:
+            settings: What to make.
+
+        Yields:
+            Each step, with a preview every few of them, and last the sounds.
+        """
+        events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        stop = threading.Event()
+
+        def work() -> None:
+            try:
+                with self._busy:
+                    events.put(self._run(settings, events.put, stop))
+            except Exception as error:  # noqa: BLE001  (raised again below, in the caller's thread)
+                events.put(error)
+
+        thread = threading.Thread(target=work, name="melfusion-engine", daemon=True)
+        thread.start()
+        try:
+            while True:
+                event = events.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+                if isinstance(event, dict):
+                    return
+        finally:
+            stop.set()
+            thread.join()
+
+    @torch.no_grad()
+    def _run(self, settings: Settings, report: Callable[[Step], None], stop: threading.Event) -> dict[str, Sound]:
+        every = max(1, settings.num_inference_steps // PREVIEWS)
+
+        def on_step(info: StepInfo) -> bool:
+            step, num_steps, mel_db = info["step"], info["num_steps"], None
+            if (step == 1 or step % every == 0) and step < num_steps and not stop.is_set():
+                mel_db = self._to_db(self.pipe.decode_latents(info["clean_latents"][:1])[0, 0])
+            report(Step(step, num_steps, mel_db))
+            return not stop.is_set()
+
+        options = {
+            "prompt": settings.caption,
+            "image": settings.image,
+            "duration_s": settings.duration_s,
+            "num_inference_steps": settings.num_inference_steps,
+            "guidance_scale": settings.guidance_scale,
+            "image_guidance_scale": settings.image_guidance_scale,
+            "synapse_strength": settings.synapse_strength,
+            "sampler": settings.sampler,
+            "generator": torch.Generator().manual_seed(settings.seed),
+            "callback_on_step_end": on_step,
+        }
+        if settings.compares:
+            pair = self.pipe.compare(**options)
+            return {
+                WITH_IMAGE: Sound(pair.with_image[0], self._to_db(pair.with_image_mels[0])),
+                TEXT_ONLY: Sound(pair.text_only[0], self._to_db(pair.text_only_mels[0])),
+            }
+        output = self.pipe(**options)
+        name = WITH_IMAGE if settings.image is not None else TEXT_ONLY
+        return {name: Sound(output.audios[0], self._to_db(output.mels[0]))}
+
+    def _to_db(self, mel: torch.Tensor) -> Any:
+        return mel_to_db(mel.float().cpu(), self.mel_config).numpy()
+
+
+def _on_zero_gpu(render: Callable) -> Callable:
+    """On a Hugging Face ZeroGPU Space the work runs in a process that is lent a GPU; elsewhere nothing changes."""
+    if not os.environ.get("SPACES_ZERO_GPU"):
+        return render
+    import spaces
+
+    return spaces.GPU(duration=GPU_SECONDS)(render)

@@ -1,0 +1,402 @@
+"""The page: layout, events and words. It knows the service and nothing of the model."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from demo.examples import Example
+from demo.fragments import (
+    DIFFERENCE_TITLE,
+    EXAMPLES_TITLE,
+    FAILED,
+    MASTHEAD,
+    STOPPED,
+    WAITING,
+    error_html,
+    head_html,
+    idle_html,
+    progress_html,
+    result_html,
+)
+from demo.mel_view import difference_html, difference_legend, level_legend, mel_html
+from demo.service import MAX_SEED, Progress, Request, Result, StudioError, StudioService
+from demo.theme import studio_css, studio_theme
+from melfusion_core.recipe import SAMPLERS
+
+STEP_PRESETS = {"Draft": 10, "Balanced": 25, "Best": 50}
+SAMPLER_LABELS = {"dpm++": "DPM++ (fewer steps)", "ddim": "DDIM (plain)"}
+QUEUE_SIZE = 16
+MAX_FILE_SIZE = "12mb"
+CACHE_SECONDS = (600, 3600)
+
+LIVE_STATUS_JS = """() => {
+  const status = document.getElementById('status');
+  status.setAttribute('role', 'status');
+  status.setAttribute('aria-live', 'polite');
+}"""
+BEGIN_JS = """(status) => {
+  if (window.innerWidth < 900) {
+    const still = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+    document.getElementById('status').scrollIntoView({behavior: still ? 'auto' : 'smooth', block: 'start'});
+  }
+  return %r;
+}"""
+PAUSE_JS = """() => { document.querySelectorAll('#%s audio').forEach((player) => player.pause()); }"""
+
+
+def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Blocks:
+    """Build the page.
+
+    Args:
+        service: What turns requests into files.
+        examples: Pictures to begin with.
+
+    Returns:
+        The page, with its queue; start it with :func:`launch`.
+    """
+    limits = service.limits
+    with gr.Blocks(title="MeLFusion Studio", delete_cache=CACHE_SECONDS, analytics_enabled=False) as demo:
+        gr.HTML(MASTHEAD, elem_id="masthead")
+        with gr.Row(equal_height=False, elem_id="studio"):
+            with gr.Column(scale=5, min_width=320):
+                image = gr.Image(
+                    label="Picture",
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "clipboard", "webcam"],
+                    height=220,
+                    placeholder="Drop a picture here, or tap to choose one",
+                    alt_text="The picture that the music is made from",
+                    buttons=["fullscreen"],
+                    elem_id="picture",
+                )
+                if examples:
+                    gr.HTML(EXAMPLES_TITLE, elem_id="examples-title")
+                    gallery = gr.Gallery(
+                        [(example.image_path, example.title) for example in examples],
+                        label="Example pictures",
+                        show_label=False,
+                        columns=min(6, len(examples)),
+                        height="auto",
+                        object_fit="cover",
+                        allow_preview=False,
+                        interactive=False,
+                        buttons=[],
+                        elem_id="examples",
+                    )
+                caption = gr.Textbox(
+                    label="Words",
+                    info="Instruments, tempo, mood, style. Leave them out to hear the picture alone.",
+                    placeholder="A slow piano with soft strings",
+                    lines=2,
+                    max_lines=4,
+                    max_length=limits.max_caption_characters,
+                    elem_id="caption",
+                )
+                synapse = gr.Slider(
+                    0,
+                    round(limits.max_synapse_strength * 100),
+                    value=100,
+                    step=5,
+                    label="Synapse strength (%)",
+                    info="How much the picture is heard. 0: words only. 100: as trained. Above: exaggerated.",
+                    buttons=["reset"],
+                    elem_id="synapse",
+                )
+                quality = gr.Radio(
+                    [(f"{name} · {count}", count) for name, count in STEP_PRESETS.items()],
+                    value=STEP_PRESETS["Balanced"],
+                    label="Quality (denoising steps)",
+                    elem_id="quality",
+                )
+                with gr.Row(elem_id="buttons"):
+                    compose_button = gr.Button("Compose", variant="primary", scale=3, min_width=150, elem_id="compose")
+                    stop_button = gr.Button("Stop", scale=1, min_width=80, elem_id="stop")
+                with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+                    guidance = gr.Slider(
+                        0,
+                        limits.max_guidance_scale,
+                        value=4.0,
+                        step=0.5,
+                        label="Text guidance",
+                        info="Higher follows the words more strictly; too high sounds harsh.",
+                        buttons=["reset"],
+                    )
+                    image_guidance = gr.Slider(
+                        0,
+                        limits.max_guidance_scale,
+                        value=2.0,
+                        step=0.5,
+                        label="Image guidance",
+                        info="Higher follows the picture more strictly.",
+                        buttons=["reset"],
+                    )
+                    steps = gr.Slider(
+                        1,
+                        limits.max_steps,
+                        value=STEP_PRESETS["Balanced"],
+                        step=1,
+                        label="Steps",
+                        info="Time grows with the steps.",
+                        elem_id="steps",
+                    )
+                    duration = gr.Slider(
+                        limits.min_duration_s,
+                        limits.max_duration_s,
+                        value=10.24,
+                        step=1.28,
+                        label="Length (seconds)",
+                        info="The model learned takes of 10.24 s; longer ones may wander.",
+                        buttons=["reset"],
+                    )
+                    sampler = gr.Radio(
+                        [(SAMPLER_LABELS[name], name) for name in SAMPLERS], value=SAMPLERS[0], label="Sampler"
+                    )
+                    with gr.Row(equal_height=True):
+                        seed = gr.Number(
+                            label="Seed",
+                            info="Empty: a new one each time.",
+                            value=None,
+                            precision=0,
+                            minimum=0,
+                            maximum=MAX_SEED,
+                            placeholder="random",
+                            min_width=150,
+                            elem_id="seed",
+                        )
+                        random_seed = gr.Button("Random", size="md", min_width=110, elem_id="random-seed")
+                        clear_seed = gr.Button("Empty", size="md", min_width=90, elem_id="clear-seed")
+            with gr.Column(scale=7, min_width=320):
+                status = gr.HTML(idle_html(), elem_id="status")
+                preview = gr.HTML(visible=False, elem_id="preview")
+                with gr.Column(visible=False, elem_id="results") as results:
+                    with gr.Row(equal_height=False, elem_classes="take"):
+                        with gr.Column(scale=2, min_width=180):
+                            head_a = gr.HTML(elem_id="head-a")
+                        with gr.Column(scale=3, min_width=280):
+                            audio_a = _player("Take A", "audio-a")
+                    mel_a = gr.HTML(elem_id="mel-a")
+                    with gr.Column(visible=False, elem_id="take-b") as twin:
+                        with gr.Row(equal_height=False, elem_classes="take"):
+                            with gr.Column(scale=2, min_width=180):
+                                head_b = gr.HTML(elem_id="head-b")
+                            with gr.Column(scale=3, min_width=280):
+                                audio_b = _player("Take B", "audio-b")
+                        mel_b = gr.HTML(elem_id="mel-b")
+                    gr.HTML(level_legend())
+                    with gr.Column(visible=False, elem_id="changed") as changed:
+                        gr.HTML(DIFFERENCE_TITLE)
+                        difference = gr.HTML(elem_id="difference")
+                        gr.HTML(difference_legend())
+                    with gr.Row():
+                        keep_seed = gr.Button("Use this seed again", size="sm", min_width=100, elem_id="keep-seed")
+                        recipe_file = gr.DownloadButton("Recipe (JSON)", size="sm", min_width=100)
+                        figure_file = gr.DownloadButton("Spectrograms (PNG)", size="sm", min_width=100)
+                    with gr.Accordion("Recipe: every setting of this take", open=False):
+                        recipe = gr.JSON(show_label=False, elem_id="recipe")
+        used_seed = gr.State()
+
+        inputs = [image, caption, synapse, steps, seed, duration, guidance, image_guidance, sampler]
+        private = {"api_visibility": "private"}
+        demo.load(None, js=LIVE_STATUS_JS, **private)
+        quality.input(lambda count: count, quality, steps, queue=False, show_progress="hidden", **private)
+        steps.input(_matching_preset, steps, quality, queue=False, show_progress="hidden", **private)
+        random_seed.click(_random_seed, None, seed, queue=False, show_progress="hidden", **private)
+        clear_seed.click(lambda: None, None, seed, queue=False, show_progress="hidden", **private)
+        keep_seed.click(lambda value: value, used_seed, seed, queue=False, show_progress="hidden", **private)
+        audio_a.play(None, js=PAUSE_JS % "audio-b", **private)
+        audio_b.play(None, js=PAUSE_JS % "audio-a", **private)
+        if examples:
+
+            def take_example(event: gr.SelectData) -> tuple[str, str]:
+                chosen = examples[event.index]
+                return chosen.image_path, chosen.caption
+
+            gallery.select(take_example, None, [image, caption], queue=False, show_progress="hidden", **private)
+
+        def show(event: Progress | Result) -> dict[Any, Any]:
+            if isinstance(event, Progress):
+                shown = {status: progress_html(event)}
+                if event.step == 0:
+                    shown |= {preview: gr.update(visible=False, value=""), results: gr.update(visible=False)}
+                if event.mel_db is not None:
+                    alt = f"Spectrogram taking shape, step {event.step} of {event.num_steps}"
+                    shown[preview] = gr.update(visible=True, value=mel_html(event.mel_db, service.mel_config, alt))
+                return shown
+            first, second = event.main, event.text_only if event.with_image else None
+            shown = {
+                status: result_html(event),
+                preview: gr.update(visible=False, value=""),
+                results: gr.update(visible=True),
+                head_a: head_html("A", first),
+                audio_a: first.path,
+                mel_a: mel_html(first.mel_db, service.mel_config, f"Mel spectrogram of take A, {first.title.lower()}"),
+                twin: gr.update(visible=second is not None),
+                changed: gr.update(visible=second is not None),
+                recipe: first.recipe.to_dict(),
+                recipe_file: event.recipe_path,
+                figure_file: event.figure_path,
+                used_seed: event.seed,
+            }
+            if second is not None:
+                alt = "Where the two takes differ: red where take A is louder, blue where take B is"
+                shown |= {
+                    head_b: head_html("B", second),
+                    audio_b: second.path,
+                    mel_b: mel_html(
+                        second.mel_db, service.mel_config, f"Mel spectrogram of take B, {second.title.lower()}"
+                    ),
+                    difference: difference_html(first.mel_db, second.mel_db, service.mel_config, alt),
+                }
+            return shown
+
+        def compose(*values: Any) -> Iterator[dict[Any, Any]]:
+            try:
+                with contextlib.closing(service.compose(_request(*values))) as work:
+                    for event in work:
+                        yield show(event)
+            except StudioError as error:
+                yield {status: error_html(str(error)), preview: gr.update(visible=False)}
+                raise gr.Error(str(error), print_exception=False) from error
+            except Exception:
+                logging.getLogger(__name__).exception("composing failed")
+                yield {status: FAILED, preview: gr.update(visible=False)}
+                raise
+
+        shown_on_page = [status, preview, results, head_a, audio_a, mel_a, twin, head_b, audio_b, mel_b, changed]
+        shown_on_page += [difference, recipe, recipe_file, figure_file, used_seed]
+        engine_turn = {"concurrency_limit": 1, "concurrency_id": "engine"}
+        compose_button.click(None, status, status, js=BEGIN_JS % WAITING, **private)
+        composing = compose_button.click(
+            compose, inputs, shown_on_page, show_progress="minimal", show_progress_on=status, **engine_turn, **private
+        )
+        stop_button.click(_stopped, status, [status, preview], cancels=[composing], show_progress="hidden", **private)
+
+        _add_endpoint(service, inputs, engine_turn)
+    demo.queue(max_size=QUEUE_SIZE)
+    return demo
+
+
+def launch(demo: gr.Blocks, **options: Any) -> Any:
+    """Start the page with the studio's own look and limits.
+
+    Args:
+        demo: As :func:`build_demo` gives it.
+        options: More for ``gr.Blocks.launch``, such as ``server_port``.
+
+    Returns:
+        What ``gr.Blocks.launch`` returns.
+    """
+    return demo.launch(
+        theme=studio_theme(),
+        css=studio_css(),
+        max_file_size=MAX_FILE_SIZE,
+        run_history=False,
+        footer_links=["api", "gradio"],
+        **options,
+    )
+
+
+def _player(label: str, elem_id: str) -> gr.Audio:
+    """The browser's own player: it works with the keyboard and on every phone; the spectrogram shows the waveform."""
+    return gr.Audio(
+        label=label,
+        show_label=False,
+        type="filepath",
+        interactive=False,
+        buttons=["download"],
+        waveform_options=gr.WaveformOptions(show_recording_waveform=False),
+        elem_id=elem_id,
+    )
+
+
+def _request(
+    image: str | None,
+    caption: str | None,
+    synapse_percent: float,
+    steps: float,
+    seed: float | None,
+    duration_s: float,
+    guidance: float,
+    image_guidance: float,
+    sampler: str,
+) -> Request:
+    return Request(
+        image_path=image,
+        caption=caption or "",
+        seed=None if seed is None else int(seed),
+        duration_s=duration_s,
+        num_inference_steps=int(steps),
+        guidance_scale=guidance,
+        image_guidance_scale=image_guidance,
+        synapse_strength=synapse_percent / 100.0,
+        sampler=sampler,
+    )
+
+
+def _random_seed() -> int:
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+def _matching_preset(count: float) -> int | None:
+    return int(count) if count in STEP_PRESETS.values() else None
+
+
+def _stopped(shown: str | None) -> tuple[Any, Any]:
+    if "is-working" not in (shown or ""):
+        return gr.skip(), gr.skip()
+    return STOPPED, gr.skip()
+
+
+def _add_endpoint(service: StudioService, inputs: list[Any], engine_turn: dict[str, Any]) -> None:
+    """Offer the typed endpoint `generate` for programs; the page itself does not use it."""
+    outputs = [
+        gr.Audio(visible=False, label="Music from picture and words, or from the one that was given", type="filepath"),
+        gr.Audio(visible=False, label="Music from the words alone, when both were given", type="filepath"),
+        gr.Image(visible=False, label="Spectrograms", type="filepath", format="png"),
+        gr.JSON(visible=False, label="Recipe of the first"),
+        gr.JSON(visible=False, label="Notes"),
+    ]
+
+    def generate(
+        image: str | None = None,
+        caption: str = "",
+        synapse_percent: float = 100,
+        steps: float = 25,
+        seed: float | None = None,
+        duration_s: float = 10.24,
+        guidance: float = 4.0,
+        image_guidance: float = 2.0,
+        sampler: str = SAMPLERS[0],
+    ) -> Iterator[tuple[Any, ...]]:
+        """Make music from a picture, a caption, or both.
+
+        Args:
+            image: Picture (JPEG, PNG, WebP or GIF), or nothing.
+            caption: What the music should be, at most 400 characters; may be empty when there is a picture.
+            synapse_percent: How much the picture is heard, from 0 (not at all) to 200; 100 is as trained.
+            steps: Denoising steps, from 1 to 100.
+            seed: From 0 to 4294967295, or nothing for a random one; the recipe tells which.
+            duration_s: Length in seconds, from 2.56 to 20.48.
+            guidance: Guidance by the caption, from 0 to 12.
+            image_guidance: Guidance by the picture, from 0 to 12.
+            sampler: "dpm++" or "ddim".
+        """
+        request = _request(image, caption, synapse_percent, steps, seed, duration_s, guidance, image_guidance, sampler)
+        try:
+            with contextlib.closing(service.compose(request)) as work:
+                for event in work:
+                    if isinstance(event, Result):
+                        twin = event.text_only.path if event.with_image and event.text_only else None
+                        recipe = event.main.recipe.to_dict()
+                        yield event.main.path, twin, event.figure_path, recipe, list(event.notes)
+        except StudioError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    gr.Button(visible=False).click(generate, inputs, outputs, api_name="generate", **engine_turn)

@@ -1,0 +1,303 @@
+"""`melfusion generate`: a picture, a caption, or both, to an audio file that carries its recipe."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import secrets
+import sys
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from melfusion_core.cli import options
+from melfusion_core.cli.options import CommandError
+from melfusion_core.recipe import (
+    SAMPLERS,
+    Recipe,
+    checkpoint_sha256,
+    file_stem,
+    image_sha256,
+    library_versions,
+    read_from_file,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+    from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
+
+SUFFIXES = (".wav", ".flac", ".mp3")
+# What a recipe settles: flags that may not be given beside --recipe.
+SETTLED = (
+    *("prompt", "negative_prompt", "duration", "seed", "steps", "sampler", "guidance", "image_guidance"),
+    *("guidance_rescale", "synapse_strength", "text_only", "compare"),
+)
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the program's parser.
+
+    Args:
+        commands: Where commands are added.
+    """
+    parser = commands.add_parser(
+        "generate",
+        help="make music from a picture and a caption",
+        description="Make music from a picture, a caption, or both. The file carries its recipe in its tags, and has "
+        "it beside it as JSON; either one gives the same samples again with --recipe.",
+    )
+    shown = {
+        name: f" (default {value:g})" for name, value in options.DEFAULTS.items() if isinstance(value, int | float)
+    }
+    parser.add_argument("--image", type=Path, help="picture: JPEG, PNG, WebP, GIF ...")
+    parser.add_argument("--prompt", type=options.caption, help="caption, such as 'slow solo piano in a minor key'")
+    parser.add_argument("--negative-prompt", type=options.caption, help="caption to steer away from")
+    parser.add_argument("--duration", type=options.number(*options.DURATION_S), help="seconds" + shown["duration"])
+    parser.add_argument("--seed", type=options.seed, help="of the noise; drawn, and told, if not given")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="file to write: .wav or .flac (16 bit) or .mp3; named after caption and seed if not given",
+    )
+    parser.add_argument(
+        "--text-only", action="store_true", default=None, help="leave the picture out, as if --image were not given"
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        default=None,
+        help="write the take with the picture, its twin from the caption alone and the same noise, and one "
+        "figure of both spectrograms and their difference",
+    )
+    parser.add_argument(
+        "--synapse-strength",
+        type=options.number(*options.SYNAPSE_STRENGTH),
+        help="how strongly the picture acts: 0 not at all, 1 as trained, up to 2" + shown["synapse_strength"],
+    )
+    parser.add_argument(
+        "--guidance",
+        type=options.number(*options.GUIDANCE),
+        help="how closely to follow the caption" + shown["guidance"],
+    )
+    parser.add_argument(
+        "--image-guidance",
+        type=options.number(*options.GUIDANCE),
+        help="how closely to follow the picture" + shown["image_guidance"],
+    )
+    parser.add_argument(
+        "--guidance-rescale",
+        type=options.number(0, 1),
+        help="rescaling of the guided prediction" + shown["guidance_rescale"],
+    )
+    parser.add_argument("--steps", type=options.whole_number(*options.STEPS), help="denoising steps" + shown["steps"])
+    parser.add_argument("--sampler", choices=SAMPLERS, help=f"(default {options.DEFAULTS['sampler']})")
+    parser.add_argument(
+        "--recipe", type=Path, help="make again what a .json, .wav, .flac or .mp3 file describes, sample for sample"
+    )
+    add_model_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that choose a model and where it runs.
+
+    Args:
+        parser: To add to.
+    """
+    parser.add_argument(
+        "--model", type=Path, default=None, help=f"checkpoint folder (default checkpoints/{options.MODEL_NAME})"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default auto)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make what the command line asks for.
+
+    Args:
+        args: Parsed command line.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        CommandError: Something is missing, unreadable, out of range or not writable.
+    """
+    folder = args.model or options.default_model()
+    if args.out is not None:
+        _check_target(args.out)
+    # Everything that can be refused is refused before the model is loaded.
+    if args.recipe is None:
+        settings, image = _from_flags(args, folder)
+    else:
+        recipe, image = _from_recipe(args, folder)
+
+    from melfusion_core.cli import takes
+    from melfusion_core.mel import MelConfig
+
+    pipe = takes.load_pipeline(folder, args.device)
+    mel_config: MelConfig = pipe.vocoder.mel_config
+    if args.recipe is None:
+        recipe = Recipe(**settings, sample_rate=mel_config.sample_rate, device=str(pipe.device))
+    elif recipe.sample_rate != mel_config.sample_rate:
+        raise CommandError(f"The recipe asks for {recipe.sample_rate} Hz; {folder} gives {mel_config.sample_rate} Hz.")
+    else:
+        _warn_of_changes(recipe, str(pipe.device))
+
+    waveforms = _render(pipe, recipe, image)
+    if args.recipe is None:
+        recipe = dataclasses.replace(recipe, gain_db=takes.safe_gain_db(list(waveforms.values())))
+    waveforms = {name: takes.apply_gain(waveform, recipe.gain_db) for name, waveform in waveforms.items()}
+
+    out = args.out or takes.unused_path(Path(f"{file_stem(recipe)}.wav"))
+    written = []
+    if args.compare:
+        twin = out.with_stem(f"{out.stem}-text-only")
+        for path, render in ((out, "compare:with_image"), (twin, "compare:text_only")):
+            cover = image if render == "compare:with_image" else None
+            written += takes.write_take(path, waveforms[render], _placed(args, recipe, path, render), cover)
+        figure = out.with_name(f"{out.stem}-spectrogram.png")
+        written.append(takes.write_spectrogram(figure, list(waveforms.values()), recipe.sample_rate, mel_config))
+    else:
+        cover = None if recipe.render == "compare:text_only" else image
+        written += takes.write_take(out, waveforms[recipe.render], _placed(args, recipe, out, recipe.render), cover)
+    for path in written:
+        print(path)
+    return 0
+
+
+def _check_target(out: Path) -> None:
+    if out.suffix.lower() not in SUFFIXES:
+        raise CommandError(f"--out must end in {', '.join(SUFFIXES)}, and {out.name!r} does not.")
+    if not out.parent.is_dir():
+        raise CommandError(f"The folder {out.parent} does not exist.")
+    if not os.access(out.parent, os.W_OK):
+        raise CommandError(f"The folder {out.parent} cannot be written to.")
+
+
+def _model_digest(folder: Path) -> str:
+    try:
+        return checkpoint_sha256(folder)
+    except FileNotFoundError as error:
+        raise CommandError(f"{error} Name another folder with --model.") from error
+
+
+def _from_flags(args: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], Image.Image | None]:
+    from melfusion_core.image import load_image
+
+    prompt = args.prompt or ""
+    if args.compare and (args.text_only or args.image is None):
+        raise CommandError("--compare needs a picture: give --image, and not --text-only.")
+    image_path = None if args.text_only else args.image
+    if not prompt and image_path is None:
+        raise CommandError("There is nothing to make music from: give --image, --prompt, or both.")
+    image = load_image(image_path) if image_path is not None else None
+    digest = _model_digest(folder)
+    value = {name: _given(args, name) for name in options.DEFAULTS}
+    seed = args.seed
+    if seed is None:
+        seed = secrets.randbelow(2**31)
+        print(f"Seed {seed}", file=sys.stderr)
+    settings = {
+        "prompt": prompt,
+        "negative_prompt": value["negative_prompt"],
+        "image_name": image_path.name if image_path is not None else None,
+        "image_sha256": image_sha256(image) if image is not None else None,
+        "duration_s": value["duration"],
+        "num_inference_steps": value["steps"],
+        "sampler": value["sampler"],
+        "guidance_scale": value["guidance"],
+        "image_guidance_scale": value["image_guidance"],
+        "guidance_rescale": value["guidance_rescale"],
+        "synapse_strength": value["synapse_strength"],
+        "seed": seed,
+        "render": "compare:with_image" if args.compare else "single",
+        "model_name": folder.resolve().name,
+        "model_sha256": digest,
+        "library_versions": library_versions(),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return settings, image
+
+
+def _given(args: argparse.Namespace, name: str):
+    value = getattr(args, name)
+    return options.DEFAULTS[name] if value is None else value
+
+
+def _from_recipe(args: argparse.Namespace, folder: Path) -> tuple[Recipe, Image.Image | None]:
+    from melfusion_core.image import load_image
+
+    given = [f"--{name.replace('_', '-')}" for name in SETTLED if getattr(args, name) is not None]
+    if given:
+        raise CommandError(f"--recipe settles everything; leave out {', '.join(given)}.")
+    recipe = read_from_file(args.recipe)
+    digest = _model_digest(folder)
+    if digest != recipe.model_sha256:
+        raise CommandError(
+            f"The recipe was made with another model, {recipe.model_name} ({recipe.model_sha256[:12]}…); "
+            f"{folder} is {digest[:12]}…. Name the right one with --model."
+        )
+    if recipe.image_sha256 is None:
+        if args.image is not None:
+            raise CommandError("The recipe has no picture; leave out --image.")
+        return recipe, None
+    path = args.image or _recorded_image(recipe, args.recipe.parent)
+    image = load_image(path)
+    if image_sha256(image) != recipe.image_sha256:
+        raise CommandError(f"{path} is not the picture of the recipe, {recipe.image_name}: its pixels differ.")
+    return recipe, image
+
+
+def _recorded_image(recipe: Recipe, folder: Path) -> Path:
+    for recorded in (recipe.image_path, recipe.image_name):
+        if recorded and (folder / recorded).is_file():
+            return folder / recorded
+    raise CommandError(f"The picture of the recipe, {recipe.image_name}, is not where it was; give it with --image.")
+
+
+def _placed(args: argparse.Namespace, recipe: Recipe, path: Path, render: str) -> Recipe:
+    """The recipe for one file: which render it is, and where its picture lies as seen from it."""
+    image_path = recipe.image_path
+    if recipe.image_sha256 is not None and args.image is not None:
+        try:
+            image_path = Path(os.path.relpath(args.image.resolve(), path.resolve().parent)).as_posix()
+        except ValueError:  # another drive: there is no relative path
+            image_path = None
+    return dataclasses.replace(recipe, render=render, image_path=image_path)
+
+
+def _warn_of_changes(recipe: Recipe, device: str) -> None:
+    changes = [
+        f"{name} {then} then, {library_versions().get(name, 'none')} now"
+        for name, then in recipe.library_versions.items()
+        if library_versions().get(name) != then
+    ]
+    if recipe.device != device:
+        changes.append(f"device {recipe.device} then, {device} now")
+    if changes:
+        print(f"The samples may differ in their last bits: {'; '.join(changes)}.", file=sys.stderr)
+
+
+def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) -> dict[str, torch.Tensor]:
+    from tqdm import tqdm
+
+    from melfusion_core.cli import takes
+
+    # `disable=None`: no bar where stderr is not a terminal.
+    with (
+        warnings.catch_warnings(record=True) as notes,
+        tqdm(total=recipe.num_inference_steps, desc="Composing", unit="step", disable=None, leave=False) as bar,
+    ):
+        warnings.simplefilter("always", UserWarning)
+
+        def on_step(_: Any) -> None:  # the pipeline stops when this returns False, as `bar.update` may
+            bar.update(1)
+
+        waveforms = takes.render(pipe, recipe, image, on_step)
+    for note in dict.fromkeys(str(warning.message) for warning in notes):
+        print(note, file=sys.stderr)
+    return waveforms

@@ -1,0 +1,106 @@
+"""The program's parser, and how its errors reach people."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+from melfusion_core.cli import bench, corpus, generate, info
+from melfusion_core.cli.options import CommandError
+
+# Commands whose flags live with the code that they start: module and function by name.
+TRAINERS = {
+    name: f"melfusion_core.training.{name}" for name in ("vae", "vocoder", "image", "judge", "prepare", "music")
+}
+EVALUATION = "melfusion_core.evaluation.evaluate"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} ({self.prog} --help lists the flags)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the whole program.
+
+    Returns:
+        The parser; a parsed command line has `run`, a function of it that gives the exit code.
+    """
+    from melfusion_core import __version__
+
+    parser = _Parser(prog="melfusion", description="Music from a picture and a caption.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    generate.add_parser(commands)
+    corpus.add_parser(commands)
+    train = commands.add_parser(
+        "train", help="train one component", usage="melfusion train COMPONENT [flags of that trainer]", add_help=True
+    )
+    train.add_argument("component", choices=list(TRAINERS), help="COMPONENT --help lists its flags")
+    commands.add_parser("evaluate", help="measure a model on the test split of a corpus", add_help=False)
+    bench.add_parser(commands)
+    info.add_parser(commands)
+    return parser
+
+
+def _dispatch(argv: list[str]) -> int:
+    if argv[:1] == ["train"] and len(argv) > 1 and argv[1] in TRAINERS:
+        return importlib.import_module(TRAINERS[argv[1]]).main(argv[2:]) or 0
+    if argv[:1] == ["evaluate"]:
+        return importlib.import_module(EVALUATION).main(argv[1:]) or 0
+    args = build_parser().parse_args(argv)
+    return args.run(args)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        argv: Command line without the program's name; `None` for that of the process.
+
+    Returns:
+        Exit code: 0, 2 for bad input, 1 for other trouble, 130 when interrupted.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in argv
+    argv = [argument for argument in argv if argument != "--debug"]
+    try:
+        return _dispatch(argv)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except Exception as error:  # noqa: BLE001 - the border of the program: every error becomes a line and an exit code
+        if debug:
+            traceback.print_exc()
+        message, code = _explain(error)
+        print(f"melfusion: {message}", file=sys.stderr)
+        return code
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    from melfusion_core.recipe import RecipeError
+
+    if isinstance(error, CommandError):
+        return str(error), error.code
+    if isinstance(error, RecipeError):
+        return str(error), 2
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"There is no file {error.filename}.", 2
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}.", 1
+    # Only here: these modules import torch, and the errors above must not wait for that.
+    from melfusion_core.audio import AudioError
+    from melfusion_core.image import ImageError
+
+    if isinstance(error, AudioError | ImageError):
+        return str(error), 2
+    first = (str(error).strip() or "no message").splitlines()[0]
+    return f"Unexpected {type(error).__name__}: {first} (the traceback is shown with --debug)", 1

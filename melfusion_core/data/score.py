@@ -1,0 +1,104 @@
+"""Symbolic music: the common form between composers, score files and the renderer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+
+@dataclass(frozen=True)
+class Note:
+    """One note.
+
+    Args:
+        start: onset in beats (quarter notes) from the start of the clip.
+        duration: length in beats.
+        pitch: MIDI note number, 0 to 127.
+        velocity: MIDI velocity, 1 to 127.
+    """
+
+    start: float
+    duration: float
+    pitch: int
+    velocity: int
+
+
+@dataclass
+class Track:
+    """The notes of one instrument.
+
+    Args:
+        instrument: name as in `instruments.INSTRUMENTS`, or "drums".
+        program: General MIDI program, 0 to 127 (ignored for drums).
+        notes: the notes, in any order.
+        is_drum: whether the notes go to the percussion channel.
+        role: "lead", "chords", "bass", "pad", "counter" or "drums".
+    """
+
+    instrument: str
+    program: int
+    notes: list[Note] = field(default_factory=list)
+    is_drum: bool = False
+    role: str = "chords"
+
+
+@dataclass
+class Score:
+    """A short piece with constant tempo.
+
+    Args:
+        tracks: one entry per instrument; the lead is the track whose role is "lead".
+        tempo_bpm: quarter notes per minute.
+        beats_per_bar: 3 or 4.
+        tonic: pitch class of the key, 0 (C) to 11 (B).
+        mode: "major" or "minor".
+        style: style name, as used in captions.
+        piece: identifier of the work; splits never divide a work.
+        source: "composer" or the name of the score pack.
+        seed: seed of the humanising noise added by the renderer.
+    """
+
+    tracks: list[Track]
+    tempo_bpm: float
+    beats_per_bar: int
+    tonic: int
+    mode: str
+    style: str
+    piece: str
+    source: str
+    seed: int
+
+    @property
+    def lead(self) -> Track:
+        """The track that carries the melody."""
+        for track in self.tracks:
+            if track.role == "lead":
+                return track
+        raise ValueError("the score has no lead track")
+
+    @property
+    def key_name(self) -> str:
+        """Key in words, for example "A minor"."""
+        return f"{PITCH_CLASSES[self.tonic]} {self.mode}"
+
+    def clipped(self, seconds: float) -> Score:
+        """Keep what starts in the first `seconds`, and shorten notes that would ring past it.
+
+        Args:
+            seconds: length of the clip in seconds.
+        """
+        end = seconds * self.tempo_bpm / 60.0
+        tracks = []
+        for track in self.tracks:
+            notes = [
+                Note(n.start, min(n.duration, end - n.start), n.pitch, n.velocity)
+                for n in track.notes
+                if 0.0 <= n.start < end - 0.05
+            ]
+            if notes:
+                tracks.append(Track(track.instrument, track.program, notes, track.is_drum, track.role))
+        return Score(
+            tracks, self.tempo_bpm, self.beats_per_bar, self.tonic, self.mode, self.style, self.piece, self.source,
+            self.seed,
+        )  # fmt: skip

@@ -1,0 +1,371 @@
+"""What a picture says: self-attention keys and values taken along its DDIM inversion.
+
+Shape legend: ``batch`` pictures, ``tokens`` positions of one attention layer, ``dim`` its width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import SchedulerMixin, UNet2DConditionModel
+from diffusers.models.attention_processor import Attention
+
+from melfusion_core.models.text import TextCondition
+
+KeyValue = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """Keys and values of every decoder self-attention layer, at a few key timesteps.
+
+    Args:
+        timesteps: The key timesteps, increasing.
+        layers: ``layers[i][l]`` is the pair ``(key, value)`` of layer ``l`` at ``timesteps[i]``, each of shape
+            ``(batch, tokens, dim)``; tokens and dim depend on the layer only.
+    """
+
+    timesteps: tuple[int, ...]
+    layers: tuple[tuple[KeyValue, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not self.timesteps or len(self.timesteps) != len(self.layers) or not self.layers[0]:
+            raise ValueError(f"{len(self.timesteps)} timesteps do not fit {len(self.layers)} lists of layers")
+
+    def __len__(self) -> int:
+        return self.layers[0][0][0].shape[0]
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """``(tokens, dim)`` of each layer."""
+        return tuple((key.shape[1], key.shape[2]) for key, _ in self.layers[0])
+
+    def at(self, timestep: int | torch.Tensor) -> list[KeyValue]:
+        """The features of the nearest key timestep.
+
+        Args:
+            timestep: One timestep for all pictures, or one each, of shape ``(batch,)``.
+
+        Returns:
+            For each layer the pair ``(key, value)``, each of shape ``(batch, tokens, dim)``. With one timestep for
+            all, these are the stored tensors themselves, not copies.
+
+        Raises:
+            ValueError: When there is neither one timestep nor one for each picture.
+        """
+        if isinstance(timestep, torch.Tensor) and timestep.ndim:
+            return self._at_each(timestep)
+        distances = [abs(int(timestep) - key_timestep) for key_timestep in self.timesteps]
+        return list(self.layers[distances.index(min(distances))])
+
+    def _at_each(self, timestep: torch.Tensor) -> list[KeyValue]:
+        if timestep.shape != (len(self),):
+            raise ValueError(f"expected {len(self)} timesteps, got shape {tuple(timestep.shape)}")
+        keys = torch.tensor(self.timesteps, device=timestep.device)
+        nearest = (timestep[:, None] - keys).abs().argmin(dim=1).to(self.layers[0][0][0].device)
+        chosen = list(self.layers[0])
+        for step in range(1, len(self.timesteps)):
+            pick = (nearest == step)[:, None, None]
+            chosen = [
+                (torch.where(pick, new_key, key), torch.where(pick, new_value, value))
+                for (key, value), (new_key, new_value) in zip(chosen, self.layers[step], strict=True)
+            ]
+        return chosen
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> ImageFeatures:
+        """Move to a device or dtype.
+
+        Args:
+            device: Target device; ``None`` keeps it.
+            dtype: Target floating-point dtype; ``None`` keeps it.
+
+        Returns:
+            The moved features.
+        """
+        return self._map(lambda tensor: tensor.to(device=device, dtype=dtype))
+
+    def index(self, rows: torch.Tensor | Sequence[int] | slice) -> ImageFeatures:
+        """Pick, repeat or reorder pictures.
+
+        Args:
+            rows: Indices along the batch axis.
+
+        Returns:
+            The features of those pictures.
+        """
+        if not isinstance(rows, slice):
+            rows = torch.as_tensor(rows, device=self.layers[0][0][0].device)
+        return self._map(lambda tensor: tensor[rows])
+
+    def _map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> ImageFeatures:
+        layers = tuple(tuple((function(key), function(value)) for key, value in step) for step in self.layers)
+        return ImageFeatures(self.timesteps, layers)
+
+    @staticmethod
+    def concat(features: Sequence[ImageFeatures]) -> ImageFeatures:
+        """Join features along the batch axis.
+
+        Args:
+            features: Features with equal key timesteps and layer shapes.
+
+        Returns:
+            One container.
+
+        Raises:
+            ValueError: When there are none, or their timesteps or shapes differ.
+        """
+        if not features:
+            raise ValueError("there are no features to join")
+        first = features[0]
+        if any(other.timesteps != first.timesteps or other.shapes != first.shapes for other in features):
+            raise ValueError("features of different timesteps or layer shapes cannot be joined")
+        if len(features) == 1:
+            return first
+        layers = tuple(
+            tuple(
+                tuple(torch.cat([other.layers[step][layer][part] for other in features]) for part in range(2))
+                for layer in range(len(first.layers[step]))
+            )
+            for step in range(len(first.timesteps))
+        )
+        return ImageFeatures(first.timesteps, layers)
+
+    def pack(self) -> torch.Tensor:
+        """All features of each picture in one row, for storage.
+
+        Returns:
+            Tensor of shape ``(batch, values)``: timesteps, then layers, then key before value.
+        """
+        return torch.cat([part.flatten(1) for step in self.layers for pair in step for part in pair], dim=1)
+
+    @classmethod
+    def unpack(
+        cls, packed: torch.Tensor, timesteps: Sequence[int], shapes: Sequence[tuple[int, int]]
+    ) -> ImageFeatures:
+        """Undo :meth:`pack`; the parts are views of the packed tensor.
+
+        Args:
+            packed: Tensor of shape ``(batch, values)``.
+            timesteps: The key timesteps.
+            shapes: ``(tokens, dim)`` of each layer.
+
+        Returns:
+            The features.
+
+        Raises:
+            ValueError: When the number of values does not fit.
+        """
+        sizes = [tokens * dim for _ in timesteps for tokens, dim in shapes for _ in range(2)]
+        if packed.ndim != 2 or packed.shape[1] != sum(sizes):
+            raise ValueError(f"expected shape (batch, {sum(sizes)}), got {tuple(packed.shape)}")
+        parts = iter(packed.split(sizes, dim=1))
+        layers = tuple(
+            tuple((next(parts).unflatten(1, shape), next(parts).unflatten(1, shape)) for shape in map(tuple, shapes))
+            for _ in timesteps
+        )
+        return cls(tuple(int(timestep) for timestep in timesteps), layers)
+
+
+def decoder_attention_names(unet: UNet2DConditionModel, kind: str) -> list[str]:
+    """Names of the attention processors in a UNet's decoder, in module order.
+
+    Args:
+        unet: The UNet.
+        kind: ``"attn1"`` for self-attention, ``"attn2"`` for cross-attention.
+
+    Returns:
+        Keys of ``unet.attn_processors``.
+    """
+    return [name for name in unet.attn_processors if name.startswith("up_blocks.") and name.split(".")[-2] == kind]
+
+
+class _CaptureProcessor:
+    """Plain self-attention that keeps its keys and values when asked."""
+
+    def __init__(self, store: list[KeyValue | None], layer: int) -> None:
+        self.store = store
+        self.layer = layer
+        self.active = False
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        key = attn.to_k(hidden_states)
+        value = attn.to_v(hidden_states)
+        if self.active:
+            self.store[self.layer] = (key, value)
+        query = split_heads(attn.to_q(hidden_states), attn.heads)
+        attended = F.scaled_dot_product_attention(query, split_heads(key, attn.heads), split_heads(value, attn.heads))
+        return attn.to_out[1](attn.to_out[0](merge_heads(attended)))
+
+
+def split_heads(states: torch.Tensor, heads: int) -> torch.Tensor:
+    """Cut the last axis into attention heads.
+
+    Args:
+        states: Tensor of shape ``(batch, tokens, dim)``.
+        heads: Number of heads; divides dim.
+
+    Returns:
+        Tensor of shape ``(batch, heads, tokens, dim // heads)``.
+    """
+    return states.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def merge_heads(states: torch.Tensor) -> torch.Tensor:
+    """Undo :func:`split_heads`.
+
+    Args:
+        states: Tensor of shape ``(batch, heads, tokens, dim // heads)``.
+
+    Returns:
+        Tensor of shape ``(batch, tokens, dim)``.
+    """
+    return states.transpose(1, 2).flatten(2)
+
+
+@contextmanager
+def _capturing(image_unet: UNet2DConditionModel) -> Iterator[tuple[list[_CaptureProcessor], list[KeyValue | None]]]:
+    original = image_unet.attn_processors
+    names = decoder_attention_names(image_unet, "attn1")
+    store: list[KeyValue | None] = [None] * len(names)
+    captures = {name: _CaptureProcessor(store, layer) for layer, name in enumerate(names)}
+    image_unet.set_attn_processor({**original, **captures})
+    try:
+        yield list(captures.values()), store
+    finally:
+        image_unet.set_attn_processor(dict(original))
+
+
+def inversion_timesteps(key_timesteps: Sequence[int], num_steps: int) -> list[int]:
+    """Timesteps of an inversion: even from 0 to the last key timestep, with every key timestep among them.
+
+    Args:
+        key_timesteps: Where features are wanted.
+        num_steps: Number of even steps.
+
+    Returns:
+        Increasing timesteps, at least one.
+
+    Raises:
+        ValueError: When there is no key timestep, one is negative, or num_steps is not positive.
+    """
+    if not key_timesteps or min(key_timesteps) < 0:
+        raise ValueError(f"key timesteps must be given and not negative, got {tuple(key_timesteps)}")
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be at least 1, got {num_steps}")
+    last = max(key_timesteps)
+    return sorted({round(step * last / num_steps) for step in range(num_steps)} | set(key_timesteps))
+
+
+def ddim_invert(
+    predict: Callable[[torch.Tensor, int], torch.Tensor],
+    sample: torch.Tensor,
+    scheduler: SchedulerMixin,
+    timesteps: Sequence[int],
+) -> torch.Tensor:
+    """Carry a clean sample up the noise levels, deterministically (DDIM, Song et al. 2021, run backwards).
+
+    At each timestep the network sees the sample at that very noise level, so that what it computes on the way are the
+    features of this trajectory. (diffusers' ``DDIMInverseScheduler`` shows it the sample of one step earlier.)
+
+    Args:
+        predict: The network, called with ``(sample, timestep)``.
+        sample: Clean sample, any shape; it is taken to be at the first timestep.
+        scheduler: Any diffusers scheduler with ``alphas_cumprod`` and an epsilon or v prediction type.
+        timesteps: Increasing timesteps; ``predict`` is called once at each.
+
+    Returns:
+        The sample at the last timestep.
+
+    Raises:
+        ValueError: When the prediction type is neither ``epsilon`` nor ``v_prediction``, or a timestep is outside the
+            schedule.
+    """
+    prediction_type = scheduler.config.prediction_type
+    if prediction_type not in ("epsilon", "v_prediction"):
+        raise ValueError(f"cannot invert a model with prediction type {prediction_type!r}")
+    if timesteps[-1] >= len(scheduler.alphas_cumprod):
+        raise ValueError(f"timestep {timesteps[-1]} is outside the schedule of {len(scheduler.alphas_cumprod)} steps")
+    for timestep, next_timestep in zip(timesteps, [*timesteps[1:], None], strict=True):
+        output = predict(sample, timestep)
+        if next_timestep is None:
+            break
+        alpha = float(scheduler.alphas_cumprod[timestep])
+        signal, noise = alpha**0.5, (1.0 - alpha) ** 0.5
+        if prediction_type == "epsilon":
+            epsilon, clean = output, (sample - noise * output) / signal
+        else:
+            epsilon, clean = signal * output + noise * sample, signal * sample - noise * output
+        next_alpha = float(scheduler.alphas_cumprod[next_timestep])
+        sample = next_alpha**0.5 * clean + (1.0 - next_alpha) ** 0.5 * epsilon
+    return sample
+
+
+@torch.no_grad()
+def capture_image_features(
+    image_unet: UNet2DConditionModel,
+    scheduler: SchedulerMixin,
+    pixels: torch.Tensor,
+    null_text: TextCondition,
+    key_timesteps: Sequence[int] = (100, 500),
+    num_inversion_steps: int = 5,
+    dtype: torch.dtype = torch.float16,
+) -> ImageFeatures:
+    """Invert pictures and keep the decoder's self-attention keys and values at the key timesteps.
+
+    The features are taken along the inversion itself, so there is no second pass. They depend on the pictures alone.
+    The UNet's attention processors are restored afterwards, also after an error.
+
+    Args:
+        image_unet: The frozen image model.
+        scheduler: Its scheduler.
+        pixels: Pictures (or their latents) of shape ``(batch, channels, height, width)``.
+        null_text: The empty caption's condition, batch 1.
+        key_timesteps: Where features are kept.
+        num_inversion_steps: Number of even steps up to the last key timestep; the image model runs about that often.
+        dtype: Storage dtype of the features.
+
+    Returns:
+        Features of all pictures, on the image model's device.
+
+    Raises:
+        ValueError: When pixels do not have four axes or null_text does not have batch 1.
+    """
+    if pixels.ndim != 4:
+        raise ValueError(f"expected pixels of shape (batch, channels, height, width), got {tuple(pixels.shape)}")
+    if len(null_text) != 1:
+        raise ValueError(f"expected one null caption, got {len(null_text)}")
+    wanted = tuple(sorted({int(timestep) for timestep in key_timesteps}))
+    parameter = next(image_unet.parameters())
+    pixels = pixels.to(parameter.device, parameter.dtype)
+    null_text = null_text.to(parameter.device, parameter.dtype).index([0] * len(pixels))
+    kept: list[tuple[KeyValue, ...]] = []
+    with _capturing(image_unet) as (captures, store):
+
+        def predict(sample: torch.Tensor, timestep: int) -> torch.Tensor:
+            for capture in captures:
+                capture.active = timestep in wanted
+            output = image_unet(
+                sample,
+                timestep,
+                encoder_hidden_states=null_text.states,
+                encoder_attention_mask=null_text.mask,
+                return_dict=False,
+            )[0]
+            if timestep in wanted:
+                kept.append(tuple((key.to(dtype), value.to(dtype)) for key, value in store))
+            return output
+
+        ddim_invert(predict, pixels, scheduler, inversion_timesteps(wanted, num_inversion_steps))
+    return ImageFeatures(wanted, tuple(kept))

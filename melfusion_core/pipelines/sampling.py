@@ -1,0 +1,111 @@
+"""The denoising loop: a plain loop over steps with a hook.
+
+Shape legend: ``batch`` samples, ``channels``, ``time``, ``frequency``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin
+
+SAMPLERS = ("dpm++", "ddim")
+
+
+@dataclass(frozen=True)
+class SamplingStep:
+    """The state after one denoising step.
+
+    Args:
+        index: Number of the step, from 0.
+        num_steps: Number of all steps.
+        timestep: The model timestep the step started from.
+        latents: Latents after the step, of shape ``(batch, channels, time, frequency)``.
+        clean_latents: Estimate of the final latents from this step's prediction, same shape.
+    """
+
+    index: int
+    num_steps: int
+    timestep: int
+    latents: torch.Tensor
+    clean_latents: torch.Tensor
+
+
+def make_scheduler(scheduler: SchedulerMixin, sampler: str) -> SchedulerMixin:
+    """A fresh sampler for the noise schedule that the model was trained with.
+
+    Args:
+        scheduler: The pipeline's scheduler; only its configuration is read.
+        sampler: ``"dpm++"`` (DPM-Solver++ 2M) or ``"ddim"``.
+
+    Returns:
+        The sampler, without timesteps.
+
+    Raises:
+        ValueError: When the sampler is unknown.
+    """
+    if sampler == "dpm++":
+        return DPMSolverMultistepScheduler.from_config(
+            scheduler.config, algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero"
+        )
+    if sampler == "ddim":
+        # Latents are normalised, not bounded: clipping them to [-1, 1], DDIM's default, would ruin them.
+        return DDIMScheduler.from_config(scheduler.config, clip_sample=False, set_alpha_to_one=True)
+    raise ValueError(f"sampler must be one of {SAMPLERS}, got {sampler!r}")
+
+
+def predict_clean(
+    sample: torch.Tensor, output: torch.Tensor, alpha_cumprod: float, prediction_type: str
+) -> torch.Tensor:
+    """Estimate the clean sample from one prediction.
+
+    Args:
+        sample: Noisy sample, any shape.
+        output: The model's prediction, same shape.
+        alpha_cumprod: Signal power at the sample's timestep.
+        prediction_type: ``"epsilon"``, ``"v_prediction"`` or ``"sample"``.
+
+    Returns:
+        The clean estimate, same shape.
+
+    Raises:
+        ValueError: When the prediction type is unknown.
+    """
+    signal, noise = alpha_cumprod**0.5, (1.0 - alpha_cumprod) ** 0.5
+    if prediction_type == "v_prediction":
+        return signal * sample - noise * output
+    if prediction_type == "epsilon":
+        return (sample - noise * output) / signal
+    if prediction_type == "sample":
+        return output
+    raise ValueError(f"unknown prediction type {prediction_type!r}")
+
+
+def denoise(
+    model: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    scheduler: SchedulerMixin,
+    latents: torch.Tensor,
+    num_inference_steps: int,
+) -> Iterator[SamplingStep]:
+    """Denoise step by step; stop iterating to cancel.
+
+    Args:
+        model: Called with ``(latents, timestep)``, returns the prediction.
+        scheduler: A sampler from :func:`make_scheduler`.
+        latents: Unit Gaussian noise of shape ``(batch, channels, time, frequency)``.
+        num_inference_steps: Number of steps.
+
+    Yields:
+        The state after each step; the last one's ``latents`` are the result.
+    """
+    scheduler.set_timesteps(num_inference_steps, device=latents.device)
+    timesteps = scheduler.timesteps
+    latents = latents * scheduler.init_noise_sigma
+    for index, timestep in enumerate(timesteps):
+        output = model(scheduler.scale_model_input(latents, timestep), timestep)
+        alpha_cumprod = float(scheduler.alphas_cumprod[int(timestep)])
+        clean = predict_clean(latents, output, alpha_cumprod, scheduler.config.prediction_type)
+        latents = scheduler.step(output, timestep, latents, return_dict=False)[0]
+        yield SamplingStep(index, len(timesteps), int(timestep), latents, clean)

@@ -1,0 +1,184 @@
+"""Pictures of mel spectrograms: one, or a pair with its difference on one dB scale.
+
+Figures are plain `matplotlib.figure.Figure` objects; pyplot and its global state are not used. Mels are decibels as
+`melfusion_core.mel.mel_to_db` gives them, tensors or arrays of shape `(frames, n_mels)`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from melfusion_core.mel import MelConfig
+
+DB_MIN = -80.0
+DB_MAX = 40.0
+DB_DIFFERENCE = 40.0
+MEL_COLOURS = "magma"
+DIFFERENCE_COLOURS = "RdBu_r"
+FREQUENCY_TICKS_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000)
+
+
+def _as_array(mel_db: torch.Tensor | np.ndarray) -> np.ndarray:
+    if isinstance(mel_db, torch.Tensor):
+        mel_db = mel_db.detach().cpu().float().numpy()
+    array = np.asarray(mel_db, dtype=np.float32)
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(f"A mel spectrogram here has the shape (frames, n_mels), not {array.shape}.")
+    return array
+
+
+def mel_bin(frequency_hz: float, config: MelConfig) -> float:
+    """Place a frequency on the mel axis.
+
+    Args:
+        frequency_hz: Frequency in Hz.
+        config: Settings of the mel.
+
+    Returns:
+        Position in bins, with the centre of the lowest bin at 0; HTK scale.
+    """
+    low, high, here = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (config.fmin, config.fmax, frequency_hz))
+    return float((here - low) / (high - low) * (config.n_mels + 1) - 1.0)
+
+
+def colourise(
+    mel_db: torch.Tensor | np.ndarray,
+    db_min: float = DB_MIN,
+    db_max: float = DB_MAX,
+    colours: str = MEL_COLOURS,
+) -> np.ndarray:
+    """Colour a mel pixel by pixel, without axes: for previews, and for players that draw their own.
+
+    Args:
+        mel_db: Mel in dB, of shape `(frames, n_mels)`.
+        db_min: Level of the darkest colour, in dB.
+        db_max: Level of the brightest colour, in dB.
+        colours: Name of a matplotlib colour map.
+
+    Returns:
+        Pixels of shape `(n_mels, frames, 3)`, uint8, low frequencies at the bottom.
+
+    Raises:
+        ValueError: The shape or the scale is not usable.
+    """
+    if not db_max > db_min:
+        raise ValueError(f"db_max ({db_max}) must lie above db_min ({db_min}).")
+    scaled = np.clip((_as_array(mel_db) - db_min) / (db_max - db_min), 0.0, 1.0)
+    return np.ascontiguousarray(colormaps[colours](scaled.T[::-1], bytes=True)[..., :3])
+
+
+def _draw(axes: Axes, mel: np.ndarray, config: MelConfig, title: str, limits: tuple[float, float], colours: str):
+    seconds = mel.shape[0] / config.frame_rate_hz
+    image: AxesImage = axes.imshow(
+        mel.T,
+        origin="lower",
+        aspect="auto",
+        cmap=colours,
+        vmin=limits[0],
+        vmax=limits[1],
+        extent=(0.0, seconds, -0.5, mel.shape[1] - 0.5),
+        interpolation="nearest",
+    )
+    ticks = [hz for hz in FREQUENCY_TICKS_HZ if config.fmin <= hz <= config.fmax]
+    axes.set_yticks(
+        [mel_bin(hz, config) for hz in ticks], [f"{hz / 1000:g}k" if hz >= 1000 else f"{hz}" for hz in ticks]
+    )
+    axes.set_ylim(-0.5, mel.shape[1] - 0.5)
+    axes.set_ylabel("Hz")
+    axes.set_title(title, loc="left", fontsize=10, parse_math=False)
+    return image
+
+
+def plot_mel(
+    mel_db: torch.Tensor | np.ndarray,
+    config: MelConfig,
+    title: str = "",
+    db_min: float = DB_MIN,
+    db_max: float = DB_MAX,
+) -> Figure:
+    """Draw one mel spectrogram with axes and a colour bar.
+
+    Args:
+        mel_db: Mel in dB, of shape `(frames, n_mels)`.
+        config: Settings of the mel, for the axes.
+        title: Heading.
+        db_min: Level of the darkest colour, in dB.
+        db_max: Level of the brightest colour, in dB.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: The mel has another shape.
+    """
+    figure = Figure(figsize=(9.0, 3.0), layout="constrained")
+    axes = figure.subplots()
+    image = _draw(axes, _as_array(mel_db), config, title, (db_min, db_max), MEL_COLOURS)
+    axes.set_xlabel("seconds")
+    figure.colorbar(image, ax=axes, label="dB")
+    return figure
+
+
+def plot_pair(
+    mel_a_db: torch.Tensor | np.ndarray,
+    mel_b_db: torch.Tensor | np.ndarray,
+    config: MelConfig,
+    titles: tuple[str, str] = ("With the picture", "Caption only"),
+    db_min: float = DB_MIN,
+    db_max: float = DB_MAX,
+) -> Figure:
+    """Draw two mel spectrograms on one dB scale, and below them their difference.
+
+    Args:
+        mel_a_db: First mel in dB, of shape `(frames, n_mels)`.
+        mel_b_db: Second mel, of the same shape.
+        config: Settings of the mels, for the axes.
+        titles: Headings of the first and the second.
+        db_min: Level of the darkest colour, in dB.
+        db_max: Level of the brightest colour, in dB.
+
+    Returns:
+        The figure. In the third panel red is where the first is louder, blue where the second is.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    first, second = _as_array(mel_a_db), _as_array(mel_b_db)
+    if first.shape != second.shape:
+        raise ValueError(f"Two mels are compared only at one shape, not {first.shape} and {second.shape}.")
+    figure = Figure(figsize=(9.0, 8.0), layout="constrained")
+    panels = figure.subplots(3, 1, sharex=True)
+    for axes, mel, title in zip(panels, (first, second), titles, strict=False):
+        image = _draw(axes, mel, config, title, (db_min, db_max), MEL_COLOURS)
+    figure.colorbar(image, ax=list(panels[:2]), label="dB")
+    # Silence is silence: below the scale's floor there is nothing to compare.
+    difference = np.maximum(first, db_min) - np.maximum(second, db_min)
+    limits = (-DB_DIFFERENCE, DB_DIFFERENCE)
+    image = _draw(panels[2], difference, config, f"{titles[0]} − {titles[1]}", limits, DIFFERENCE_COLOURS)
+    figure.colorbar(image, ax=panels[2], label="dB")
+    panels[2].set_xlabel("seconds")
+    return figure
+
+
+def save_figure(figure: Figure, path: str | Path, dpi: int = 120) -> Path:
+    """Write a figure as PNG, the same bytes for the same figure.
+
+    Args:
+        figure: As one of this module's functions gives it.
+        path: Of the PNG file.
+        dpi: Pixels per inch.
+
+    Returns:
+        The path.
+    """
+    FigureCanvasAgg(figure)
+    figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+    return Path(path)

@@ -1,0 +1,1 @@
+"""Training of the mini models: one shared loop, one thin module per component."""

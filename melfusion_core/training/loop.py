@@ -1,0 +1,412 @@
+"""The training loop that every component shares: schedule, checkpoints, resume, logs, samples, stopping."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import platform
+import shutil
+import signal
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from melfusion_core.training.config import TrainConfig, use_threads
+from melfusion_core.training.ema import ModelAverage
+from melfusion_core.training.log import MetricLog
+
+CHECKPOINT = "checkpoint.pt"
+SUMMARY = "summary.json"
+MAX_SKIPPED = 20
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """How a call of :meth:`TrainLoop.run` ended.
+
+    Args:
+        step: Steps done, earlier sittings counted in.
+        minutes: Training time, earlier sittings counted in.
+        finished: Whether the run reached its limit; otherwise it was asked to stop and can be resumed.
+        metrics: The last validation.
+    """
+
+    step: int
+    minutes: float
+    finished: bool
+    metrics: dict[str, float]
+
+
+class Task(ABC):
+    """What one component brings to the loop: networks, losses, samples.
+
+    A task sets ``networks`` (all that is saved and restored), ``averaged`` (names of networks with an EMA) and
+    ``optimizers`` in its constructor, on the device that it is given.
+    """
+
+    name: str
+    networks: dict[str, torch.nn.Module]
+    averaged: tuple[str, ...]
+    optimizers: dict[str, torch.optim.Optimizer]
+
+    @abstractmethod
+    def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """Draw a batch, compute losses and call ``loop.update``.
+
+        Args:
+            loop: The loop, for ``update``, ``autocast`` and ``progress``.
+            generator: CPU generator for every draw of this step.
+
+        Returns:
+            Scalar metrics, detached, with the same names at every step.
+        """
+
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Measure on held-out clips; called with the averaged weights in place. Must draw the same way every time."""
+
+    @abstractmethod
+    def sample(self, folder: Path) -> None:
+        """Write pictures and audio to judge by eye and ear; called with the averaged weights in place.
+
+        Args:
+            folder: An existing folder for this set of samples.
+        """
+
+    @abstractmethod
+    def export(self, folder: Path) -> None:
+        """Save the model for use; called with the averaged weights in place.
+
+        Args:
+            folder: An existing empty folder.
+        """
+
+
+def learning_rate_factor(progress: float, warmup: float) -> float:
+    """Linear warm-up, then a cosine that ends at zero.
+
+    Args:
+        progress: Fraction of the run that is done, in [0, 1].
+        warmup: Fraction of the run that the warm-up takes.
+
+    Returns:
+        Factor in [0, 1] on the peak learning rate.
+    """
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (progress - warmup) / (1.0 - warmup))))
+
+
+def parameter_groups(modules: list[torch.nn.Module], weight_decay: float) -> list[dict[str, object]]:
+    """Split parameters for AdamW: matrices and kernels decay, biases and norms do not.
+
+    Args:
+        modules: Modules whose trainable parameters to take.
+        weight_decay: Weight decay of the first group.
+
+    Returns:
+        Two parameter groups.
+    """
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+class TrainLoop:
+    """Runs a task until its limit of steps or minutes, whichever comes first.
+
+    Every random draw of step ``n`` comes from a generator seeded by (seed, n, process), so that a resumed run repeats
+    an uninterrupted one exactly where the schedule follows steps.
+
+    Args:
+        config: The trainer's configuration.
+        accelerator: Device and processes; ``None`` makes one from the configuration.
+    """
+
+    def __init__(self, config: TrainConfig, accelerator: Accelerator | None = None) -> None:
+        use_threads(config.threads)
+        self.config = config
+        self.accelerator = accelerator or make_accelerator(config)
+        self.device = self.accelerator.device
+        self.step = 0
+        self.metrics: dict[str, float] = {}
+        self._elapsed_s = 0.0
+        self._started = time.monotonic()
+        self._skipped = 0
+        self._stop = False
+        torch.manual_seed(config.seed)
+
+    def run(self, task: Task) -> TrainResult:
+        """Train.
+
+        Args:
+            task: What to train.
+
+        Returns:
+            How it ended.
+
+        Raises:
+            TrainingError: When the losses are no longer finite, or a checkpoint is there and ``resume`` is off.
+        """
+        config, out = self.config, self.config.out_folder
+        out.mkdir(parents=True, exist_ok=True)
+        self.task = task
+        self.averages = {name: ModelAverage(task.networks[name], config.ema_decay) for name in task.averaged}
+        for optimizer in task.optimizers.values():
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
+        self._restore()
+        main = self.accelerator.is_main_process
+        logs = {}
+        if main:
+            (out / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+            for name in ("train", "validation"):
+                logs[name] = MetricLog(out, name, self.step, config.tensorboard)
+        self._started = time.monotonic()
+        due = {"checkpoint": config.checkpoint_minutes, "validate": config.validate_minutes}
+        due["sample"] = config.sample_minutes
+        last = dict.fromkeys(due, time.monotonic())
+        sums: dict[str, torch.Tensor] = {}
+        count, tick = 0, time.monotonic()
+        with self._stopping_on_signals():
+            while self._sync_progress() < 1.0 and not self._stop:
+                self._set_learning_rate()
+                metrics = task.step(self, self._generator())
+                for average in self.averages.values():
+                    average.update()
+                self.step += 1
+                count += 1
+                for name, value in metrics.items():
+                    sums[name] = sums.get(name, 0.0) + value.detach().float()
+                if not main:
+                    continue
+                if count == config.log_steps:
+                    row = {name: float(value) / count for name, value in sums.items()}
+                    row |= self._state_row((time.monotonic() - tick) / count)
+                    logs["train"].write(self.step, row)
+                    sums, count, tick = {}, 0, time.monotonic()
+                for name, minutes in due.items():
+                    if minutes and time.monotonic() - last[name] >= 60.0 * minutes:
+                        self._do(name, logs)
+                        last[name] = tick = time.monotonic()
+            finished = self.progress >= 1.0
+            if main:
+                self._do("checkpoint", logs)
+                if finished:
+                    self._do("validate", logs)
+                    self._do("sample", logs)
+        for log in logs.values():
+            log.close()
+        return TrainResult(self.step, self.minutes, finished, self.metrics)
+
+    @property
+    def minutes(self) -> float:
+        """Training time in minutes, earlier sittings counted in."""
+        return (self._elapsed_s + time.monotonic() - self._started) / 60.0
+
+    def update(self, name: str, loss: torch.Tensor) -> torch.Tensor:
+        """One optimiser step on a loss; skipped when the gradient is not finite.
+
+        Args:
+            name: Which of the task's optimisers.
+            loss: Scalar loss.
+
+        Returns:
+            The gradient norm before clipping, scalar.
+
+        Raises:
+            TrainingError: When many gradients in a row are not finite.
+        """
+        optimizer = self.task.optimizers[name]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        self._share_gradients(parameters)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.grad_clip or math.inf)
+        if torch.isfinite(norm):
+            optimizer.step()
+            self._skipped = 0
+            return norm
+        self._skipped += 1
+        if self._skipped > MAX_SKIPPED:
+            raise TrainingError(f"{self._skipped} gradients of {name} in a row were not finite, at step {self.step}")
+        return torch.zeros_like(norm)
+
+    def autocast(self) -> torch.autocast:
+        """Context for the networks' forward passes, as the configuration's precision says."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    def stop(self) -> None:
+        """Ask the loop to save a checkpoint and return after the present step."""
+        self._stop = True
+
+    def _generator(self) -> torch.Generator:
+        seed = (self.config.seed * 1_000_003 + self.step) * 1009 + self.accelerator.process_index
+        return torch.Generator().manual_seed(seed % (2**63))
+
+    def _sync_progress(self) -> float:
+        config = self.config
+        steps = self.step / config.max_steps if config.max_steps else 0.0
+        time_part = self.minutes / config.max_minutes if config.max_minutes else 0.0
+        progress, stop = max(steps, time_part), float(self._stop)
+        if self.accelerator.num_processes > 1:  # all processes must agree on the schedule and on when to stop
+            both = torch.tensor([progress, stop], device=self.device, dtype=torch.float64)
+            progress, stop = self.accelerator.reduce(both, "mean").tolist()
+        self.progress, self._stop = min(1.0, progress), stop > 0
+        return self.progress
+
+    def _set_learning_rate(self) -> None:
+        self.factor = learning_rate_factor(self.progress, self.config.warmup)
+        for optimizer in self.task.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * self.factor
+
+    def _share_gradients(self, parameters: list[torch.nn.Parameter]) -> None:
+        if self.accelerator.num_processes == 1:
+            return
+        flat = torch.cat([p.grad.flatten() for p in parameters])
+        parts = self.accelerator.reduce(flat, "mean").split([p.numel() for p in parameters])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.grad.copy_(part.view_as(parameter))
+
+    def _state_row(self, step_s: float) -> dict[str, float]:
+        rate = self.config.learning_rate * self.factor
+        return {"learning_rate": rate, "progress": self.progress, "minutes": self.minutes, "step_s": step_s}
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for average in self.averages.values():
+                stack.enter_context(average.applied())
+            with torch.no_grad():
+                yield
+
+    def _do(self, name: str, logs: dict[str, MetricLog]) -> None:
+        if name == "checkpoint":
+            self._save()
+            return
+        with self._averaged():
+            if name == "validate":
+                self.metrics = self.task.validate()
+                logs["validation"].write(self.step, self.metrics | {"minutes": self.minutes})
+                shown = " ".join(f"{key}={value:.4g}" for key, value in self.metrics.items())
+                print(f"{self.task.name} step {self.step} ({self.minutes:.1f} min): {shown}", flush=True)
+                self._write_summary()
+                return
+            folder = self.config.out_folder / "samples" / f"{self.step:07d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            self.task.sample(folder)
+            replace_folder(self.config.out_folder / "export", self.task.export)
+
+    def _save(self) -> None:
+        task = self.task
+        state = {
+            "step": self.step,
+            "elapsed_s": 60.0 * self.minutes,
+            "rng": torch.get_rng_state(),
+            "networks": {name: network.state_dict() for name, network in task.networks.items()},
+            "averages": {name: average.state_dict() for name, average in self.averages.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in task.optimizers.items()},
+        }
+        target = self.config.out_folder / CHECKPOINT
+        partial = target.with_suffix(".partial")
+        torch.save(state, partial)
+        os.replace(partial, target)
+        self._write_summary()
+
+    def _restore(self) -> None:
+        path = self.config.out_folder / CHECKPOINT
+        if not path.exists():
+            return
+        if not self.config.resume:
+            raise TrainingError(f"{path} exists; remove it, choose another run folder, or resume")
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.step, self._elapsed_s = state["step"], state["elapsed_s"]
+        torch.set_rng_state(state["rng"].cpu())
+        for name, network in self.task.networks.items():
+            network.load_state_dict(state["networks"][name])
+        for name, average in self.averages.items():
+            average.load_state_dict(state["averages"][name])
+        for name, optimizer in self.task.optimizers.items():
+            rates = [group["initial_lr"] for group in optimizer.param_groups]
+            optimizer.load_state_dict(state["optimizers"][name])
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["initial_lr"] = rate
+        print(f"{self.task.name}: resumed at step {self.step} after {self._elapsed_s / 60:.1f} min", flush=True)
+
+    def _write_summary(self) -> None:
+        summary = {
+            "component": self.task.name,
+            "steps": self.step,
+            "minutes": round(self.minutes, 2),
+            "device": str(self.device),
+            "processes": self.accelerator.num_processes,
+            "threads": torch.get_num_threads(),
+            "machine": platform.machine(),
+            "torch": torch.__version__,
+            "config": {k: v for k, v in dataclasses.asdict(self.config).items() if k not in ("data", "out")},
+            "validation": self.metrics,
+        }
+        (self.config.out_folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+
+    @contextmanager
+    def _stopping_on_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals can only be handled in the main thread: here the caller stops the loop with stop()
+            return
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, lambda *_: self.stop()) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def make_accelerator(config: TrainConfig) -> Accelerator:
+    """Device and processes as the configuration and ``accelerate launch`` say.
+
+    Args:
+        config: The trainer's configuration.
+
+    Returns:
+        The accelerator; mixed precision is left to the loop.
+
+    Raises:
+        TrainingError: When ``cuda`` is asked for and there is none.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("device is cuda, but PyTorch sees no CUDA device")
+    return Accelerator(cpu=config.device == "cpu", mixed_precision="no")
+
+
+def replace_folder(target: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder and put it in place in one move, so that readers never see half of it.
+
+    Args:
+        target: The folder to replace.
+        write: Called with an empty folder to fill.
+    """
+    fresh, old = target.with_name(target.name + ".partial"), target.with_name(target.name + ".old")
+    for folder in (fresh, old):
+        shutil.rmtree(folder, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    write(fresh)
+    if target.exists():
+        os.replace(target, old)
+    os.replace(fresh, target)
+    shutil.rmtree(old, ignore_errors=True)

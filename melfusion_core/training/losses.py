@@ -1,0 +1,196 @@
+"""Losses and noise-level weights.
+
+Shape legend: ``batch`` examples, ``samples`` per waveform, ``frames`` and ``n_mels`` of a log-mel spectrogram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+
+def snr_of(alphas_cumprod: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+    """Signal-to-noise ratio of noise levels.
+
+    Args:
+        alphas_cumprod: Cumulative products of a scheduler, of shape ``(train_timesteps,)``.
+        timesteps: Of shape ``(batch,)``.
+
+    Returns:
+        ``alpha_bar / (1 - alpha_bar)`` of shape ``(batch,)``.
+    """
+    level = alphas_cumprod.to(timesteps.device)[timesteps]
+    return level / (1 - level)
+
+
+def min_snr_weight(snr: torch.Tensor, gamma: float, prediction_type: str) -> torch.Tensor:
+    """Min-SNR weights (Hang et al., 2023) for the squared error of a prediction.
+
+    Args:
+        snr: Signal-to-noise ratios, any shape.
+        gamma: Ratio from which the weight no longer grows with the clean signal's precision.
+        prediction_type: ``epsilon`` or ``v_prediction``.
+
+    Returns:
+        ``min(snr, gamma) / snr`` for epsilon, ``min(snr, gamma) / (snr + 1)`` for v.
+
+    Raises:
+        ValueError: When the prediction type is another one.
+    """
+    if prediction_type == "epsilon":
+        return snr.clamp(max=gamma) / snr
+    if prediction_type == "v_prediction":
+        return snr.clamp(max=gamma) / (snr + 1)
+    raise ValueError(f"unknown prediction type {prediction_type!r}")
+
+
+def stratified_timesteps(batch: int, train_timesteps: int, generator: torch.Generator) -> torch.Tensor:
+    """Timesteps spread evenly over a batch, one random draw in each stratum: less variance than independent draws.
+
+    Args:
+        batch: Number of timesteps.
+        train_timesteps: Timesteps are below this.
+        generator: CPU generator.
+
+    Returns:
+        Of shape ``(batch,)``, int64, shuffled.
+    """
+    places = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
+    places = places[torch.randperm(batch, generator=generator)]
+    return (places * train_timesteps).long().clamp(max=train_timesteps - 1)
+
+
+def gradient_loss(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """L1 distance of the differences between neighbours, against blur.
+
+    Args:
+        prediction: Of shape ``(batch, 1, frames, n_mels)``.
+        target: Same shape.
+
+    Returns:
+        Scalar.
+    """
+    error = prediction - target
+    return error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+
+
+def multiscale_l1(prediction: torch.Tensor, target: torch.Tensor, scales: Sequence[int] = (2, 4)) -> torch.Tensor:
+    """Mean L1 distance after average pooling, so that local energy is right even where detail is not.
+
+    Args:
+        prediction: Of shape ``(batch, 1, frames, n_mels)``.
+        target: Same shape.
+        scales: Pooling sizes.
+
+    Returns:
+        Scalar.
+    """
+    error = prediction - target
+    return sum(functional.avg_pool2d(error, scale).abs().mean() for scale in scales) / len(scales)
+
+
+def gaussian_kl(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
+    """Divergence of diagonal Gaussians from the unit Gaussian, mean over elements.
+
+    Args:
+        mean: Any shape.
+        logvar: Same shape.
+
+    Returns:
+        Scalar, in nats per element.
+    """
+    return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+
+
+class MultiResolutionSTFTLoss(torch.nn.Module):
+    """Log-magnitude L1 plus spectral convergence, averaged over window sizes.
+
+    Args:
+        windows: Window lengths in samples; hops are a quarter of them.
+        floor: Magnitudes are raised to this before the logarithm, relative to a full-scale sine's.
+    """
+
+    def __init__(self, windows: Sequence[int] = (512, 1024, 2048), floor: float = 1e-4) -> None:
+        super().__init__()
+        self.windows = tuple(windows)
+        self.floor = floor
+        for window in self.windows:
+            self.register_buffer(f"window_{window}", torch.hann_window(window), persistent=False)
+
+    def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compare waveforms.
+
+        Args:
+            prediction: Of shape ``(batch, samples)``.
+            target: Same shape.
+
+        Returns:
+            Log-magnitude L1 in nats, and spectral convergence (relative error of the magnitudes); scalars.
+        """
+        logs, convergences = [], []
+        for window in self.windows:
+            mine, theirs = self.magnitude(prediction, window), self.magnitude(target, window)
+            logs.append(functional.l1_loss(mine.clamp_min(self.floor).log(), theirs.clamp_min(self.floor).log()))
+            error = (mine - theirs).square().sum(dim=(1, 2)) / theirs.square().sum(dim=(1, 2)).clamp_min(1e-3)
+            convergences.append((error + 1e-8).sqrt().mean())
+        return torch.stack(logs).mean(), torch.stack(convergences).mean()
+
+    def magnitude(self, waveform: torch.Tensor, window: int) -> torch.Tensor:
+        """Magnitudes of one window length, where a full-scale sine has about 1.
+
+        Args:
+            waveform: Of shape ``(batch, samples)``.
+            window: One of the windows, in samples.
+
+        Returns:
+            Of shape ``(batch, bins, frames)``.
+        """
+        shape = getattr(self, f"window_{window}")
+        spectrum = torch.stft(waveform, window, window // 4, window=shape, center=True, return_complex=True)
+        return (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt() * (4.0 / window)
+
+
+def hinge_discriminator_loss(real: list[torch.Tensor], fake: list[torch.Tensor]) -> torch.Tensor:
+    """Hinge loss of a discriminator.
+
+    Args:
+        real: Scores of real audio, one tensor per resolution.
+        fake: Scores of generated audio.
+
+    Returns:
+        Scalar, mean over resolutions.
+    """
+    terms = [functional.relu(1 - r).mean() + functional.relu(1 + f).mean() for r, f in zip(real, fake, strict=True)]
+    return torch.stack(terms).mean()
+
+
+def hinge_generator_loss(fake: list[torch.Tensor]) -> torch.Tensor:
+    """Hinge loss of a generator.
+
+    Args:
+        fake: Scores of generated audio, one tensor per resolution.
+
+    Returns:
+        Scalar, mean over resolutions.
+    """
+    return torch.stack([functional.relu(1 - scores).mean() for scores in fake]).mean()
+
+
+def feature_matching_loss(real: list[list[torch.Tensor]], fake: list[list[torch.Tensor]]) -> torch.Tensor:
+    """L1 distance of a discriminator's hidden features, relative to their size.
+
+    Args:
+        real: Features of real audio, per resolution and layer.
+        fake: Features of generated audio.
+
+    Returns:
+        Scalar.
+    """
+    terms = [
+        functional.l1_loss(f, r.detach()) / r.detach().abs().mean().clamp_min(1e-4)
+        for many_r, many_f in zip(real, fake, strict=True)
+        for r, f in zip(many_r, many_f, strict=True)
+    ]
+    return torch.stack(terms).mean()

@@ -1,0 +1,166 @@
+"""Tiny, seeded components of every kind, real classes throughout: no network, no GPU, no checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from PIL import Image
+from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
+
+from melfusion_core.mel import MelConfig
+from melfusion_core.models.synapse import VisualSynapse
+from melfusion_core.models.text import find_minilm, load_minilm
+from melfusion_core.models.vocoder import ISTFTVocoder
+from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
+
+TINY_MEL = MelConfig(sample_rate=800, n_fft=64, hop_length=16, n_mels=32, fmin=0.0, fmax=400.0)
+TextModels = tuple[PreTrainedTokenizerBase, PreTrainedModel]
+
+
+def make_image_unet(text_dim: int = 32) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        cross_attention_dim=text_dim,
+        attention_head_dim=(1, 2),
+        norm_num_groups=4,
+    ).eval()
+
+
+def make_music_unet(text_dim: int = 32) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=(64, 4),
+        in_channels=5,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        cross_attention_dim=text_dim,
+        attention_head_dim=(1, 2),
+        norm_num_groups=4,
+        class_embed_type="projection",
+        projection_class_embeddings_input_dim=text_dim,
+    ).eval()
+
+
+def make_vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        in_channels=1,
+        out_channels=1,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4, 4, 8, 8),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=4,
+        scaling_factor=1.0,
+        mid_block_add_attention=False,
+        latents_mean=[0.1, -0.2, 0.3, 0.0],
+        latents_std=[0.5, 1.0, 1.5, 2.0],
+    ).eval()
+
+
+def make_synapse(**settings: Any) -> VisualSynapse:
+    dims = {"num_layers": 2, "music_dims": (16, 16), "image_dims": (16, 16), "heads": (2, 2)}
+    return VisualSynapse(**{**dims, "num_inversion_steps": 2, **settings}).eval()
+
+
+def music_scheduler() -> DDIMScheduler:
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
+    )
+
+
+def image_scheduler() -> DDIMScheduler:
+    return DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="v_prediction"
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_text() -> TextModels:
+    """The real tokenizer with a seeded two-layer encoder of width 32."""
+    tokenizer = AutoTokenizer.from_pretrained(find_minilm(verify=False), local_files_only=True)
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        initializer_range=0.5,
+    )
+    return tokenizer, BertModel(config).eval()
+
+
+@pytest.fixture(scope="session")
+def minilm() -> TextModels:
+    return load_minilm()
+
+
+@pytest.fixture(scope="session")
+def make_tiny_pipeline(tiny_text: TextModels) -> Callable[..., MelFusionPipeline]:
+    """Build a pipeline with equal weights every time; keyword arguments go to the synapse."""
+
+    def make(text: TextModels = tiny_text, **settings: Any) -> MelFusionPipeline:
+        tokenizer, text_encoder = text
+        torch.manual_seed(0)
+        text_dim = text_encoder.config.hidden_size
+        pipe = MelFusionPipeline(
+            vae=make_vae(),
+            unet=make_music_unet(text_dim),
+            image_unet=make_image_unet(text_dim),
+            synapse=make_synapse(**settings),
+            vocoder=ISTFTVocoder(dim=8, num_layers=1, expansion=2, **TINY_MEL.to_dict()).eval(),
+            scheduler=music_scheduler(),
+            image_scheduler=image_scheduler(),
+            tokenizer=tokenizer,
+            text_encoder=text_encoder,
+        )
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared_pipeline(make_tiny_pipeline: Callable[..., MelFusionPipeline]) -> MelFusionPipeline:
+    """One tiny pipeline for all tests that leave it as it is."""
+    return make_tiny_pipeline()
+
+
+@pytest.fixture
+def tiny_pipeline(make_tiny_pipeline: Callable[..., MelFusionPipeline]) -> MelFusionPipeline:
+    """A tiny pipeline of the test's own."""
+    return make_tiny_pipeline()
+
+
+@pytest.fixture(scope="session")
+def sunset() -> Image.Image:
+    """A picture: warm gradient from top to bottom."""
+    rows = np.linspace(0.0, 1.0, 48)[:, None, None] * np.ones((1, 64, 1))
+    return Image.fromarray((np.array([1.0, 0.6, 0.2]) * rows * 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def checkers() -> Image.Image:
+    """Another picture: a cold chequerboard."""
+    rows, columns = np.indices((64, 48)) // 8
+    return Image.fromarray((((rows + columns) % 2)[..., None] * np.array([40, 90, 255])).astype(np.uint8))

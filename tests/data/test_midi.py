@@ -1,0 +1,90 @@
+"""Excerpts from score files."""
+
+from __future__ import annotations
+
+import mido
+import numpy as np
+import pytest
+
+from melfusion_core.data.composer import TONICS, compose
+from melfusion_core.data.midi import MAJOR_PROFILE, MINOR_PROFILE, ScoreError, excerpt, find_scores, krumhansl_key, read_piece
+from melfusion_core.data.renderer import scores_to_midi
+from melfusion_core.data.styles import GRID_TEMPI
+
+
+def write_piece(path, bars=24, numerator=4, program=40):
+    """A two-part piece in D major: a scale over half notes."""
+    midi = mido.MidiFile(ticks_per_beat=480)
+    melody, bass = mido.MidiTrack(), mido.MidiTrack()
+    midi.tracks += [melody, bass]
+    melody.append(mido.MetaMessage("time_signature", numerator=numerator, denominator=4))
+    melody.append(mido.Message("program_change", program=program))
+    for i in range(bars * numerator):
+        pitch = 74 + (0, 2, 4, 5, 7, 5, 4, 2)[i % 8]
+        melody.append(mido.Message("note_on", note=pitch, velocity=80))
+        melody.append(mido.Message("note_off", note=pitch, time=480))
+    for i in range(bars * numerator // 2):
+        pitch = (38, 45, 42, 45)[i % 4]
+        bass.append(mido.Message("note_on", channel=1, note=pitch, velocity=60))
+        bass.append(mido.Message("note_off", channel=1, note=pitch, time=960))
+    midi.save(path)
+    return path
+
+
+def test_read_and_cut(tmp_path):
+    piece = read_piece(write_piece(tmp_path / "a.mid"), "mutopia_pd")
+    assert piece.name == "mutopia_pd/a" and piece.beats_per_bar == 4 and len(piece.parts) == 2
+    score = excerpt(np.random.default_rng(0), piece, 0.6)
+    assert score.tempo_bpm in GRID_TEMPI and score.piece == piece.name
+    assert score.mode == "major" and score.tonic in TONICS["major"]
+    assert min(note.start for note in score.lead.notes) == 0.0  # starts on a downbeat
+    assert excerpt(np.random.default_rng(0), piece, 0.6) == score
+
+
+def test_arousal_moves_the_tempo(tmp_path):
+    piece = read_piece(write_piece(tmp_path / "a.mid", bars=60), "mutopia_pd")
+    calm = [excerpt(np.random.default_rng(s), piece, 0.1).tempo_bpm for s in range(10)]
+    wild = [excerpt(np.random.default_rng(s), piece, 0.9).tempo_bpm for s in range(10)]
+    assert np.mean(wild) > np.mean(calm) + 40
+
+
+def test_bad_files_are_refused(tmp_path):
+    broken = tmp_path / "broken.mid"
+    broken.write_bytes(b"not midi")
+    with pytest.raises(ScoreError, match="not a readable MIDI file"):
+        read_piece(broken, "freedoom")
+    with pytest.raises(ScoreError, match="time signature of 5.0 beats"):
+        read_piece(write_piece(tmp_path / "five.mid", numerator=5), "freedoom")
+    with pytest.raises(ScoreError, match="too few notes"):
+        read_piece(write_piece(tmp_path / "short.mid", bars=2), "freedoom")
+    short = read_piece(write_piece(tmp_path / "b.mid", bars=6), "freedoom")
+    with pytest.raises(ScoreError, match="shorter than one excerpt|no passage"):
+        excerpt(np.random.default_rng(0), short, 1.0)
+
+
+def test_find_scores(tmp_path):
+    (tmp_path / "mutopia_pd").mkdir()
+    write_piece(tmp_path / "mutopia_pd" / "x.mid")
+    assert find_scores(tmp_path) == {"mutopia_pd": [tmp_path / "mutopia_pd" / "x.mid"]}
+
+
+@pytest.mark.parametrize("tonic", range(12))
+def test_krumhansl_finds_its_own_profiles(tonic):
+    assert krumhansl_key(np.roll(MAJOR_PROFILE, tonic))[:2] == (tonic, "major")
+    assert krumhansl_key(np.roll(MINOR_PROFILE, tonic))[:2] == (tonic, "minor")
+    assert krumhansl_key(np.zeros(12))[2] == 0.0
+
+
+def test_scores_to_midi_keeps_clips_apart():
+    scores = [compose(np.random.default_rng(s), 0.5, 0.5, "p") for s in range(3)]
+    midi = scores_to_midi(scores, 10.24)
+    assert midi.ticks_per_beat == 500
+    now, sounding = 0, 0
+    for message in midi.tracks[0]:
+        now += message.time
+        if message.type == "note_on":
+            sounding += 1
+            assert (now / 1000) % 13.24 < 10.24
+        elif message.type == "note_off":
+            sounding -= 1
+    assert sounding == 0

@@ -1,0 +1,60 @@
+"""An engine without a model: after a few steps it gives a sine wave, another one where there is a picture."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+
+import numpy as np
+import torch
+
+from demo.service import TEXT_ONLY, WITH_IMAGE, Settings, Sound, Step
+from melfusion_core.mel import MelConfig, MelSpectrogram, mel_to_db
+
+
+class FakeEngine:
+    """Stands in for the model.
+
+    Args:
+        hold_at: Step after which it goes on giving that step until it is closed; ``None`` never holds.
+    """
+
+    def __init__(self, hold_at: int | None = None) -> None:
+        self.mel_config = MelConfig()
+        self.model_name = "fake"
+        self.model_sha256 = "0" * 64
+        self.device = "cpu"
+        self.hold_at = hold_at
+        self.closed = threading.Event()
+        self.settings: list[Settings] = []
+
+    def render(self, settings: Settings) -> Generator[Step | dict[str, Sound], None, None]:
+        self.settings.append(settings)
+        self.closed.clear()
+        try:
+            sounds = {}
+            if settings.image is not None:
+                red = float(np.asarray(settings.image)[..., 0].mean())
+                sounds[WITH_IMAGE] = self._sine(settings, 220.0 + red * settings.synapse_strength, 0.05)
+            if settings.caption:
+                sounds[TEXT_ONLY] = self._sine(settings, 220.0, 0.4)
+            mel_db = next(iter(sounds.values())).mel_db
+            noise = np.random.default_rng(settings.seed).uniform(-80, 20, mel_db.shape).astype(np.float32)
+            for step in range(1, settings.num_inference_steps + 1):
+                share = step / settings.num_inference_steps
+                yield Step(step, settings.num_inference_steps, share * mel_db + (1 - share) * noise)
+                while step == self.hold_at:
+                    time.sleep(0.02)
+                    yield Step(step, settings.num_inference_steps)
+            yield sounds
+        finally:
+            self.closed.set()
+
+    def _sine(self, settings: Settings, frequency_hz: float, amplitude: float) -> Sound:
+        samples = round(settings.duration_s * self.mel_config.sample_rate) // 512 * 512
+        seconds = torch.arange(samples) / self.mel_config.sample_rate
+        beat = 0.3 + 0.7 * (1.0 - (2.0 * seconds) % 1.0)
+        waveform = amplitude * beat * sum(torch.sin(2 * torch.pi * frequency_hz * k * seconds) / k for k in (1, 2, 3))
+        mel_db = mel_to_db(MelSpectrogram(self.mel_config)(waveform[None]), self.mel_config)[0, 0]
+        return Sound(waveform.numpy(), mel_db.numpy())

@@ -1,0 +1,146 @@
+"""The import direction of the packages, read from the source: nothing is imported to check it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BORDERS = ("audio", "mel", "image")
+# Package by package, what else of the project it may import. The root package only names its exports.
+ALLOWED = {
+    "melfusion_core": set(),
+    "melfusion_core.audio": set(),
+    "melfusion_core.mel": set(),
+    "melfusion_core.image": set(),
+    "melfusion_core.recipe": set(),
+    "melfusion_core.spectrogram": {"melfusion_core.mel"},
+    "melfusion_core.models": {f"melfusion_core.{name}" for name in BORDERS},
+    "melfusion_core.data": {f"melfusion_core.{name}" for name in BORDERS},
+    "melfusion_core.pipelines": {"melfusion_core.models", *(f"melfusion_core.{name}" for name in BORDERS)},
+    "melfusion_core.training": {"melfusion_core.models", *(f"melfusion_core.{name}" for name in BORDERS)},
+    "melfusion_core.evaluation": {"melfusion_core.models", *(f"melfusion_core.{name}" for name in BORDERS)},
+    "melfusion_core.cli": {"melfusion_core"},
+    "demo": {"melfusion_core"},
+    "app": {"demo", "melfusion_core"},
+}
+# Names whose distribution is called otherwise; the rest are found by name.
+OWN = {"melfusion_core", "demo", "app", "tests"}
+
+
+def source_files() -> list[Path]:
+    files = [*ROOT.glob("*.py"), *(ROOT / "melfusion_core").rglob("*.py"), *(ROOT / "demo").rglob("*.py")]
+    return sorted(files)
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> set[str]:
+    """Absolute names of all modules that a file imports, at its top or inside functions."""
+    package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parent = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
+                base = f"{parent}.{base}".rstrip(".")
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    return names
+
+
+def within(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def layer(module: str) -> str:
+    return ".".join(module.split(".")[:2]) if module.startswith("melfusion_core") else module.split(".")[0]
+
+
+@pytest.mark.parametrize("path", source_files(), ids=module_name)
+def test_import_direction(path):
+    module = module_name(path)
+    assert layer(module) in ALLOWED, f"{module} belongs to no layer; add it to the table here"
+    allowed = ALLOWED[layer(module)] | {layer(module)}
+    if module == "melfusion_core":
+        # Type checkers see the exports behind TYPE_CHECKING; at run time they are loaded on first use.
+        assert not [name for name in top_level_imports(path) if within(name, {"melfusion_core"})]
+        return
+    own = {name for name in imports(path) if within(name, {"melfusion_core", "demo", "app", "tests"})}
+    wrong = sorted(name for name in own if name != "melfusion_core" and not within(name, allowed))
+    # `from melfusion_core import X` takes an export of the root package.
+    exported = {f"melfusion_core.{name}" for name in exports()}
+    wrong = [name for name in wrong if name not in exported or layer(module) in ("melfusion_core.models",)]
+    assert not wrong, f"{module} may not import {', '.join(wrong)}"
+
+
+def exports() -> list[str]:
+    import melfusion_core
+
+    return melfusion_core.__all__
+
+
+def top_level_imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return names
+
+
+@pytest.mark.parametrize("path", source_files(), ids=module_name)
+def test_gradio_belongs_to_the_demo_and_pyplot_to_nobody(path):
+    names = imports(path)
+    if not module_name(path).startswith("demo"):
+        assert not any(within(name, {"gradio"}) for name in names)
+    assert not any(within(name, {"matplotlib.pyplot"}) for name in names)
+
+
+def test_every_imported_package_is_declared():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    lines += [line for extra in ("train", "dev") for line in settings["optional-dependencies"][extra]]
+    declared = {line.split(">")[0].strip().lower().replace("_", "-") for line in lines if line[:1].isalpha()}
+    distributions = metadata.packages_distributions()
+    missing = {}
+    for path in source_files():
+        for name in imports(path):
+            top = name.split(".")[0]
+            if not top or top in OWN or top in sys.stdlib_module_names:
+                continue
+            names = {item.lower().replace("_", "-") for item in distributions.get(top, [top])}
+            if not names & declared:
+                missing.setdefault(top, module_name(path))
+    # The `spaces` package exists on Hugging Face's own machines only; soxr comes with librosa, whose resampler it is.
+    for name in ("spaces", "soxr"):
+        missing.pop(name, None)
+    assert not missing, f"imported, but in neither requirements.txt nor an extra: {missing}"
+
+
+def test_importing_the_package_is_cheap():
+    code = "import sys, melfusion_core, melfusion_core.cli; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    heavy = {"torch", "diffusers", "transformers", "librosa", "gradio", "matplotlib"} & set(loaded.stdout.split())
+    assert not heavy
+
+
+def test_exports_are_what_they_say():
+    import melfusion_core
+
+    for name in melfusion_core.__all__:
+        assert getattr(melfusion_core, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        melfusion_core.nothing  # noqa: B018

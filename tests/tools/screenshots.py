@@ -1,0 +1,104 @@
+"""Take the README's screenshots of the studio in a headless Chromium.
+
+    python tests/tools/screenshots.py                 with the shipped model
+    python tests/tools/screenshots.py --fake --all    with a sine wave, every view
+
+It writes assets/screenshot-desktop.png and assets/screenshot-phone.png; `--all` also the dark, the empty and the
+working page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from demo.examples import EXAMPLES_FOLDER, load_examples  # noqa: E402
+from demo.service import StudioService  # noqa: E402
+from demo.ui import build_demo, launch  # noqa: E402
+from tests.demo.browser import chromium_page, compose_example, wait_for_result  # noqa: E402
+
+MAX_BYTES = 400_000
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Start the studio, compose once in each view and save the pictures.
+
+    Args:
+        arguments: Command line without the program's name; by default that of the process.
+
+    Returns:
+        Exit status.
+    """
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=str(ROOT / "checkpoints" / "melfusion-mini"), help="folder of the model")
+    parser.add_argument("--fake", action="store_true", help="a sine wave instead of the model")
+    parser.add_argument("--all", action="store_true", help="the dark, the empty and the working page too")
+    parser.add_argument("--output", default=str(ROOT / "assets"), help="folder to write to")
+    parser.add_argument("--examples", default=str(EXAMPLES_FOLDER), help="folder of the example pictures")
+    parser.add_argument("--example", type=int, default=0, help="which example picture to compose from")
+    parser.add_argument("--caption", default="A slow piano with soft strings", help="words to compose from")
+    parser.add_argument("--seed", default="7", help="seed of the take")
+    options = parser.parse_args(arguments)
+    program = shutil.which("chromium")
+    if program is None:
+        print("The program chromium is not installed.", file=sys.stderr)
+        return 1
+    output = Path(options.output)
+    output.mkdir(parents=True, exist_ok=True)
+    if options.fake:
+        from tests.demo.fakes import FakeEngine
+
+        engine = FakeEngine()
+    else:
+        from demo.engine import PipelineEngine
+
+        engine = PipelineEngine.from_folder(options.model)
+    examples = load_examples(options.examples)
+    demo = build_demo(StudioService(engine), examples)
+    _, url, _ = launch(demo, prevent_thread_lock=True, quiet=True)
+    views = [("desktop", DESKTOP, False), ("phone", PHONE, False)]
+    if options.all:
+        views += [("dark", DESKTOP, True), ("phone-dark", PHONE, True)]
+    try:
+        for name, size, dark in views:
+            with chromium_page(program, size) as page:
+                page.goto(url + ("?__theme=dark" if dark else "?__theme=light"))
+                page.wait_for_selector("#compose")
+                page.wait_for_timeout(500)
+                if options.all:
+                    _save(page.screenshot(), output / f"screenshot-{name}-empty.png")
+                compose_example(page, examples, options.example, options.caption, options.seed)
+                wait_for_result(page, timeout_ms=600_000)
+                page.wait_for_timeout(1500)
+                page.mouse.move(0, 0)
+                page.evaluate("document.activeElement.blur()")
+                if options.all:
+                    _save(page.screenshot(full_page=True), output / f"screenshot-{name}-full.png")
+                if size == DESKTOP:
+                    page.evaluate("window.scrollTo(0, 0)")
+                    page.wait_for_timeout(300)
+                _save(page.screenshot(), output / f"screenshot-{name}.png")
+    finally:
+        demo.close()
+    return 0
+
+
+def _save(png: bytes, path: Path) -> None:
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image.quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path.name} has {path.stat().st_size} bytes; at most {MAX_BYTES}.")
+    print(f"{path}  {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
