@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from demo.service import TEXT_ONLY, WITH_IMAGE, Settings, Sound, Step
+from demo.takes import TEXT_ONLY, WITH_IMAGE, Settings, Sound, Step
 from melfusion_core import MelFusionPipeline
 from melfusion_core.mel import mel_to_db
 from melfusion_core.pipelines.outputs import StepInfo
@@ -62,7 +62,7 @@ class PipelineEngine:
         return cls(pipe, folder.resolve().name, checkpoint_sha256(folder))
 
     def render(self, settings: Settings) -> Generator[Step | dict[str, Sound], None, None]:
-        """Make the music step by step; see :class:`demo.service.Engine`.
+        """Make the music step by step; see :class:`demo.takes.Engine`.
 
         Args:
             settings: What to make.

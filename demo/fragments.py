@@ -6,13 +6,14 @@ import html
 import math
 import random
 
-from demo.service import Progress, Result, Take
+from demo.takes import Progress, Result, Take
 
 MASTHEAD = """<div class="masthead">
 <svg viewBox="0 0 48 48" aria-hidden="true"><defs><linearGradient id="dusk" x1="0" y1="0" x2="1" y2="1">
 <stop offset="0" stop-color="#2b1236"/><stop offset=".5" stop-color="#8a3a78"/><stop offset="1" stop-color="#f2a65a"/>
 </linearGradient></defs><rect width="48" height="48" fill="url(#dusk)"/>
-<circle cx="34" cy="14" r="5.5" fill="#ffe3b8"/><path d="M5 31c4 0 4-9 8-9s4 17 8 17 4-23 8-23 4 20 8 20 3-5 6-5" fill="none" stroke="#fff" stroke-width="2.6"
+<circle cx="34" cy="14" r="5.5" fill="#ffe3b8"/>
+<path d="M5 31c4 0 4-9 8-9s4 17 8 17 4-23 8-23 4 20 8 20 3-5 6-5" fill="none" stroke="#fff" stroke-width="2.6"
 stroke-linecap="round"/></svg>
 <div><h1>MeLFusion Studio</h1><p>A picture and a few words become music.</p></div></div>"""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import secrets
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
+from demo.api import add_endpoint, to_request
 from demo.examples import Example
 from demo.fragments import (
     DIFFERENCE_TITLE,
@@ -25,7 +25,8 @@ from demo.fragments import (
     result_html,
 )
 from demo.mel_view import difference_html, difference_legend, level_legend, mel_html
-from demo.service import MAX_SEED, Progress, Request, Result, StudioError, StudioService
+from demo.service import MAX_SEED, StudioService
+from demo.takes import Progress, Result, StudioError
 from demo.theme import studio_css, studio_theme
 from melfusion_core.recipe import SAMPLERS
 
@@ -76,6 +77,8 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
                     buttons=["fullscreen"],
                     elem_id="picture",
                 )
+                # Gradio would open the file itself and fail in its own words; the service does it in ours.
+                image.preprocess = lambda payload: payload.path if payload else None
                 if examples:
                     gr.HTML(EXAMPLES_TITLE, elem_id="examples-title")
                     gallery = gr.Gallery(
@@ -195,9 +198,9 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
                         difference = gr.HTML(elem_id="difference")
                         gr.HTML(difference_legend())
                     with gr.Row():
-                        keep_seed = gr.Button("Use this seed again", size="sm", min_width=100, elem_id="keep-seed")
-                        recipe_file = gr.DownloadButton("Recipe (JSON)", size="sm", min_width=100)
-                        figure_file = gr.DownloadButton("Spectrograms (PNG)", size="sm", min_width=100)
+                        keep_seed = gr.Button("Keep this seed", size="sm", min_width=100, elem_id="keep-seed")
+                        recipe_file = gr.DownloadButton("Save recipe", size="sm", min_width=100)
+                        figure_file = gr.DownloadButton("Save spectrograms", size="sm", min_width=100)
                     with gr.Accordion("Recipe: every setting of this take", open=False):
                         recipe = gr.JSON(show_label=False, elem_id="recipe")
         used_seed = gr.State()
@@ -258,16 +261,12 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
 
         def compose(*values: Any) -> Iterator[dict[Any, Any]]:
             try:
-                with contextlib.closing(service.compose(_request(*values))) as work:
+                with contextlib.closing(service.compose(to_request(*values))) as work:
                     for event in work:
                         yield show(event)
             except StudioError as error:
                 yield {status: error_html(str(error)), preview: gr.update(visible=False)}
                 raise gr.Error(str(error), print_exception=False) from error
-            except Exception:
-                logging.getLogger(__name__).exception("composing failed")
-                yield {status: FAILED, preview: gr.update(visible=False)}
-                raise
 
         shown_on_page = [status, preview, results, head_a, audio_a, mel_a, twin, head_b, audio_b, mel_b, changed]
         shown_on_page += [difference, recipe, recipe_file, figure_file, used_seed]
@@ -276,9 +275,10 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
         composing = compose_button.click(
             compose, inputs, shown_on_page, show_progress="minimal", show_progress_on=status, **engine_turn, **private
         )
-        stop_button.click(_stopped, status, [status, preview], cancels=[composing], show_progress="hidden", **private)
+        composing.failure(_failed, status, status, queue=False, show_progress="hidden", **private)
+        stop_button.click(_stopped, status, status, cancels=[composing], show_progress="hidden", **private)
 
-        _add_endpoint(service, inputs, engine_turn)
+        add_endpoint(service, inputs, **engine_turn)
     demo.queue(max_size=QUEUE_SIZE)
     return demo
 
@@ -316,30 +316,6 @@ def _player(label: str, elem_id: str) -> gr.Audio:
     )
 
 
-def _request(
-    image: str | None,
-    caption: str | None,
-    synapse_percent: float,
-    steps: float,
-    seed: float | None,
-    duration_s: float,
-    guidance: float,
-    image_guidance: float,
-    sampler: str,
-) -> Request:
-    return Request(
-        image_path=image,
-        caption=caption or "",
-        seed=None if seed is None else int(seed),
-        duration_s=duration_s,
-        num_inference_steps=int(steps),
-        guidance_scale=guidance,
-        image_guidance_scale=image_guidance,
-        synapse_strength=synapse_percent / 100.0,
-        sampler=sampler,
-    )
-
-
 def _random_seed() -> int:
     return secrets.randbelow(MAX_SEED + 1)
 
@@ -348,55 +324,9 @@ def _matching_preset(count: float) -> int | None:
     return int(count) if count in STEP_PRESETS.values() else None
 
 
-def _stopped(shown: str | None) -> tuple[Any, Any]:
-    if "is-working" not in (shown or ""):
-        return gr.skip(), gr.skip()
-    return STOPPED, gr.skip()
+def _failed(shown: str | None) -> Any:
+    return FAILED if "is-working" in (shown or "") else gr.skip()
 
 
-def _add_endpoint(service: StudioService, inputs: list[Any], engine_turn: dict[str, Any]) -> None:
-    """Offer the typed endpoint `generate` for programs; the page itself does not use it."""
-    outputs = [
-        gr.Audio(visible=False, label="Music from picture and words, or from the one that was given", type="filepath"),
-        gr.Audio(visible=False, label="Music from the words alone, when both were given", type="filepath"),
-        gr.Image(visible=False, label="Spectrograms", type="filepath", format="png"),
-        gr.JSON(visible=False, label="Recipe of the first"),
-        gr.JSON(visible=False, label="Notes"),
-    ]
-
-    def generate(
-        image: str | None = None,
-        caption: str = "",
-        synapse_percent: float = 100,
-        steps: float = 25,
-        seed: float | None = None,
-        duration_s: float = 10.24,
-        guidance: float = 4.0,
-        image_guidance: float = 2.0,
-        sampler: str = SAMPLERS[0],
-    ) -> Iterator[tuple[Any, ...]]:
-        """Make music from a picture, a caption, or both.
-
-        Args:
-            image: Picture (JPEG, PNG, WebP or GIF), or nothing.
-            caption: What the music should be, at most 400 characters; may be empty when there is a picture.
-            synapse_percent: How much the picture is heard, from 0 (not at all) to 200; 100 is as trained.
-            steps: Denoising steps, from 1 to 100.
-            seed: From 0 to 4294967295, or nothing for a random one; the recipe tells which.
-            duration_s: Length in seconds, from 2.56 to 20.48.
-            guidance: Guidance by the caption, from 0 to 12.
-            image_guidance: Guidance by the picture, from 0 to 12.
-            sampler: "dpm++" or "ddim".
-        """
-        request = _request(image, caption, synapse_percent, steps, seed, duration_s, guidance, image_guidance, sampler)
-        try:
-            with contextlib.closing(service.compose(request)) as work:
-                for event in work:
-                    if isinstance(event, Result):
-                        twin = event.text_only.path if event.with_image and event.text_only else None
-                        recipe = event.main.recipe.to_dict()
-                        yield event.main.path, twin, event.figure_path, recipe, list(event.notes)
-        except StudioError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-
-    gr.Button(visible=False).click(generate, inputs, outputs, api_name="generate", **engine_turn)
+def _stopped(shown: str | None) -> Any:
+    return STOPPED if "is-working" in (shown or "") else gr.skip()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from melfusion_core.mel import MelConfig, MelSpectrogram
+    from melfusion_core.models.patch_codec import PatchCodec
     from melfusion_core.models.synapse import VisualSynapse
     from melfusion_core.models.vocoder import ISTFTVocoder
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
@@ -17,12 +18,13 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "MelConfig": "melfusion_core.mel",
     "MelSpectrogram": "melfusion_core.mel",
+    "PatchCodec": "melfusion_core.models.patch_codec",
     "VisualSynapse": "melfusion_core.models.synapse",
     "ISTFTVocoder": "melfusion_core.models.vocoder",
     "MelFusionPipeline": "melfusion_core.pipelines.pipeline_melfusion",
 }
 
-__all__ = ["ISTFTVocoder", "MelConfig", "MelFusionPipeline", "MelSpectrogram", "VisualSynapse", "__version__"]
+__all__ = ["ISTFTVocoder", "MelConfig", "MelFusionPipeline", "MelSpectrogram", "PatchCodec", "VisualSynapse", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

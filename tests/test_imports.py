@@ -24,8 +24,16 @@ ALLOWED = {
     "melfusion_core.models": {f"melfusion_core.{name}" for name in BORDERS},
     "melfusion_core.data": {f"melfusion_core.{name}" for name in BORDERS},
     "melfusion_core.pipelines": {"melfusion_core.models", *(f"melfusion_core.{name}" for name in BORDERS)},
-    "melfusion_core.training": {"melfusion_core.models", *(f"melfusion_core.{name}" for name in BORDERS)},
-    "melfusion_core.evaluation": {"melfusion_core.models", *(f"melfusion_core.{name}" for name in BORDERS)},
+    "melfusion_core.training": {
+        "melfusion_core.models",
+        "melfusion_core.spectrogram",
+        *(f"melfusion_core.{name}" for name in BORDERS),
+    },
+    "melfusion_core.evaluation": {
+        "melfusion_core.models",
+        "melfusion_core.spectrogram",
+        *(f"melfusion_core.{name}" for name in BORDERS),
+    },
     "melfusion_core.cli": {"melfusion_core"},
     "demo": {"melfusion_core"},
     "app": {"demo", "melfusion_core"},

@@ -86,6 +86,24 @@ def test_commands_of_the_readme_are_real():
     assert set(re.findall(r"^ *melfusion train ([a-z]+)", body, re.M)) <= set(TRAINERS)
 
 
+def test_flags_of_the_readme_are_real(capsys):
+    from melfusion_core.cli import main
+
+    _, body = readme()
+    lines = body.replace("\\\n", " ").splitlines()
+    commands = [line.strip().split() for line in lines if re.match(r" *melfusion [a-z]+ ", line)]
+    assert commands
+    for words in commands:
+        names = [
+            word for word in words[1:3] if word in ("vae", "vocoder", "image", "prepare", "music", "build", "stats")
+        ]
+        with pytest.raises(SystemExit):
+            main([words[1], *names, "--help"])
+        shown = capsys.readouterr().out
+        unknown = [word for word in words if word.startswith("--") and not re.search(rf"{word}\b", shown)]
+        assert not unknown, f"{' '.join(words)}: {unknown}"
+
+
 def test_requirements_are_lower_bounds():
     lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
     wrong = [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_-]+>=[\d.]+", line)]

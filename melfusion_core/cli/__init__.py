@@ -1,4 +1,4 @@
-"""The command line: `melfusion generate | corpus | train | evaluate | bench | info`. Flags to calls, nothing else."""
+"""The command line: `melfusion generate | corpus | train | assemble | evaluate | bench | info`."""
 
 from melfusion_core.cli.parser import main
 

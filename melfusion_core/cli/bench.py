@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     report = {
         "model": folder.resolve().name,
         "model_sha256": checkpoint_sha256(folder),
-        "device": torch.cuda.get_device_name(pipe.device) if pipe.device.type == "cuda" else platform.processor(),
+        "device": torch.cuda.get_device_name(pipe.device) if pipe.device.type == "cuda" else cpu_name(),
         "threads": torch.get_num_threads(),
         "packages": library_versions(),
         "duration_s": args.duration,
@@ -165,6 +165,20 @@ def measure(pipe: MelFusionPipeline, duration_s: float, steps: int, repeats: int
         }
     ratio = stages["compare_s"] / (stages["take_text_only_s"] + stages["take_with_picture_s"])
     return {name: round(value, 4) for name, value in stages.items()} | {"compare_ratio": round(ratio, 3)}
+
+
+def cpu_name() -> str:
+    """Name the processor.
+
+    Returns:
+        Its model where the system tells (Linux), else its architecture.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def example_picture(side: int = 256) -> Image.Image:

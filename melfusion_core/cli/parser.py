@@ -6,15 +6,20 @@ import argparse
 import importlib
 import sys
 import traceback
+import typing
 from collections.abc import Sequence
 from typing import NoReturn
 
-from melfusion_core.cli import bench, corpus, generate, info
+from melfusion_core.cli import assemble, bench, corpus, generate, info
 from melfusion_core.cli.options import CommandError
 
-# Commands whose flags live with the code that they start: module and function by name.
+# Commands whose flags live with the code that they start: module and function; the function takes a configuration.
 TRAINERS = {
-    name: f"melfusion_core.training.{name}" for name in ("vae", "vocoder", "image", "judge", "prepare", "music")
+    "vae": ("melfusion_core.training.vae", "train"),
+    "vocoder": ("melfusion_core.training.vocoder", "train"),
+    "image": ("melfusion_core.training.image", "train"),
+    "prepare": ("melfusion_core.training.prepare", "prepare"),
+    "music": ("melfusion_core.training.music", "train"),
 }
 EVALUATION = "melfusion_core.evaluation.evaluate"
 
@@ -44,15 +49,30 @@ def build_parser() -> argparse.ArgumentParser:
         "train", help="train one component", usage="melfusion train COMPONENT [flags of that trainer]", add_help=True
     )
     train.add_argument("component", choices=list(TRAINERS), help="COMPONENT --help lists its flags")
+    assemble.add_parser(commands)
     commands.add_parser("evaluate", help="measure a model on the test split of a corpus", add_help=False)
     bench.add_parser(commands)
     info.add_parser(commands)
     return parser
 
 
+def _train(component: str, flags: list[str]) -> int:
+    from melfusion_core.training.config import parse_config
+    from melfusion_core.training.loop import TrainingError
+
+    module, function = TRAINERS[component]
+    train = getattr(importlib.import_module(module), function)
+    config_class = typing.get_type_hints(train)["config"]
+    try:
+        train(parse_config(config_class, flags, program=f"melfusion train {component}"))
+    except TrainingError as error:
+        raise CommandError(str(error), code=1) from error
+    return 0
+
+
 def _dispatch(argv: list[str]) -> int:
     if argv[:1] == ["train"] and len(argv) > 1 and argv[1] in TRAINERS:
-        return importlib.import_module(TRAINERS[argv[1]]).main(argv[2:]) or 0
+        return _train(argv[1], argv[2:])
     if argv[:1] == ["evaluate"]:
         return importlib.import_module(EVALUATION).main(argv[1:]) or 0
     args = build_parser().parse_args(argv)

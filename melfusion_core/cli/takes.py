@@ -47,7 +47,7 @@ def load_pipeline(folder: str | Path, device: str = "auto") -> MelFusionPipeline
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     with _quiet_loading():
-        pipe = MelFusionPipeline.from_pretrained(folder)
+        pipe = MelFusionPipeline.from_pretrained(folder, dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     try:
         return pipe.to(device)

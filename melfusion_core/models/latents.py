@@ -5,11 +5,106 @@ Shape legend: ``batch`` samples, ``channels`` of the latent, ``time`` and ``freq
 
 from __future__ import annotations
 
+import json
+import math
+from pathlib import Path
+
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+from melfusion_core.models.patch_codec import PatchCodec
+
+MelCodec = AutoencoderKL | PatchCodec
+"""What can stand between spectrograms and latents."""
+
+_CODECS = {"AutoencoderKL": AutoencoderKL, "PatchCodec": PatchCodec}
 
 
-def latents_from_mel(vae: AutoencoderKL, mel: torch.Tensor) -> torch.Tensor:
+def load_codec(folder: str | Path) -> MelCodec:
+    """Load a codec of either class.
+
+    Args:
+        folder: What ``save_pretrained`` wrote.
+
+    Returns:
+        The codec.
+
+    Raises:
+        ValueError: When the folder holds another class.
+    """
+    name = json.loads((Path(folder) / "config.json").read_text()).get("_class_name")
+    if name not in _CODECS:
+        raise ValueError(f"{folder} holds a {name}, expected one of {sorted(_CODECS)}")
+    return _CODECS[name].from_pretrained(folder)
+
+
+def compression(vae: MelCodec) -> int:
+    """Frames (and mel bins) per latent position.
+
+    Args:
+        vae: The music VAE.
+
+    Returns:
+        The factor, for example 8.
+    """
+    if isinstance(vae, PatchCodec):
+        return int(vae.config.patch)
+    return patch_size(vae) * 2 ** (len(vae.config.block_out_channels) - 1)
+
+
+def patch_size(vae: MelCodec) -> int:
+    """Side of the square patches of the spectrogram that the VAE sees as channels.
+
+    Convolutions with many channels on few positions learn more per second than the other way round, so the mini's VAE
+    sees 4 x 4 patches; a VAE with one input channel sees the spectrogram itself.
+
+    Args:
+        vae: The music VAE.
+
+    Returns:
+        The side in frames and mel bins, 1 for no patches.
+
+    Raises:
+        ValueError: When the number of input channels is not a square.
+    """
+    side = math.isqrt(vae.config.in_channels)
+    if side * side != vae.config.in_channels or vae.config.out_channels != vae.config.in_channels:
+        raise ValueError(
+            f"a music VAE needs the same square number of input and output channels, got {vae.config.in_channels} "
+            f"and {vae.config.out_channels}"
+        )
+    return side
+
+
+def encode_mel(vae: MelCodec, mel: torch.Tensor) -> DiagonalGaussianDistribution:
+    """Posterior of spectrograms.
+
+    Args:
+        vae: The music VAE.
+        mel: Normalised log-mel of shape ``(batch, 1, frames, n_mels)``.
+
+    Returns:
+        Distribution of raw latents of shape ``(batch, channels, time, frequency)``.
+    """
+    return vae.encode(F.pixel_unshuffle(mel, patch_size(vae))).latent_dist
+
+
+def decode_mel(vae: MelCodec, latents: torch.Tensor) -> torch.Tensor:
+    """Spectrograms of raw latents.
+
+    Args:
+        vae: The music VAE.
+        latents: Raw (not normalised) latents of shape ``(batch, channels, time, frequency)``.
+
+    Returns:
+        Normalised log-mel of shape ``(batch, 1, frames, n_mels)``.
+    """
+    return F.pixel_shuffle(vae.decode(latents, return_dict=False)[0], patch_size(vae))
+
+
+def latents_from_mel(vae: MelCodec, mel: torch.Tensor) -> torch.Tensor:
     """Encode spectrograms to normalised latents (the posterior's mode).
 
     Args:
@@ -19,10 +114,10 @@ def latents_from_mel(vae: AutoencoderKL, mel: torch.Tensor) -> torch.Tensor:
     Returns:
         Latents of shape ``(batch, channels, time, frequency)`` with about zero mean and unit variance per channel.
     """
-    return normalise_latents(vae, vae.encode(mel).latent_dist.mode())
+    return normalise_latents(vae, encode_mel(vae, mel).mode())
 
 
-def mel_from_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+def mel_from_latents(vae: MelCodec, latents: torch.Tensor) -> torch.Tensor:
     """Decode normalised latents to spectrograms.
 
     Args:
@@ -32,10 +127,10 @@ def mel_from_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
     Returns:
         Normalised log-mel of shape ``(batch, 1, frames, n_mels)``.
     """
-    return vae.decode(denormalise_latents(vae, latents.to(vae.dtype)), return_dict=False)[0]
+    return decode_mel(vae, denormalise_latents(vae, latents.to(vae.dtype)))
 
 
-def normalise_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+def normalise_latents(vae: MelCodec, latents: torch.Tensor) -> torch.Tensor:
     """Scale raw VAE latents: per channel where the VAE's config has statistics, else by its scaling factor.
 
     Args:
@@ -49,7 +144,7 @@ def normalise_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor
     return (latents - mean) / std * vae.config.scaling_factor
 
 
-def denormalise_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+def denormalise_latents(vae: MelCodec, latents: torch.Tensor) -> torch.Tensor:
     """Undo :func:`normalise_latents`.
 
     Args:
@@ -63,7 +158,7 @@ def denormalise_latents(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tens
     return latents / vae.config.scaling_factor * std + mean
 
 
-def _statistics(vae: AutoencoderKL, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _statistics(vae: MelCodec, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     channels = vae.config.latent_channels
     statistics = []
     for values, default in ((vae.config.latents_mean, 0.0), (vae.config.latents_std, 1.0)):

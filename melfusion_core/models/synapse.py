@@ -27,15 +27,7 @@ from melfusion_core.models.features import (
     split_heads,
 )
 
-__all__ = [
-    "ImageFeatures",
-    "SynapseHandle",
-    "VisualSynapse",
-    "capture_image_features",
-    "install_synapse",
-    "interpolate_attention",
-    "resample_tokens",
-]
+__all__ = ["ImageFeatures", "SynapseHandle", "VisualSynapse", "capture_image_features", "install_synapse"]
 
 FUSIONS = ("decoupled", "interpolate")
 
@@ -96,6 +88,26 @@ def interpolate_attention(
         log_gate = gate.float().clamp_min(1e-30).log().to(mask_bias.dtype)
         mask_bias = torch.where((mask_bias < log_gate) & (gate > 0), log_gate, mask_bias)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask_bias)
+
+
+def attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask_bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Plain scaled dot-product attention.
+
+    Args:
+        query: Of shape ``(batch, heads, queries, head_dim)``.
+        key: Of shape ``(batch, tokens, dim)``.
+        value: Of shape ``(batch, tokens, dim)``.
+        mask_bias: Additive mask of shape ``(batch, 1, 1, tokens)``, or None.
+
+    Returns:
+        Attended values of shape ``(batch, heads, queries, head_dim)``.
+    """
+    heads = query.shape[1]
+    return F.scaled_dot_product_attention(
+        query, split_heads(key, heads), split_heads(value, heads), attn_mask=mask_bias
+    )
 
 
 class VisualSynapse(ModelMixin, ConfigMixin):
@@ -214,9 +226,10 @@ class VisualSynapse(ModelMixin, ConfigMixin):
         gate = (torch.sigmoid(self.gate_logits[layer]) * scale).clamp(0.0, 1.0).to(query.dtype).view(-1, 1, 1, 1)
         key, value = self.project(layer, image_key, image_value)
         key, value = key.to(query.dtype), value.to(query.dtype)
+        from_text = attend(query, text_key, text_value, mask_bias)
         if self.config.fusion == "interpolate":
             length = text_key.shape[1]
-            return interpolate_attention(
+            mixed = interpolate_attention(
                 query,
                 split_heads(text_key, heads),
                 split_heads(text_value, heads),
@@ -225,21 +238,18 @@ class VisualSynapse(ModelMixin, ConfigMixin):
                 gate,
                 mask_bias,
             )
-        from_text = F.scaled_dot_product_attention(
-            query, split_heads(text_key, heads), split_heads(text_value, heads), attn_mask=mask_bias
-        )
-        shape = (query.shape[0], -1, -1, -1)
-        from_image = F.scaled_dot_product_attention(
-            query, split_heads(key, heads).expand(shape), split_heads(value, heads).expand(shape)
-        )
+            # Equal in exact arithmetic at gate 0; the very same bits only when they come from the same computation.
+            return torch.where(gate > 0, mixed, from_text)
+        batch = query.shape[0]
+        from_image = attend(query, key.expand(batch, -1, -1), value.expand(batch, -1, -1))
         return (1.0 - gate) * from_text + gate * from_image
 
 
 class SynapseHandle:
     """What the installed attention processors see: the picture features and strengths of the next UNet call.
 
-    Made by :func:`install_synapse`. After :meth:`clear`, and before the first :meth:`set`, the UNet is text-only. The
-    features must stay set until backward is done when gradients are checkpointed.
+    Made by :func:`install_synapse`. After :meth:`clear`, and before the first :meth:`set`, the UNet is text-only. With
+    gradient checkpointing the features must stay set until backward is done.
 
     Args:
         unet: The music UNet.
@@ -345,9 +355,7 @@ class SynapseProcessor:
         mask_bias = None if attention_mask is None else attention_mask.unsqueeze(1)
         features, scale = self.handle.features, self.handle.scale
         if features is None or scale is None:
-            attended = F.scaled_dot_product_attention(
-                query, split_heads(text_key, attn.heads), split_heads(text_value, attn.heads), attn_mask=mask_bias
-            )
+            attended = attend(query, text_key, text_value, mask_bias)
         else:
             image_key, image_value = features[self.layer]
             attended = self.handle.synapse(

@@ -30,7 +30,7 @@ class TextCondition:
     """What a batch of captions says, for the music and the image model.
 
     Args:
-        states: Token states of shape ``(batch, tokens, dim)``.
+        states: Token states of shape ``(batch, tokens, dim)``, zero at padding.
         mask: True where a token is real, of shape ``(batch, tokens)``, bool.
         pooled: Mean of the real tokens' states, L2-normalised, of shape ``(batch, dim)``.
     """
@@ -184,8 +184,9 @@ def encode_text(
             )
     device = text_encoder.device
     inputs = {name: value.to(device) for name, value in tokens.items() if name in ("input_ids", "attention_mask")}
-    states = text_encoder(**inputs).last_hidden_state
     mask = inputs["attention_mask"].bool()
+    states = text_encoder(**inputs).last_hidden_state
     weights = mask.unsqueeze(-1).to(states.dtype)
-    pooled = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1.0)
+    states = states * weights
+    pooled = states.sum(dim=1) / weights.sum(dim=1).clamp_min(1.0)
     return TextCondition(states, mask, torch.nn.functional.normalize(pooled, dim=-1))

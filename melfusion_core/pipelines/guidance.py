@@ -108,11 +108,12 @@ class GuidedModel:
         text = TextCondition.concat(texts).to(device, dtype)
         self._states, self._mask, self._pooled = text.states, text.mask, text.pooled
         self._latent_rows = torch.tensor(latent_rows, device=device)
-        self._weights = torch.zeros(first_sample, len(latent_rows), device=device)
+        weight_matrix = torch.zeros(first_sample, len(latent_rows))
         for sample, row, weight in weights:
-            self._weights[sample, row] = weight
+            weight_matrix[sample, row] = weight
+        self._weights = weight_matrix.to(device)
         self._reference_rows = torch.tensor(reference_rows, device=device)
-        self._rescale = torch.tensor(rescales, device=device).view(-1, 1, 1, 1)
+        self._rescale = torch.tensor(rescales, device=device).view(-1, 1, 1, 1) if any(rescales) else None
         self._image = ImageFeatures.concat(images).to(device).index(image_rows) if any(strengths) else None
         self._strengths = torch.tensor(strengths, device=device)
 
@@ -147,7 +148,7 @@ class GuidedModel:
             return_dict=False,
         )[0].float()
         guided = (self._weights @ output.flatten(1)).view_as(latents)
-        if bool((self._rescale > 0).any()):
+        if self._rescale is not None:
             guided = rescale_guidance(guided, output[self._reference_rows], self._rescale)
         return guided
 

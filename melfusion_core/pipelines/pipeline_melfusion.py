@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline, ModelMixin, SchedulerMixin, UNet2DConditionModel
+from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin, UNet2DConditionModel
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from melfusion_core.image import image_to_tensor, load_image
 from melfusion_core.mel import MelConfig
-from melfusion_core.models.latents import mel_from_latents
+from melfusion_core.models.features import picture_size
+from melfusion_core.models.latents import MelCodec, compression, mel_from_latents
 from melfusion_core.models.synapse import (
     ImageFeatures,
     SynapseHandle,
@@ -41,6 +42,7 @@ from melfusion_core.models.text import (
 )
 from melfusion_core.pipelines.guidance import GuidedModel, MusicCondition
 from melfusion_core.pipelines.inputs import GenerationRequest, ImageInput, as_captions, as_images
+from melfusion_core.pipelines.loading import check_weights
 from melfusion_core.pipelines.outputs import (
     ComparisonOutput,
     GenerationInterrupted,
@@ -51,6 +53,7 @@ from melfusion_core.pipelines.outputs import (
 from melfusion_core.pipelines.sampling import denoise, make_scheduler
 
 IMAGE_CACHE_SIZE = 16
+HUB_OPTIONS = ("cache_dir", "force_download", "proxies", "token", "local_files_only", "revision")
 
 
 class MelFusionPipeline(DiffusionPipeline):
@@ -78,7 +81,7 @@ class MelFusionPipeline(DiffusionPipeline):
 
     def __init__(
         self,
-        vae: AutoencoderKL,
+        vae: MelCodec,
         unet: UNet2DConditionModel,
         image_unet: UNet2DConditionModel,
         synapse: VisualSynapse,
@@ -112,7 +115,7 @@ class MelFusionPipeline(DiffusionPipeline):
         if text_encoder_source is None and MINILM_MODULE in Path(text_encoder.name_or_path).parts:
             text_encoder_source = MINILM_SOURCE
         self.register_to_config(text_encoder_source=text_encoder_source)
-        self.vae_scale_factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.vae_scale_factor = compression(vae)
         self._image_cache: OrderedDict[str, ImageFeatures] = OrderedDict()
         self._interrupt = False
 
@@ -136,7 +139,7 @@ class MelFusionPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> MelFusionPipeline:
-        """Load from a folder or the Hub, in float32 unless a dtype is given.
+        """Load from a folder or the Hub, in float32 unless a dtype is given, and frozen.
 
         Args:
             pretrained_model_name_or_path: Folder or repository.
@@ -148,13 +151,18 @@ class MelFusionPipeline(DiffusionPipeline):
         Raises:
             TextEncoderError: When the text encoder's package is not installed or its weights are not the expected
                 ones.
-            ValueError: When the folder names a text encoder package that is not known.
+            ValueError: When weights are missing or unexpected, or the folder names a text encoder package that is not
+                known.
         """
         path = str(pretrained_model_name_or_path)
+        kwargs.setdefault("use_safetensors", True)
         if kwargs.get("dtype") is None and kwargs.get("torch_dtype") is None:
-            kwargs["torch_dtype"] = torch.float32
-        hub_options = ("cache_dir", "force_download", "proxies", "token", "local_files_only", "revision")
-        config = cls.load_config(path, **{name: kwargs[name] for name in hub_options if name in kwargs})
+            kwargs["dtype"] = torch.float32
+        if not Path(path).is_dir():
+            options = {name: kwargs.pop(name) for name in HUB_OPTIONS if name in kwargs}
+            shared = {name: kwargs[name] for name in ("variant", "use_safetensors") if name in kwargs}
+            path = str(cls.download(path, **options, **shared))
+        config = cls.load_config(path)
         for value in config.values():
             # diffusers loads classes of our own only from modules that are already imported.
             if isinstance(value, list) and value and str(value[0]).startswith("melfusion_core."):
@@ -168,8 +176,14 @@ class MelFusionPipeline(DiffusionPipeline):
         elif source is not None:
             raise ValueError(f"unknown text encoder package {source!r}; known is {MINILM_SOURCE!r}")
         pipe = super().from_pretrained(path, **kwargs)
-        for module in (pipe.vae, pipe.unet, pipe.image_unet, pipe.synapse, pipe.vocoder, pipe.text_encoder):
-            module.eval().requires_grad_(False)
+        for name, module in pipe.components.items():
+            if isinstance(module, ModelMixin) and name not in kwargs:
+                check_weights(name, module, Path(path) / name, kwargs.get("variant"))
+            if isinstance(module, torch.nn.Module) and name not in kwargs:
+                module.eval().requires_grad_(False)
+                for parameter in module.parameters():
+                    # Weights mapped from a file lie at odd addresses, for which CPU kernels round differently.
+                    parameter.data = parameter.data.clone()
         return pipe
 
     # Properties
@@ -187,8 +201,7 @@ class MelFusionPipeline(DiffusionPipeline):
     @property
     def image_size(self) -> int:
         """Side of the square that the image model sees, in pixels."""
-        size = self.image_unet.config.sample_size
-        return size if isinstance(size, int) else size[0]
+        return picture_size(self.image_unet)
 
     def interrupt(self) -> None:
         """Stop the running call after its current step; the call then raises :class:`GenerationInterrupted`."""

@@ -102,7 +102,9 @@ class TrainConfig:
         return Path(self.out)
 
 
-def parse_config(config_class: type[_Config], arguments: list[str] | None = None, program: str | None = None) -> _Config:
+def parse_config(
+    config_class: type[_Config], arguments: list[str] | None = None, program: str | None = None
+) -> _Config:
     """Read a configuration from command line arguments; ``--some-field value`` for every field.
 
     Args:

@@ -12,10 +12,10 @@ class SpectrumDiscriminator(nn.Module):
 
     Args:
         bands: Number of equal bands that the bins are cut into.
-        channels: Channels of the hidden layers.
+        channels: Channels of the first layer; the others have twice as many.
     """
 
-    def __init__(self, bands: int = 4, channels: int = 24) -> None:
+    def __init__(self, bands: int = 4, channels: int = 16) -> None:
         super().__init__()
         self.bands = nn.ModuleList(self._band(channels) for _ in range(bands))
 
@@ -46,10 +46,9 @@ class SpectrumDiscriminator(nn.Module):
 
         return nn.ModuleList(
             [
-                convolution(1, channels, (3, 7), (1, 2)),
-                convolution(channels, channels, (3, 5), (1, 2)),
-                convolution(channels, channels, (3, 5), (2, 2)),
-                convolution(channels, channels, (3, 3), (1, 1)),
-                convolution(channels, 1, (3, 3), (1, 1)),
+                convolution(1, channels, (3, 9), (1, 4)),
+                convolution(channels, 2 * channels, (3, 5), (2, 2)),
+                convolution(2 * channels, 2 * channels, (3, 3), (1, 1)),
+                convolution(2 * channels, 1, (3, 3), (1, 1)),
             ]
         )

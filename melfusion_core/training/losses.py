@@ -34,7 +34,9 @@ def min_snr_weight(snr: torch.Tensor, gamma: float, prediction_type: str) -> tor
         prediction_type: ``epsilon`` or ``v_prediction``.
 
     Returns:
-        ``min(snr, gamma) / snr`` for epsilon, ``min(snr, gamma) / (snr + 1)`` for v.
+        ``min(snr, gamma) / snr`` for epsilon; ``min(snr + 1, gamma) / (snr + 1)`` for v, so that the noisiest steps,
+        where the layout of a piece is decided, keep weight 1 (the usual ``min(snr, gamma) / (snr + 1)`` is 0 at the
+        last step of a schedule with zero terminal SNR: that step would never be learned).
 
     Raises:
         ValueError: When the prediction type is another one.
@@ -42,7 +44,7 @@ def min_snr_weight(snr: torch.Tensor, gamma: float, prediction_type: str) -> tor
     if prediction_type == "epsilon":
         return snr.clamp(max=gamma) / snr
     if prediction_type == "v_prediction":
-        return snr.clamp(max=gamma) / (snr + 1)
+        return (snr + 1).clamp(max=gamma) / (snr + 1)
     raise ValueError(f"unknown prediction type {prediction_type!r}")
 
 

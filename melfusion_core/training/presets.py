@@ -25,15 +25,16 @@ def build_vae(size: str = "mini") -> AutoencoderKL:
         The untrained network.
     """
     _check(size)
-    channels = (16, 32, 64, 64) if size == "mini" else (8, 8, 8, 8)
+    mini = size == "mini"
+    levels = 2
     return AutoencoderKL(
-        in_channels=1,
-        out_channels=1,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=channels,
+        in_channels=16,  # 4 x 4 patches of the spectrogram
+        out_channels=16,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=(64, 128) if mini else (8, 8),
         layers_per_block=1,
-        latent_channels=16 if size == "mini" else 4,
+        latent_channels=16 if mini else 4,
         norm_num_groups=8,
         sample_size=128,
         scaling_factor=1.0,
@@ -67,15 +68,15 @@ def build_image_unet(size: str = "mini") -> UNet2DConditionModel:
     _check(size)
     mini = size == "mini"
     return UNet2DConditionModel(
-        sample_size=64 if mini else 16,
-        in_channels=3,
-        out_channels=3,
-        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-        block_out_channels=(32, 64, 128, 256) if mini else (8, 8, 16, 32),
+        sample_size=16 if mini else 8,  # of 4 x 4 patches of a 64 x 64 picture
+        in_channels=48 if mini else 12,
+        out_channels=48 if mini else 12,
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=(128, 256) if mini else (16, 32),
         layers_per_block=1,
         cross_attention_dim=TEXT_DIM,
-        attention_head_dim=(2, 2, 4, 8) if mini else (1, 1, 2, 2),
+        attention_head_dim=(4, 8) if mini else (2, 2),
         norm_num_groups=16 if mini else 8,
     )
 

@@ -10,11 +10,13 @@ from torch.nn import functional
 
 from melfusion_core.audio import save_audio
 from melfusion_core.mel import MelConfig, MelSpectrogram
+from melfusion_core.models.latents import decode_mel, encode_mel
 from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.data import draw_crops, fixed_crops, read_corpus, select
 from melfusion_core.training.figures import save_spectrograms
-from melfusion_core.training.loop import Task, TrainLoop, TrainResult, parameter_groups
+from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import gaussian_kl, gradient_loss, multiscale_l1
+from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.presets import build_vae
 
 
@@ -38,11 +40,11 @@ class VAEConfig(TrainConfig):
 
     size: str = "mini"
     batch_size: int = 4
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 1e-3
     ema_decay: float = 0.995
     crop_frames: int = 160
-    kl_weight: float = 3e-5
+    kl_weight: float = 1e-4
     gradient_weight: float = 0.25
     scale_weight: float = 0.5
     validation_clips: int = 24
@@ -146,13 +148,13 @@ class VAETask(Task):
         self.vae.save_pretrained(folder)
 
     def _forward(self, mel: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        posterior = self.vae.encode(mel).latent_dist
+        posterior = encode_mel(self.vae, mel)
         latents = posterior.mean + posterior.std * noise
-        return self.vae.decode(latents).sample, posterior.mean, posterior.logvar
+        return decode_mel(self.vae, latents), posterior.mean, posterior.logvar
 
     def _reconstruct(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        parts = [self.vae.encode(part).latent_dist.mode() for part in mel.split(8)]
-        return torch.cat([self.vae.decode(part).sample for part in parts]), torch.cat(parts)
+        parts = [encode_mel(self.vae, part).mode() for part in mel.split(8)]
+        return torch.cat([decode_mel(self.vae, part) for part in parts]), torch.cat(parts)
 
 
 def train(config: VAEConfig) -> TrainResult:

@@ -14,13 +14,14 @@ from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.data import draw_crops, fixed_crops, read_corpus, select
 from melfusion_core.training.discriminator import SpectrumDiscriminator
 from melfusion_core.training.figures import save_spectrograms
-from melfusion_core.training.loop import Task, TrainLoop, TrainResult, parameter_groups
+from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import (
     MultiResolutionSTFTLoss,
     feature_matching_loss,
     hinge_discriminator_loss,
     hinge_generator_loss,
 )
+from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.presets import build_vocoder
 
 LEVEL_FLOOR = 1e-3
@@ -86,7 +87,7 @@ class VocoderTask(Task):
         self.clips = select(clips, "train", config.limit)
         held_out = select(clips, "validation", config.limit)
         self.vocoder = build_vocoder(config.size).to(device)
-        self.discriminator = SpectrumDiscriminator(channels=24 if config.size == "mini" else 4).to(device)
+        self.discriminator = SpectrumDiscriminator(channels=16 if config.size == "mini" else 4).to(device)
         self.mel_config = self.vocoder.mel_config
         self.mel = MelSpectrogram(self.mel_config).to(device)
         self.stft_loss = MultiResolutionSTFTLoss().to(device)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-import subprocess
-import sys
+import resource
 from pathlib import Path
 
 import pytest
@@ -115,27 +115,27 @@ def test_interruption(monkeypatch, capsys):
     assert one_line(capsys) == "Stopped.\n"
 
 
-def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path):
-    waveform = torch.linspace(-0.5, 0.5, 32000)
-    path = tmp_path / "out.wav"
-    code = (
-        "import resource, sys, torch\n"
-        "from pathlib import Path\n"
-        "from melfusion_core.cli import takes\n"
-        "from tests.core.test_recipe import make_recipe\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
-        "try:\n"
-        "    takes.write_take(Path(sys.argv[1]), torch.linspace(-0.5, 0.5, 32000), make_recipe())\n"
-        "except takes.CommandError as error:\n"
-        "    print(error, error.code)\n"
-    )
-    root = Path(__file__).resolve().parents[2]
-    result = subprocess.run([sys.executable, "-c", code, str(path)], cwd=root, capture_output=True, text=True)
-    assert "out.wav could not be written" in result.stdout and "MB are free" in result.stdout, result.stderr
-    assert result.stdout.rstrip().endswith("1")
+@contextlib.contextmanager
+def largest_file(size: int):
+    """Let no file grow beyond a size: what a full disk looks like to a writer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_full_disk_is_reported_and_leaves_nothing(suffix, tmp_path):
+    waveform = torch.rand(32000, generator=torch.Generator().manual_seed(0)) - 0.5
+    path = tmp_path / f"out{suffix}"
+    with largest_file(20_000), pytest.raises(CommandError, match=f"out{suffix} could not be written") as caught:
+        takes.write_take(path, waveform, make_recipe())
+    assert caught.value.code == 1
     assert list(tmp_path.iterdir()) == []
     takes.write_take(path, waveform, make_recipe())
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["out.json", "out.wav"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == sorted(["out.json", path.name])
     assert read_from_file(path) == make_recipe()
 
 

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from melfusion_core.data.composer import TONICS, compose
-from melfusion_core.data.midi import MAJOR_PROFILE, MINOR_PROFILE, ScoreError, excerpt, find_scores, krumhansl_key, read_piece
+from melfusion_core.data.midi import (
+    MAJOR_PROFILE,
+    MINOR_PROFILE,
+    ScoreError,
+    excerpt,
+    find_scores,
+    krumhansl_key,
+    read_piece,
+)
 from melfusion_core.data.renderer import scores_to_midi
 from melfusion_core.data.styles import GRID_TEMPI
 

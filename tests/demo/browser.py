@@ -3,65 +3,104 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from playwright.sync_api import Page, expect, sync_playwright
-
-from demo.examples import Example
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+DESKTOP, PHONE = (1280, 900), (390, 844)
 
 
-@contextlib.contextmanager
-def chromium_page(program: str, size: tuple[int, int] = (1280, 900), reduced_motion: str = "reduce") -> Iterator[Page]:
-    """Open a page in a new headless Chromium.
+class Chromium:
+    """A headless Chromium, to be used in a ``with`` statement.
 
     Args:
         program: Path of Chromium.
-        size: Width and height of the window in CSS pixels.
-        reduced_motion: "reduce" or "no-preference".
     """
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        self._contexts: dict[tuple[tuple[int, int], bool], BrowserContext] = {}
+
+    def __enter__(self) -> Chromium:
+        self._playwright = sync_playwright().start()
+        expect.set_options(timeout=30_000)
+        self._browser = self._playwright.chromium.launch(executable_path=self.program, args=ARGUMENTS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._browser.close()
+        self._playwright.stop()
+
+    @contextlib.contextmanager
+    def visit(self, url: str, size: tuple[int, int] = DESKTOP, dark: bool = False) -> Iterator[Page]:
+        """Open the studio in a window of its own and wait until it stands.
+
+        Args:
+            url: Address of the studio.
+            size: Width and height of the window in CSS pixels; below 600 it is a phone.
+            dark: Whether the visitor prefers dark pages.
+        """
+        page = self._context(size, dark).new_page()
         try:
-            context = browser.new_context(
-                viewport={"width": size[0], "height": size[1]},
-                reduced_motion=reduced_motion,
-                is_mobile=size[0] < 600,
-                has_touch=size[0] < 600,
-            )
-            context.set_default_timeout(20_000)
-            yield context.new_page()
+            page.goto(url)
+            page.wait_for_selector("#compose")
+            page.wait_for_selector("#status[aria-live]", state="attached")
+            yield page
         finally:
-            browser.close()
+            page.close()
+
+    def _context(self, size: tuple[int, int], dark: bool) -> BrowserContext:
+        """Windows of one kind share a profile, so that what the page consists of is loaded once."""
+        if (size, dark) not in self._contexts:
+            phone = size[0] < 600
+            context = self._browser.new_context(
+                viewport={"width": size[0], "height": size[1]},
+                color_scheme="dark" if dark else "light",
+                reduced_motion="reduce",
+                is_mobile=phone,
+                has_touch=phone,
+            )
+            context.set_default_timeout(30_000)
+            self._contexts[size, dark] = context
+        return self._contexts[size, dark]
 
 
-def compose_example(page: Page, examples: Sequence[Example], index: int, caption: str, seed: str) -> None:
-    """Choose an example picture, write a caption and a seed and press Compose.
+def upload(page: Page, path: str) -> None:
+    """Upload a picture and wait until the page shows it, or that it cannot.
 
     Args:
         page: The studio.
-        examples: As the studio got them.
-        index: Which one to choose.
-        caption: Words to write.
-        seed: Seed to write.
+        path: File to upload.
     """
-    if examples:
-        page.locator("#examples button.thumbnail-item, #examples .thumbnail-item").nth(index).click()
-        expect(page.locator("#picture img")).to_be_visible()
+    page.locator("#picture input[type=file]").set_input_files(path)
+    page.locator("#picture img").wait_for(state="attached")
+
+
+def write(page: Page, caption: str, seed: str = "") -> None:
+    """Write a caption and a seed.
+
+    Args:
+        page: The studio.
+        caption: Words to write.
+        seed: Seed to write; empty leaves it alone.
+    """
     page.locator("#caption textarea").fill(caption)
-    page.locator("#advanced > button").click()
-    page.locator("#seed input").fill(seed)
-    page.locator("#advanced > button").click()
-    page.locator("#compose").click()
+    if seed:
+        advanced = page.locator("#advanced > button")
+        advanced.click()
+        page.locator("#seed input").fill(seed)
+        page.locator("#seed input").press("Tab")
+        advanced.click()
 
 
-def wait_for_result(page: Page, timeout_ms: float = 30_000) -> None:
-    """Wait until a take is on the page.
+def compose(page: Page, timeout_ms: float = 30_000) -> None:
+    """Press Compose and wait for the result.
 
     Args:
         page: The studio.
         timeout_ms: How long to wait in milliseconds.
     """
+    page.locator("#compose").click()
     expect(page.locator("#status .is-done")).to_be_visible(timeout=timeout_ms)
     expect(page.locator("#mel-a img")).to_be_visible()

@@ -9,7 +9,7 @@ from collections.abc import Generator
 import numpy as np
 import torch
 
-from demo.service import TEXT_ONLY, WITH_IMAGE, Settings, Sound, Step
+from demo.takes import TEXT_ONLY, WITH_IMAGE, Settings, Sound, Step
 from melfusion_core.mel import MelConfig, MelSpectrogram, mel_to_db
 
 
@@ -43,7 +43,8 @@ class FakeEngine:
             noise = np.random.default_rng(settings.seed).uniform(-80, 20, mel_db.shape).astype(np.float32)
             for step in range(1, settings.num_inference_steps + 1):
                 share = step / settings.num_inference_steps
-                yield Step(step, settings.num_inference_steps, share * mel_db + (1 - share) * noise)
+                preview = share * mel_db + (1 - share) * noise if step in (1, 2) or step % 5 == 0 else None
+                yield Step(step, settings.num_inference_steps, preview)
                 while step == self.hold_at:
                     time.sleep(0.02)
                     yield Step(step, settings.num_inference_steps)

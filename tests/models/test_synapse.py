@@ -6,7 +6,8 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 
-from melfusion_core.models.features import ddim_invert, decoder_attention_names, inversion_timesteps
+from melfusion_core.models.features import decoder_attention_names
+from melfusion_core.models.inversion import ddim_invert, inversion_timesteps
 from melfusion_core.models.synapse import (
     ImageFeatures,
     VisualSynapse,
@@ -253,9 +254,7 @@ def test_capture_sees_the_inverted_sample_itself(image_unet, scheduler):
     features = capture_image_features(image_unet, scheduler, pixels, null, (200,), 2, dtype=torch.float32)
 
     def predict(sample: torch.Tensor, timestep: int) -> torch.Tensor:
-        return image_unet(
-            sample, timestep, encoder_hidden_states=null.states, encoder_attention_mask=null.mask
-        ).sample
+        return image_unet(sample, timestep, encoder_hidden_states=null.states, encoder_attention_mask=null.mask).sample
 
     seen = []
     with torch.no_grad():

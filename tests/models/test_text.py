@@ -47,6 +47,7 @@ def test_missing_or_changed_weights_are_refused(monkeypatch, tmp_path):
 def test_padding_mask_and_pooling(tiny_text):
     condition = encode_text(*tiny_text, ["", "one two three"])
     assert condition.mask.sum(dim=1).tolist() == [2, 5] and condition.mask.dtype == torch.bool
+    assert not condition.states[0, 2:].any() and not condition.states[1, 5:].any()
     mean = condition.states[1, :5].mean(dim=0)
     torch.testing.assert_close(condition.pooled[1], mean / mean.norm())
     alone = encode_text(*tiny_text, ["one two three"])

@@ -23,10 +23,9 @@ sys.path.insert(0, str(ROOT))
 from demo.examples import EXAMPLES_FOLDER, load_examples  # noqa: E402
 from demo.service import StudioService  # noqa: E402
 from demo.ui import build_demo, launch  # noqa: E402
-from tests.demo.browser import chromium_page, compose_example, wait_for_result  # noqa: E402
+from tests.demo.browser import DESKTOP, PHONE, Chromium, compose, write  # noqa: E402
 
 MAX_BYTES = 400_000
-DESKTOP, PHONE = (1280, 900), (390, 844)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,24 +68,26 @@ def main(arguments: list[str] | None = None) -> int:
     if options.all:
         views += [("dark", DESKTOP, True), ("phone-dark", PHONE, True)]
     try:
-        for name, size, dark in views:
-            with chromium_page(program, size) as page:
-                page.goto(url + ("?__theme=dark" if dark else "?__theme=light"))
-                page.wait_for_selector("#compose")
-                page.wait_for_timeout(500)
-                if options.all:
-                    _save(page.screenshot(), output / f"screenshot-{name}-empty.png")
-                compose_example(page, examples, options.example, options.caption, options.seed)
-                wait_for_result(page, timeout_ms=600_000)
-                page.wait_for_timeout(1500)
-                page.mouse.move(0, 0)
-                page.evaluate("document.activeElement.blur()")
-                if options.all:
-                    _save(page.screenshot(full_page=True), output / f"screenshot-{name}-full.png")
-                if size == DESKTOP:
-                    page.evaluate("window.scrollTo(0, 0)")
-                    page.wait_for_timeout(300)
-                _save(page.screenshot(), output / f"screenshot-{name}.png")
+        with Chromium(program) as browser:
+            for name, size, dark in views:
+                with browser.visit(url, size, dark) as page:
+                    page.wait_for_timeout(500)
+                    if options.all:
+                        _save(page.screenshot(), output / f"screenshot-{name}-empty.png")
+                    if examples:
+                        page.locator("#examples .thumbnail-item").nth(options.example).click()
+                        page.locator("#picture img").wait_for()
+                    write(page, options.caption, options.seed)
+                    compose(page, timeout_ms=600_000)
+                    page.mouse.move(0, 0)
+                    page.evaluate("document.activeElement.blur()")
+                    page.wait_for_timeout(1500)
+                    if options.all:
+                        _save(page.screenshot(full_page=True), output / f"screenshot-{name}-full.png")
+                    if size == DESKTOP:
+                        page.evaluate("window.scrollTo(0, 0)")
+                        page.wait_for_timeout(300)
+                    _save(page.screenshot(), output / f"screenshot-{name}.png")
     finally:
         demo.close()
     return 0

@@ -1,0 +1,107 @@
+"""The page's controls as a request, and the endpoint for programs that takes the same."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from demo.service import StudioService
+from demo.takes import Request, Result, StudioError
+from melfusion_core.recipe import SAMPLERS
+
+
+def to_request(
+    image: str | None,
+    caption: str | None,
+    synapse_percent: float,
+    steps: float,
+    seed: float | None,
+    duration_s: float,
+    guidance: float,
+    image_guidance: float,
+    sampler: str,
+) -> Request:
+    """Read the values of the page's controls.
+
+    Args:
+        image: File of the picture, or ``None``.
+        caption: Words, or ``None``.
+        synapse_percent: Strength of the synapse; 100 is as trained.
+        steps: Denoising steps.
+        seed: Seed, or ``None`` for a new one.
+        duration_s: Length in seconds.
+        guidance: Guidance by the text.
+        image_guidance: Guidance by the picture.
+        sampler: Name of the sampler.
+
+    Returns:
+        The request, not yet checked.
+    """
+    return Request(
+        image_path=image,
+        caption=caption or "",
+        seed=None if seed is None else int(seed),
+        duration_s=duration_s,
+        num_inference_steps=int(steps),
+        guidance_scale=guidance,
+        image_guidance_scale=image_guidance,
+        synapse_strength=synapse_percent / 100.0,
+        sampler=sampler,
+    )
+
+
+def add_endpoint(service: StudioService, inputs: list[gr.components.Component], **turn: Any) -> None:
+    """Offer the endpoint ``generate`` for programs; the page itself does not use it.
+
+    Args:
+        service: What turns requests into files.
+        inputs: Components in the order of :func:`to_request`, which give the endpoint its types and bounds.
+        turn: Whose turn it is at the engine: the concurrency settings of the event.
+    """
+    outputs = [
+        gr.Audio(visible=False, label="Music from picture and words, or from the one that was given", type="filepath"),
+        gr.Audio(visible=False, label="Music from the words alone, when both were given", type="filepath"),
+        gr.Image(visible=False, label="Spectrograms", type="filepath", format="png"),
+        gr.JSON(visible=False, label="Recipe of the first"),
+        gr.JSON(visible=False, label="Notes"),
+    ]
+
+    def generate(
+        image: str | None = None,
+        caption: str = "",
+        synapse_percent: float = 100,
+        steps: float = 25,
+        seed: float | None = None,
+        duration_s: float = 10.24,
+        guidance: float = 4.0,
+        image_guidance: float = 2.0,
+        sampler: str = SAMPLERS[0],
+    ) -> Iterator[tuple[Any, ...]]:
+        """Make music from a picture, a caption, or both.
+
+        Args:
+            image: Picture (JPEG, PNG, WebP or GIF), or nothing.
+            caption: What the music should be, at most 400 characters; may be empty when there is a picture.
+            synapse_percent: How much the picture is heard, from 0 (not at all) to 200; 100 is as trained.
+            steps: Denoising steps, from 1 to 100.
+            seed: From 0 to 4294967295, or nothing for a random one; the recipe tells which.
+            duration_s: Length in seconds, from 2.56 to 20.48.
+            guidance: Guidance by the caption, from 0 to 12.
+            image_guidance: Guidance by the picture, from 0 to 12.
+            sampler: "dpm++" or "ddim".
+        """
+        values = (image, caption, synapse_percent, steps, seed, duration_s, guidance, image_guidance, sampler)
+        try:
+            with contextlib.closing(service.compose(to_request(*values))) as work:
+                for event in work:
+                    if isinstance(event, Result):
+                        twin = event.text_only.path if event.with_image and event.text_only else None
+                        recipe = event.main.recipe.to_dict()
+                        yield event.main.path, twin, event.figure_path, recipe, list(event.notes)
+        except StudioError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    gr.Button(visible=False).click(generate, inputs, outputs, api_name="generate", **turn)

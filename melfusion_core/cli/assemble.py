@@ -1,0 +1,129 @@
+"""`melfusion assemble`: what the trainers exported, as one checkpoint that the pipeline loads."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from melfusion_core.cli.options import CommandError
+
+if TYPE_CHECKING:
+    from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
+
+MAX_SHARD_SIZE = "9MB"
+KEPT = ("README.md",)
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the program's parser.
+
+    Args:
+        commands: Where commands are added.
+    """
+    parser = commands.add_parser(
+        "assemble",
+        help="make a checkpoint of trained components",
+        description="Put the exports of the trainers (RUN/export) together into a checkpoint in diffusers format: "
+        f"half precision, shards of at most {MAX_SHARD_SIZE}. A model card already there is kept.",
+    )
+    for name in ("vae", "vocoder", "image", "music"):
+        parser.add_argument(f"--{name}", type=Path, required=True, help=f"export of `melfusion train {name}`")
+    parser.add_argument("--prepared", type=Path, required=True, help="folder of `melfusion train prepare`")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoint folder; an older checkpoint is replaced")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Assemble and write a checkpoint.
+
+    Args:
+        args: Parsed command line.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        CommandError: A component is missing, the output folder is not a checkpoint, or a weight does not fit half
+            precision.
+    """
+    for folder in (args.vae, args.vocoder, args.image, args.music, args.prepared):
+        if not folder.is_dir():
+            raise CommandError(f"The folder {folder} does not exist.")
+    if args.out.exists() and any(args.out.iterdir()) and not (args.out / "model_index.json").is_file():
+        raise CommandError(f"{args.out} holds something else than a checkpoint; it is left alone.")
+    pipe = assemble(args.vae, args.vocoder, args.image, args.music, args.prepared)
+    write_checkpoint(pipe, args.out)
+    print(args.out)
+    return 0
+
+
+def assemble(vae: Path, vocoder: Path, image: Path, music: Path, prepared: Path) -> MelFusionPipeline:
+    """Build a pipeline of exported components.
+
+    Args:
+        vae: Export of the VAE's trainer.
+        vocoder: Export of the vocoder's trainer.
+        image: Export of the image model's trainer.
+        music: Export of the music model's trainer.
+        prepared: Folder of the prepare step, for the statistics of the latents.
+
+    Returns:
+        The pipeline, in float32.
+    """
+    from diffusers import DDIMScheduler, UNet2DConditionModel
+
+    from melfusion_core.models.latents import load_codec
+    from melfusion_core.models.synapse import VisualSynapse
+    from melfusion_core.models.text import load_minilm
+    from melfusion_core.models.vocoder import ISTFTVocoder
+    from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
+    from melfusion_core.training.prepare import PreparedData
+
+    data = PreparedData.load(prepared)
+    autoencoder = load_codec(vae)
+    autoencoder.register_to_config(latents_mean=list(data.latents_mean), latents_std=list(data.latents_std))
+    tokenizer, text_encoder = load_minilm()
+    return MelFusionPipeline(
+        vae=autoencoder,
+        unet=UNet2DConditionModel.from_pretrained(music / "unet"),
+        image_unet=UNet2DConditionModel.from_pretrained(image),
+        synapse=VisualSynapse.from_pretrained(music / "synapse"),
+        vocoder=ISTFTVocoder.from_pretrained(vocoder),
+        scheduler=DDIMScheduler.from_pretrained(music / "scheduler"),
+        image_scheduler=DDIMScheduler.from_pretrained(image / "scheduler"),
+        tokenizer=tokenizer,
+        text_encoder=text_encoder,
+    )
+
+
+def write_checkpoint(pipe: MelFusionPipeline, out: Path) -> None:
+    """Write a pipeline in half precision, in place of an older checkpoint; its model card stays.
+
+    Args:
+        pipe: Pipeline; it is in half precision afterwards.
+        out: Checkpoint folder.
+
+    Raises:
+        CommandError: A weight is not finite in half precision.
+    """
+    import torch
+
+    pipe.to(dtype=torch.float16)
+    for name, component in pipe.components.items():
+        if isinstance(component, torch.nn.Module):
+            if not all(torch.isfinite(weight).all() for weight in component.state_dict().values()):
+                raise CommandError(f"A weight of {name} is not finite in half precision.", code=1)
+    part = out.with_name(f".{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        pipe.save_pretrained(part, max_shard_size=MAX_SHARD_SIZE)
+        for name in KEPT:
+            if (out / name).is_file():
+                shutil.copy2(out / name, part / name)
+        if out.exists():
+            shutil.rmtree(out)
+        part.replace(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

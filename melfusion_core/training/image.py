@@ -1,0 +1,201 @@
+"""Trainer of the image UNet: ``python -m melfusion_core.training.image --data CORPUS --out RUN --max-minutes 20``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from melfusion_core.models.features import fold_pixels, picture_size, unfold_pixels
+from melfusion_core.models.text import load_minilm
+from melfusion_core.training.captions import CaptionStore, encode_captions
+from melfusion_core.training.config import TrainConfig, parse_config
+from melfusion_core.training.data import Clip, bytes_to_pixels, load_pictures, read_corpus, select
+from melfusion_core.training.figures import save_pictures
+from melfusion_core.training.loop import Task, TrainLoop, TrainResult
+from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps
+from melfusion_core.training.optim import parameter_groups
+from melfusion_core.training.presets import build_image_unet, image_scheduler
+
+
+@dataclass(frozen=True)
+class ImageConfig(TrainConfig):
+    """Train the image UNet on the corpus' pictures and their captions.
+
+    Args:
+        size: Network size, ``mini`` or ``tiny``.
+        batch_size: Pictures per step and process.
+        learning_rate: Peak learning rate.
+        ema_decay: Decay of the moving average of the weights, after its own warm-up.
+        caption_dropout: Fraction of pictures that are shown without their caption.
+        min_snr_gamma: Gamma of the min-SNR weighting.
+        validation_pictures: Held-out pictures to measure on.
+        sample_steps: Denoising steps of the samples.
+        sample_guidance: Guidance scale of the samples.
+    """
+
+    size: str = "mini"
+    batch_size: int = 16
+    learning_rate: float = 6e-4
+    ema_decay: float = 0.998
+    caption_dropout: float = 0.15
+    min_snr_gamma: float = 5.0
+    validation_pictures: int = 64
+    sample_steps: int = 20
+    sample_guidance: float = 3.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(0 <= self.caption_dropout <= 1, "caption_dropout must be in [0, 1]")
+        self.require(self.min_snr_gamma > 0, "min_snr_gamma must be positive")
+        self.require(self.validation_pictures > 0 and self.sample_steps > 0, "counts must be positive")
+
+
+class ImageTask(Task):
+    """Denoising of small pictures, v-prediction.
+
+    Args:
+        config: The trainer's configuration.
+        device: Where to train.
+    """
+
+    name = "image"
+    averaged = ("image_unet",)
+
+    def __init__(self, config: ImageConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.unet = build_image_unet(config.size).to(device)
+        self.scheduler = image_scheduler()
+        self.networks = {"image_unet": self.unet}
+        groups = parameter_groups([self.unet], config.weight_decay)
+        self.optimizers = {"image_unet": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))}
+        clips = read_corpus(config.data)
+        train, held_out = select(clips, "train", config.limit), select(clips, "validation", config.limit)
+        texts = list(dict.fromkeys(["", *(clip.image_caption for clip in train + held_out)]))
+        self.captions: CaptionStore = encode_captions(*load_minilm(), texts)
+        self.text_rows = {text: row for row, text in enumerate(texts)}
+        self.pictures, self.picture_captions = self._load(train)
+        held_pictures, self.held_captions = self._load(held_out)
+        count = min(config.validation_pictures, len(held_pictures))
+        self.held_pixels = fold_pixels(self.unet, bytes_to_pixels(held_pictures[:count]).to(device))
+        self.held_captions = self.held_captions[:count]
+        self.predict = torch.compile(self.unet) if config.compile else self.unet
+
+    def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """Draw pictures and update; see :class:`~melfusion_core.training.loop.Task`.
+
+        Args:
+            loop: The training loop.
+            generator: CPU generator for every draw.
+
+        Returns:
+            Loss terms.
+        """
+        batch = self.config.batch_size
+        rows = torch.randint(len(self.pictures), (batch,), generator=generator)
+        pixels = bytes_to_pixels(self.pictures[rows])
+        flipped = torch.rand(batch, generator=generator) < 0.5
+        pixels[flipped] = pixels[flipped].flip(-1)
+        pixels = fold_pixels(self.unet, pixels)
+        dropped = (torch.rand(batch, generator=generator) < self.config.caption_dropout).tolist()
+        texts = [0 if drop else self.picture_captions[row] for row, drop in zip(rows.tolist(), dropped, strict=True)]
+        timesteps = stratified_timesteps(batch, self.scheduler.config.num_train_timesteps, generator)
+        noise = torch.randn(pixels.shape, generator=generator)
+        with loop.autocast():
+            loss, plain = self._loss(pixels.to(self.device), noise, timesteps, texts)
+        norm = loop.update("image_unet", loss)
+        return {"loss": loss.detach(), "plain": plain.detach(), "norm": norm}
+
+    def validate(self) -> dict[str, float]:
+        """Weighted loss on held-out pictures with and without captions; noise and timesteps never change."""
+        generator = torch.Generator().manual_seed(1)
+        count = len(self.held_pixels)
+        noise = torch.randn(self.held_pixels.shape, generator=generator)
+        timesteps = stratified_timesteps(count, self.scheduler.config.num_train_timesteps, generator)
+        results = {}
+        for name, texts in (("loss", self.held_captions), ("loss_without_caption", [0] * count)):
+            parts = []
+            for start in range(0, count, 16):
+                rows = slice(start, start + 16)
+                loss, _ = self._loss(self.held_pixels[rows], noise[rows], timesteps[rows], texts[rows])
+                parts += [float(loss)] * len(texts[rows])
+            results[name] = sum(parts) / count
+        return results
+
+    def sample(self, folder: Path) -> None:
+        """Held-out pictures above pictures made from their captions.
+
+        Args:
+            folder: Where to write.
+        """
+        count = min(8, len(self.held_pixels))
+        made = self._generate(self.held_captions[:count])
+        rows = (self.held_pixels[:count], made)
+        save_pictures(folder / "pictures.png", [unfold_pixels(self.unet, row) for row in rows])
+
+    def export(self, folder: Path) -> None:
+        """Save the averaged network, and the scheduler in a folder inside.
+
+        Args:
+            folder: Where to write.
+        """
+        self.unet.save_pretrained(folder)
+        self.scheduler.save_pretrained(folder / "scheduler")
+
+    def _load(self, clips: list[Clip]) -> tuple[torch.Tensor, list[int]]:
+        pictures, rows = load_pictures(clips, picture_size(self.unet))
+        captions = {clip.image: clip.image_caption for clip in clips}
+        return pictures, [self.text_rows[captions[path]] for path in rows]
+
+    def _loss(
+        self, pixels: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor, texts: list[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        noise, timesteps = noise.to(self.device), timesteps.to(self.device)
+        text = self.captions.get(texts, self.device)
+        noisy = self.scheduler.add_noise(pixels, noise, timesteps)
+        target = self.scheduler.get_velocity(pixels, noise, timesteps)
+        prediction = self.predict(
+            noisy, timesteps, encoder_hidden_states=text.states, encoder_attention_mask=text.mask
+        ).sample
+        error = (prediction.float() - target).square().mean(dim=(1, 2, 3))
+        snr = snr_of(self.scheduler.alphas_cumprod, timesteps.cpu()).to(self.device)
+        weight = min_snr_weight(snr, self.config.min_snr_gamma, self.scheduler.config.prediction_type)
+        return (weight * error).mean(), error.mean()
+
+    def _generate(self, texts: list[int]) -> torch.Tensor:
+        count, size = len(texts), self.unet.config.sample_size
+        scheduler = image_scheduler()
+        scheduler.set_timesteps(self.config.sample_steps)
+        text = self.captions.get(texts + [0] * count, self.device)
+        pixels = torch.randn(
+            count, self.unet.config.in_channels, size, size, generator=torch.Generator().manual_seed(2)
+        ).to(self.device)
+        for timestep in scheduler.timesteps:
+            both = self.unet(
+                pixels.repeat(2, 1, 1, 1),
+                timestep,
+                encoder_hidden_states=text.states,
+                encoder_attention_mask=text.mask,
+            ).sample
+            with_text, without = both.chunk(2)
+            guided = without + self.config.sample_guidance * (with_text - without)
+            pixels = scheduler.step(guided, timestep, pixels).prev_sample
+        return pixels
+
+
+def train(config: ImageConfig) -> TrainResult:
+    """Train the image UNet.
+
+    Args:
+        config: The trainer's configuration.
+
+    Returns:
+        How it ended; the averaged network is in ``out/export``.
+    """
+    loop = TrainLoop(config)
+    return loop.run(ImageTask(config, loop.device))
+
+
+if __name__ == "__main__":
+    train(parse_config(ImageConfig, program="python -m melfusion_core.training.image"))

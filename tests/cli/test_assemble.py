@@ -1,0 +1,64 @@
+"""`melfusion assemble`: exports to a checkpoint that plays the same."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from melfusion_core import MelFusionPipeline
+from melfusion_core.cli import main
+from melfusion_core.training import prepare
+
+
+@pytest.fixture
+def exports(make_tiny_pipeline, minilm, tmp_path, monkeypatch):
+    """Folders as the trainers leave them, and the pipeline whose parts they hold."""
+    pipe = make_tiny_pipeline(text=minilm)
+    stated = {name: tuple(pipe.vae.config[name]) for name in ("latents_mean", "latents_std")}
+    monkeypatch.setattr(prepare.PreparedData, "load", lambda _: SimpleNamespace(**stated))
+    pipe.vae.save_pretrained(tmp_path / "vae")
+    pipe.vocoder.save_pretrained(tmp_path / "vocoder")
+    pipe.image_unet.save_pretrained(tmp_path / "image")
+    pipe.image_scheduler.save_pretrained(tmp_path / "image" / "scheduler")
+    for name in ("unet", "synapse", "scheduler"):
+        getattr(pipe, name).save_pretrained(tmp_path / "music" / name)
+    (tmp_path / "prepared").mkdir()
+    flags = [
+        word for name in ("vae", "vocoder", "image", "music", "prepared") for word in (f"--{name}", tmp_path / name)
+    ]
+    return pipe, [str(flag) for flag in flags]
+
+
+def test_a_checkpoint_is_assembled_and_plays(exports, sunset, tmp_path):
+    pipe, flags = exports
+    out = tmp_path / "checkpoint"
+    out.mkdir()
+    (out / "model_index.json").write_text("{}")
+    (out / "README.md").write_text("card")
+    (out / "stale.safetensors").write_text("")
+    assert main(["assemble", *flags, "--out", str(out)]) == 0
+    assert (out / "README.md").read_text() == "card"
+    assert not (out / "stale.safetensors").exists() and not (out / "text_encoder").exists()
+    loaded = MelFusionPipeline.from_pretrained(out, dtype=torch.float32)
+    loaded.set_progress_bar_config(disable=True)
+    assert list(loaded.vae.config.latents_std) == list(pipe.vae.config.latents_std)
+
+    def take(one: MelFusionPipeline) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(0)
+        return one(
+            "flute", sunset, duration_s=1.28, num_inference_steps=2, generator=generator, output_type="mel"
+        ).mels
+
+    torch.testing.assert_close(take(loaded), take(pipe), atol=0.05, rtol=0.05)
+
+
+def test_other_folders_are_left_alone(exports, tmp_path, capsys):
+    _, flags = exports
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("words")
+    assert main(["assemble", *flags, "--out", str(tmp_path / "mine")]) == 2
+    assert "it is left alone" in capsys.readouterr().err
+    assert main(["assemble", *flags[:-1], str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2
+    assert "does not exist" in capsys.readouterr().err

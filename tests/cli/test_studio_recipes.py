@@ -1,0 +1,47 @@
+"""What the studio made, the command line makes again from the file's own recipe."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from demo.engine import PipelineEngine
+from demo.service import StudioService
+from demo.takes import Request, Result
+from melfusion_core import ISTFTVocoder
+from melfusion_core.cli import main
+
+
+@pytest.fixture
+def model_folder(make_tiny_pipeline, minilm, tmp_path):
+    """A tiny untrained model at 8 kHz: the studio measures loudness, for which 800 Hz are too few."""
+    pipe = make_tiny_pipeline(text=minilm)
+    mel = {"sample_rate": 8000, "n_fft": 256, "hop_length": 64, "n_mels": 32, "fmin": 20.0, "fmax": 4000.0}
+    torch.manual_seed(0)
+    pipe.register_modules(vocoder=ISTFTVocoder(dim=8, num_layers=1, expansion=2, **mel))
+    pipe.save_pretrained(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def test_a_studio_file_is_made_again(model_folder, sunset: Image.Image, tmp_path):
+    sunset.save(tmp_path / "sunset.png")
+    service = StudioService(PipelineEngine.from_folder(model_folder))
+    request = Request(str(tmp_path / "sunset.png"), "slow piano", seed=5, duration_s=2.56, num_inference_steps=2)
+    files = []
+    for event in service.compose(request):
+        if isinstance(event, Result):
+            for name in ("with_image", "text_only"):
+                files.append(tmp_path / f"{name}.wav")
+                shutil.copy(getattr(event, name).path, files[-1])
+    assert len(files) == 2
+    for file in files:
+        command = ["generate", "--recipe", str(file), "--image", str(tmp_path / "sunset.png")]
+        assert main([*command, "--model", str(model_folder), "--out", str(tmp_path / "again.wav")]) == 0
+        made, again = (soundfile.read(path, dtype="int16")[0] for path in (file, tmp_path / "again.wav"))
+        assert np.abs(made).max() > 100
+        np.testing.assert_array_equal(made, again)

@@ -1,0 +1,62 @@
+"""The endpoint for programs, and what the page's program must not do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+import app
+from demo.service import StudioService
+from demo.ui import build_demo
+from tests.demo.conftest import serving
+
+
+@pytest.fixture(scope="module")
+def client(studio: str, tmp_path_factory: pytest.TempPathFactory):
+    client = Client(studio, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+    yield client
+    client.close()
+
+
+def test_only_generate_is_offered(client):
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    assert list(endpoints) == ["/generate"]
+    names = [parameter["parameter_name"] for parameter in endpoints["/generate"]["parameters"]]
+    assert names[:4] == ["image", "caption", "synapse_percent", "steps"] and len(names) == 9
+
+
+def test_generate_gives_files_and_the_recipe(client, pictures):
+    audio, twin, figure, recipe, notes = client.predict(
+        image=handle_file(str(pictures[0])),
+        caption="Slow piano",
+        steps=3,
+        seed=11,
+        duration_s=2.56,
+        api_name="/generate",
+    )
+    assert Path(audio).name == "slow-piano-seed11-with-image.wav"
+    assert Path(twin).name == "slow-piano-seed11-text-only.wav"
+    assert Path(figure).suffix == ".png"
+    assert recipe["seed"] == 11 and recipe["num_inference_steps"] == 3 and notes
+
+
+def test_generate_refuses_in_plain_words(client):
+    with pytest.raises(AppError, match="Give a picture, a few words, or both"):
+        client.predict(image=None, caption="", api_name="/generate")
+
+
+def test_two_pages_can_be_built_and_none_warns(engine):
+    for _ in range(2):
+        demo = build_demo(StudioService(engine))
+        events = [event for event in demo.config["dependencies"] if event["api_visibility"] == "public"]
+        assert [event["api_name"] for event in events] == ["generate"]
+    with serving(demo) as url:
+        assert url.startswith("http://127.0.0.1")
+
+
+def test_app_says_when_there_is_no_model(tmp_path, capsys):
+    assert app.main(["--model", str(tmp_path / "none")]) == 1
+    assert "could not be loaded" in capsys.readouterr().err

@@ -1,0 +1,94 @@
+"""The pipeline behind the generator: steps, previews, sounds, and stopping."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+
+from demo.engine import PipelineEngine
+from demo.service import StudioService
+from demo.takes import Request, Settings, Step
+from melfusion_core.mel import mel_to_db
+
+
+@pytest.fixture
+def engine(tiny_pipeline):
+    return PipelineEngine(tiny_pipeline, "tiny", "0" * 64)
+
+
+def settings(image=None, caption="Harp", steps=4, **others) -> Settings:
+    values = {"guidance_scale": 3.0, "image_guidance_scale": 2.0, "synapse_strength": 1.0, "sampler": "dpm++"}
+    values |= {"seed": 5, "duration_s": 2.56, "num_inference_steps": steps} | others
+    return Settings(caption=caption, image=image, **values)
+
+
+def test_it_gives_what_the_pipeline_gives(engine, sunset):
+    *steps, sounds = engine.render(settings(sunset))
+    assert [step.step for step in steps] == [1, 2, 3, 4]
+    assert all(isinstance(step, Step) and step.num_steps == 4 for step in steps)
+    previews = [step.mel_db for step in steps if step.mel_db is not None]
+    assert len(previews) == 3 and all(np.isfinite(preview).all() for preview in previews)
+    expected = engine.pipe.compare(
+        prompt="Harp",
+        image=sunset,
+        duration_s=2.56,
+        num_inference_steps=4,
+        guidance_scale=3.0,
+        image_guidance_scale=2.0,
+        generator=torch.Generator().manual_seed(5),
+    )
+    np.testing.assert_array_equal(sounds["with_image"].waveform, expected.with_image[0])
+    np.testing.assert_array_equal(sounds["text_only"].waveform, expected.text_only[0])
+    config = engine.mel_config
+    np.testing.assert_array_equal(sounds["text_only"].mel_db, mel_to_db(expected.text_only_mels[0], config).numpy())
+    assert not np.array_equal(sounds["with_image"].waveform, sounds["text_only"].waveform)
+    assert previews[0].shape[1] == config.n_mels
+
+
+def test_synapse_at_zero_gives_the_same_samples_twice(engine, sunset):
+    *_, sounds = engine.render(settings(sunset, synapse_strength=0.0))
+    np.testing.assert_array_equal(sounds["with_image"].waveform, sounds["text_only"].waveform)
+
+
+def test_one_of_both_is_enough(engine, sunset):
+    *_, from_words = engine.render(settings(steps=2))
+    *_, from_picture = engine.render(settings(sunset, caption="", steps=2))
+    assert list(from_words) == ["text_only"] and list(from_picture) == ["with_image"]
+
+
+def test_closing_stops_after_the_step_and_leaves_the_engine_free(engine):
+    seen = []
+    decode = engine.pipe.decode_latents
+    engine.pipe.decode_latents = lambda latents: (seen.append(1), decode(latents))[1]
+    with contextlib.closing(engine.render(settings(steps=100))) as work:
+        assert next(work).step == 1
+    assert len(seen) < 9, "previews come every few steps, and it did not run to its end"
+    *steps, sounds = engine.render(settings(steps=2))
+    assert len(steps) == 2 and sounds
+
+
+def test_errors_of_the_pipeline_reach_the_caller(engine):
+    with pytest.raises(ValueError, match="duration_s"):
+        list(engine.render(settings(duration_s=500.0)))
+    assert list(engine.render(settings(steps=1)))
+
+
+def test_a_folder_without_a_model_is_an_error(tmp_path):
+    with pytest.raises(OSError):
+        PipelineEngine.from_folder(tmp_path)
+
+
+def test_recipes_name_the_folder(tiny_pipeline, tmp_path, monkeypatch):
+    tiny_pipeline.save_pretrained(tmp_path / "tiny-model")
+    monkeypatch.setattr("demo.engine.MelFusionPipeline.from_pretrained", lambda folder: tiny_pipeline)
+    engine = PipelineEngine.from_folder(tmp_path / "tiny-model")
+    assert engine.model_name == "tiny-model" and len(engine.model_sha256) == 64
+
+
+def test_the_service_takes_the_real_pipeline(engine, pictures):
+    *progress, result = StudioService(engine).compose(Request(str(pictures[0]), "Harp", None, 2.56, 2))
+    assert [event.step for event in progress] == [0, 1, 2]
+    assert result.with_image.recipe.model_name == "tiny"

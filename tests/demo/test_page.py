@@ -1,0 +1,178 @@
+"""The page in a real browser, from the upload to the sound."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.engine import PipelineEngine
+from demo.service import StudioService
+from demo.ui import build_demo
+from tests.demo.browser import PHONE, compose, upload, write
+from tests.demo.conftest import serving
+
+pytestmark = pytest.mark.browser
+
+
+def overflow(page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+def loaded_seconds(page, player: str) -> float:
+    page.wait_for_function("(id) => document.querySelector(id).readyState >= 1", arg=f"#{player} audio")
+    return page.locator(f"#{player} audio").evaluate("(audio) => audio.duration")
+
+
+def test_from_upload_to_sound(studio, visit, pictures):
+    with visit(studio) as page:
+        upload(page, str(pictures[0]))
+        write(page, "A slow <b>piano</b>", seed="7")
+        compose(page)
+        assert loaded_seconds(page, "audio-a") == pytest.approx(10.24, abs=0.01)
+        assert loaded_seconds(page, "audio-b") == pytest.approx(10.24, abs=0.01)
+        for name in ("mel-a", "mel-b", "difference"):
+            image = page.locator(f"#{name} img")
+            assert image.evaluate("(image) => image.naturalWidth") == 640
+            assert len(image.get_attribute("alt")) > 20
+        expect(page.locator("#status")).to_contain_text("same loudness")
+        expect(page.locator("#status")).to_contain_text("7")
+        source = page.locator("#audio-a audio").get_attribute("src")
+        assert source.endswith("/a-slow-b-piano-b-seed7-with-image.wav")
+        page.locator("#audio-a audio").evaluate("(audio) => audio.play()")
+        page.locator("#audio-b audio").evaluate("(audio) => audio.play()")
+        page.wait_for_function("document.querySelector('#audio-a audio').paused")
+        assert not page.locator("#audio-b audio").evaluate("(audio) => audio.paused")
+        page.locator("#keep-seed").click()
+        page.locator("#advanced > button").click()
+        expect(page.locator("#seed input")).to_have_value("7")
+
+
+def test_words_alone_and_picture_alone(studio, visit):
+    with visit(studio) as page:
+        write(page, "Harp")
+        compose(page)
+        expect(page.locator("#status")).to_contain_text("No picture was given")
+        expect(page.locator("#audio-b")).to_have_count(0)
+        page.locator("#examples .thumbnail-item").first.click()
+        expect(page.locator("#picture img")).to_be_visible()
+        expect(page.locator("#caption textarea")).to_have_value("A quick flute")
+        page.locator("#caption textarea").fill("")
+        page.locator("#compose").click()
+        expect(page.locator("#status")).to_contain_text("No words were given")
+        expect(page.locator("#head-a")).to_contain_text("Picture alone")
+
+
+def test_synapse_at_zero_is_said(studio, visit, pictures):
+    with visit(studio) as page:
+        upload(page, str(pictures[0]))
+        write(page, "Harp")
+        page.locator("#synapse input[type=number]").fill("0")
+        page.locator("#synapse input[type=number]").press("Tab")
+        compose(page)
+        expect(page.locator("#status")).to_contain_text("synapse is at 0 %")
+
+
+def test_steps_and_presets_follow_each_other(studio, visit, studio_engine):
+    with visit(studio) as page:
+        page.locator("#quality label", has_text="Draft").click()
+        page.locator("#advanced > button").click()
+        steps = page.locator("#steps input[type=number]")
+        expect(steps).to_have_value("10")
+        steps.fill("3")
+        steps.press("Tab")
+        expect(page.locator("#quality input:checked")).to_have_count(0)
+        write(page, "Harp")
+        compose(page)
+        assert studio_engine.settings[-1].num_inference_steps == 3
+        page.locator("#random-seed").click()
+        expect(page.locator("#seed input")).to_have_value(re.compile(r"\d+"))
+        page.locator("#clear-seed").click()
+        expect(page.locator("#seed input")).to_have_value("")
+
+
+def test_stop_midway_and_compose_again(studio, visit, studio_engine):
+    studio_engine.hold_at = 5
+    try:
+        with visit(studio) as page:
+            write(page, "Harp")
+            page.locator("#compose").click()
+            expect(page.locator("#status")).to_contain_text("Step 5 of 25")
+            expect(page.locator("#preview img")).to_have_attribute("alt", re.compile("taking shape"))
+            page.locator("#stop").click()
+            expect(page.locator("#status")).to_contain_text("Stopped")
+            assert studio_engine.closed.wait(20), "the model went on after Stop"
+            expect(page.locator("#preview img")).to_be_visible()
+            studio_engine.hold_at = None
+            compose(page)
+    finally:
+        studio_engine.hold_at = None
+
+
+def test_mistakes_are_explained(studio, visit, pictures):
+    with visit(studio) as page:
+        page.locator("#compose").click()
+        expect(page.locator("#status .is-error")).to_contain_text("Give a picture, a few words, or both")
+        upload(page, str(pictures[2]))
+        page.locator("#compose").click()
+        expect(page.locator("#status .is-error")).to_contain_text("broken.png is not a picture")
+        expect(page.get_by_text("Traceback")).to_have_count(0)
+
+
+def test_an_accident_is_not_shown_in_detail(studio, visit, studio_engine, monkeypatch):
+    def fail(settings):
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(studio_engine, "render", fail)
+    with visit(studio) as page:
+        write(page, "Harp")
+        page.locator("#compose").click()
+        expect(page.locator("#status .is-error")).to_contain_text("went wrong")
+        expect(page.get_by_text("secret detail")).to_have_count(0)
+
+
+def test_a_phone_needs_no_sideways_scrolling(studio, visit, pictures):
+    with visit(studio, PHONE) as page:
+        assert overflow(page) <= 0
+        upload(page, str(pictures[0]))
+        write(page, "A slow piano")
+        compose(page)
+        assert overflow(page) <= 0
+        assert page.locator("#status").evaluate("(status) => status.getBoundingClientRect().top") >= 0
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_light_and_dark_can_be_read(studio, visit, dark):
+    with visit(studio, PHONE, dark) as page:
+        assert page.locator("body").evaluate("(body) => body.classList.contains('dark')") == dark
+        colours = page.locator("#synapse").evaluate(
+            "(block) => [getComputedStyle(block).color, getComputedStyle(block).backgroundColor]"
+        )
+        text, paper = (sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3 for colour in colours)
+        assert (text > paper) == dark and abs(text - paper) > 150
+        assert overflow(page) <= 0
+
+
+def test_every_control_has_a_visible_label_or_name(studio, visit):
+    with visit(studio) as page:
+        page.locator("#advanced > button").click()
+        for label in ("Words", "Synapse strength", "Quality", "Text guidance", "Image guidance", "Steps", "Length"):
+            expect(page.locator("span", has_text=re.compile(f"^\\s*{label}")).first).to_be_visible()
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll('main button, main input, main textarea')].filter((element) =>
+              element.offsetParent && !(element.innerText || element.ariaLabel || element.title
+              || element.labels?.length || element.getAttribute('aria-labelledby'))).map((e) => e.outerHTML)"""
+        )
+        assert not nameless
+        assert page.evaluate("[...document.querySelectorAll('img')].every((image) => image.alt)")
+
+
+def test_the_real_pipeline_plays_on_the_page(visit, tiny_pipeline, pictures):
+    engine = PipelineEngine(tiny_pipeline, "tiny", "0" * 64)
+    with serving(build_demo(StudioService(engine))) as url, visit(url) as page:
+        upload(page, str(pictures[0]))
+        write(page, "Harp")
+        compose(page)
+        assert page.locator("#mel-b img").evaluate("(image) => image.naturalWidth") > 100
+        assert page.locator("#audio-a audio").get_attribute("src").endswith("-with-image.wav")

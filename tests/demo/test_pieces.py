@@ -1,0 +1,86 @@
+"""The small pieces: spectrograms as HTML, words, example pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.examples import EXAMPLES_FOLDER, load_examples
+from demo.fragments import error_html, head_html, idle_html, progress_html, result_html
+from demo.mel_view import MAX_COLUMNS, difference_html, difference_legend, level_legend, mel_html
+from demo.takes import Progress, Result, Take
+from melfusion_core.mel import MelConfig
+
+
+def picture_in(html: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(re.search(r"base64,([^\"]+)", html)[1])))
+
+
+def test_low_sounds_lie_at_the_bottom_and_early_ones_at_the_left():
+    mel = np.full((100, 128), -80.0, np.float32)
+    mel[:50, :64] = 40.0
+    pixels = np.asarray(picture_in(mel_html(mel, MelConfig(), "x"))).astype(int).sum(axis=2)
+    assert pixels.shape == (128, 100)
+    assert pixels[70:, :45].min() > pixels[:58].max() and pixels[70:, :45].min() > pixels[:, 55:].max()
+
+
+def test_long_mels_are_thinned():
+    html = mel_html(np.zeros((2 * MAX_COLUMNS + 1, 128), np.float32), MelConfig(), "x")
+    assert picture_in(html).width <= MAX_COLUMNS
+
+
+def test_alternative_texts_are_escaped():
+    assert 'alt="&quot;&gt;&lt;script&gt;"' in mel_html(np.zeros((9, 128), np.float32), MelConfig(), '"><script>')
+
+
+def test_equal_takes_differ_nowhere():
+    mel = np.random.default_rng(0).uniform(-100, 40, (60, 128)).astype(np.float32)
+    pixels = np.asarray(picture_in(difference_html(mel, mel, MelConfig(), "x")))
+    assert pixels.max() < 45, "dark everywhere"
+    louder = np.asarray(picture_in(difference_html(mel + 30, mel, MelConfig(), "x"))).astype(int)
+    assert louder[..., 0].mean() > louder[..., 2].mean(), "red where the first is louder"
+    with pytest.raises(ValueError, match="one shape"):
+        difference_html(mel, mel[1:], MelConfig(), "x")
+
+
+def test_legends_say_their_ends():
+    assert "−80 dB" in level_legend() and "+40 dB" in level_legend()
+    assert "louder in A" in difference_legend() and "louder in B" in difference_legend()
+
+
+def test_status_escapes_and_counts():
+    assert "&lt;b&gt;" in error_html("<b>")
+    assert "about 3 s left" in progress_html(Progress(5, 10, 2.4))
+    assert 'aria-valuenow="50"' in progress_html(Progress(5, 10, 2.4))
+    assert "Turning it into sound" in progress_html(Progress(10, 10, 0.0))
+    take = Take("<i>", "x.wav", np.zeros((1, 128)), None)
+    assert "&lt;i&gt;" in head_html("A", take)
+    assert "&lt;u&gt;" in result_html(Result(take, None, 3, ("<u>",), "x.json", "x.png"))
+    assert idle_html() == idle_html()
+
+
+def test_examples_are_read_in_order(tmp_path, sunset):
+    assert load_examples(tmp_path) == []
+    sunset.save(tmp_path / "a.jpg")
+    rows = [{"file": "a.jpg", "title": "Sunset", "caption": "Slow piano"}, {"file": "a.jpg", "title": "Again"}]
+    (tmp_path / "examples.json").write_text(json.dumps(rows))
+    examples = load_examples(tmp_path)
+    assert [(example.title, example.caption) for example in examples] == [("Sunset", "Slow piano"), ("Again", "")]
+    (tmp_path / "examples.json").write_text(json.dumps([{"file": "b.jpg", "title": "Gone"}]))
+    with pytest.raises(ValueError, match="b.jpg"):
+        load_examples(tmp_path)
+    (tmp_path / "examples.json").write_text("[")
+    with pytest.raises(ValueError, match="not valid JSON"):
+        load_examples(tmp_path)
+
+
+def test_shipped_examples_can_be_read():
+    for example in load_examples(EXAMPLES_FOLDER):
+        with Image.open(example.image_path) as image:
+            assert image.width >= 128 and example.title

@@ -1,0 +1,164 @@
+"""From a request to files: limits, seeds, loudness, recipes, stopping."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from demo.service import MAX_SEED, StudioService
+from demo.takes import Limits, Progress, Request, Result, Sound, Step, StudioError
+from melfusion_core.audio import integrated_lufs, load_audio
+from melfusion_core.recipe import read_from_file
+from tests.demo.fakes import FakeEngine
+
+SHORT = {"num_inference_steps": 4, "duration_s": 2.56}
+
+
+def run(service: StudioService, **settings) -> tuple[list[Progress], Result, dict[str, bytes]]:
+    """All progress, the result, and the contents of its files, which are gone afterwards."""
+    progress, result, contents = [], None, {}
+    for event in service.compose(Request(**SHORT | settings)):
+        if isinstance(event, Progress):
+            progress.append(event)
+        else:
+            result = event
+            paths = [take.path for take in (event.with_image, event.text_only) if take]
+            contents = {path: Path(path).read_bytes() for path in [*paths, event.recipe_path, event.figure_path]}
+    return progress, result, contents
+
+
+def test_picture_and_words_give_two_takes_at_one_loudness(engine, pictures):
+    rate = engine.mel_config.sample_rate
+    with contextlib.closing(
+        StudioService(engine).compose(Request(str(pictures[0]), " Slow  piano ", seed=7, **SHORT))
+    ) as work:
+        result = next(event for event in work if isinstance(event, Result))
+        first, second = (load_audio(take.path, rate) for take in (result.with_image, result.text_only))
+        assert first.shape == second.shape == (round(2.56 * rate),)
+        assert integrated_lufs(first, rate) == pytest.approx(integrated_lufs(second, rate), abs=0.1)
+        recipes = [read_from_file(take.path) for take in (result.with_image, result.text_only)]
+        assert recipes == [result.with_image.recipe, result.text_only.recipe]
+        assert [recipe.render for recipe in recipes] == ["compare:with_image", "compare:text_only"]
+        assert recipes[0].gain_db - recipes[1].gain_db > 10, "the fake's takes differ in level"
+        assert recipes[0].prompt == "Slow piano" and recipes[0].seed == 7
+        assert recipes[0].image_name == "Sunset at Sea.png" and recipes[0].image_path is None
+        assert read_from_file(result.recipe_path) == recipes[0]
+        assert Path(result.with_image.path).name == "slow-piano-seed7-with-image.wav"
+        assert Path(result.text_only.path).name == "slow-piano-seed7-text-only.wav"
+        assert Path(result.figure_path).read_bytes()[:4] == b"\x89PNG"
+        assert any("same loudness" in note for note in result.notes)
+    assert not Path(result.with_image.path).parent.exists()
+
+
+def test_progress_counts_steps_and_estimates_time(engine, pictures):
+    progress, _, _ = run(StudioService(engine), image_path=str(pictures[0]), caption="x")
+    assert [event.step for event in progress] == [0, 1, 2, 3, 4]
+    assert {event.num_steps for event in progress} == {4}
+    assert [event.seconds_left is None for event in progress] == [True, True, False, False, False]
+    assert progress[-1].seconds_left == 0.0
+    assert progress[2].mel_db.shape == (160, 128)
+
+
+@pytest.mark.parametrize(("picture", "caption", "said"), [(False, "Harp", "No picture"), (True, " ", "No words")])
+def test_half_filled_requests_work_and_say_so(engine, pictures, picture, caption, said):
+    _, result, contents = run(StudioService(engine), image_path=str(pictures[0]) if picture else None, caption=caption)
+    assert (result.with_image is not None) == picture
+    assert (result.text_only is not None) != picture
+    assert result.main.recipe.render == "single"
+    assert said in " ".join(result.notes) and "loudness" not in " ".join(result.notes)
+    assert len(contents) == 3
+    name = Path(result.main.path).name
+    assert name.startswith("sunset-at-sea-seed" if picture else "harp-seed")
+
+
+def test_synapse_at_zero_says_that_the_takes_are_the_same(engine, pictures):
+    _, result, contents = run(
+        StudioService(engine), image_path=str(pictures[0]), caption="Harp", synapse_strength=0.0, seed=1
+    )
+    assert "0 %" in result.notes[0] and "same" in result.notes[0]
+
+
+def test_a_seed_is_drawn_told_and_used(engine):
+    service = StudioService(engine)
+    seeds = {run(service, caption="Harp")[1].seed for _ in range(3)}
+    assert len(seeds) == 3 and all(0 <= seed <= MAX_SEED for seed in seeds)
+    assert seeds == {settings.seed for settings in engine.settings}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "Give a picture, a few words, or both"),
+        ({"caption": " \n "}, "Give a picture"),
+        ({"caption": "x" * 401}, "401 characters"),
+        ({"caption": "x", "duration_s": 999.0}, "length in seconds must be from 2.56 to 20.48; it is 999"),
+        ({"caption": "x", "duration_s": None}, "it is nothing"),
+        ({"caption": "x", "num_inference_steps": 0}, "number of steps"),
+        ({"caption": "x", "guidance_scale": float("nan")}, "Text guidance"),
+        ({"caption": "x", "image_guidance_scale": -1.0}, "Image guidance"),
+        ({"caption": "x", "synapse_strength": 2.5}, "Synapse"),
+        ({"caption": "x", "seed": -1}, "The seed"),
+        ({"caption": "x", "sampler": "euler"}, "sampler"),
+        ({"image_path": "missing.png"}, "no picture"),
+    ],
+)
+def test_bad_requests_are_refused_in_plain_words(engine, settings, message):
+    with pytest.raises(StudioError, match=message):
+        next(iter(StudioService(engine).compose(Request(**settings))))
+    assert not engine.settings, "nothing reached the model"
+
+
+def test_a_broken_picture_is_named(engine, pictures):
+    with pytest.raises(StudioError, match="broken.png is not a picture"):
+        StudioService(engine).check(Request(image_path=str(pictures[2])))
+
+
+def test_limits_can_be_narrowed(engine):
+    service = StudioService(engine, Limits(max_steps=8))
+    with pytest.raises(StudioError, match="from 1 to 8"):
+        service.check(Request(caption="x", num_inference_steps=9))
+
+
+def test_closing_stops_the_engine():
+    engine = FakeEngine(hold_at=2)
+    work = StudioService(engine).compose(Request(caption="Harp", **SHORT))
+    while next(work).step < 2:
+        pass
+    assert not engine.closed.is_set()
+    work.close()
+    assert engine.closed.is_set()
+
+
+class _BadEngine(FakeEngine):
+    def __init__(self, waveform: np.ndarray | None) -> None:
+        super().__init__()
+        self.waveform = waveform
+
+    def render(self, settings):
+        yield Step(1, 1)
+        yield {} if self.waveform is None else {"text_only": Sound(self.waveform, np.zeros((8, 128), np.float32))}
+
+
+@pytest.mark.parametrize(
+    ("waveform", "message"), [(None, "without any sound"), (np.full(32000, np.nan, np.float32), "not numbers")]
+)
+def test_what_the_model_must_not_give(waveform, message):
+    with pytest.raises(StudioError, match=message):
+        list(StudioService(_BadEngine(waveform)).compose(Request(caption="x")))
+
+
+def test_silence_is_said():
+    _, result, contents = run(StudioService(_BadEngine(np.zeros(32000, np.float32))), caption="x")
+    assert "silent" in " ".join(result.notes)
+    assert result.main.recipe.gain_db == 0.0
+    assert json.loads(contents[result.recipe_path])["gain_db"] == 0.0
+
+
+def test_requests_cannot_be_changed_afterwards():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Request().caption = "x"

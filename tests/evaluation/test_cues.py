@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from melfusion_core.evaluation.cues import MAJOR_PROFILE, MINOR_PROFILE, audio_cues, chroma_energy, key_mode, rms_dbfs
+from melfusion_core.evaluation.listening import listen
+
+RATE = 16000
+
+
+def sine(frequency_hz: float, seconds: float = 2.0, level: float = 0.5) -> np.ndarray:
+    time = np.arange(int(seconds * RATE)) / RATE
+    return (level * np.sin(2 * np.pi * frequency_hz * time)).astype(np.float32)
+
+
+def plucks(per_second: float, seconds: float = 4.0) -> tuple[np.ndarray, int]:
+    """Plucked notes with eight partials that ring on, and their number."""
+    time = np.arange(int(seconds * 2 * RATE)) / (2 * RATE)
+    starts = np.arange(0.2, seconds - 0.1, 1 / per_second)
+    samples = np.zeros_like(time)
+    for index, start in enumerate(starts):
+        since, frequency = np.clip(time - start, 0, None), 220 * (1 + index % 3 / 4)
+        samples += (
+            sum(np.sin(2 * np.pi * frequency * k * since) / k for k in range(1, 9)) * np.exp(-since / 0.15) * 0.1
+        )
+    return samples.astype(np.float32), len(starts)
+
+
+def test_level_of_a_sine() -> None:
+    assert rms_dbfs(sine(440.0, level=1.0)) == pytest.approx(-3.01, abs=0.01)
+    assert rms_dbfs(np.zeros(10)) == -math.inf
+
+
+@pytest.mark.parametrize("rate", [1.0, 4.0])
+def test_every_plucked_note_is_an_onset(rate: float) -> None:
+    samples, count = plucks(rate)
+    assert audio_cues(samples, 2 * RATE).onset_rate_hz == pytest.approx(count / 4.0)
+
+
+def test_centroid_and_silence() -> None:
+    assert audio_cues(sine(1000.0), RATE).centroid_hz == pytest.approx(1000.0, rel=0.05)
+    silent = audio_cues(np.zeros(RATE), RATE)
+    assert (silent.onset_rate_hz, silent.rms_dbfs, silent.mode) == (0.0, -math.inf, 0.0)
+
+
+def test_mode_of_chords_and_profiles() -> None:
+    assert key_mode(np.roll(MAJOR_PROFILE, 4)) > 0.1 > -0.1 > key_mode(np.roll(MINOR_PROFILE, 7))
+    assert key_mode(np.ones(12)) == 0.0
+    # The degrees of C major and of C minor, the tonic triad twice as loud.
+    scales = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
+    sounds = [
+        sum(sine(261.63 * 2 ** (s / 12), level=0.1 if s in (scale[0], scale[2], scale[4]) else 0.05) for s in scale)
+        for scale in scales
+    ]
+    assert key_mode(chroma_energy(sounds[0], RATE)) > 0 > key_mode(chroma_energy(sounds[1], RATE))
+
+
+def test_chroma_of_a_note() -> None:
+    energy = chroma_energy(sine(440.0), RATE)
+    assert int(energy.argmax()) == 9 and energy.sum() == pytest.approx(1.0)
+    assert chroma_energy(np.zeros(100), RATE).sum() == 0.0
+
+
+def test_bad_waveforms_are_refused() -> None:
+    with pytest.raises(ValueError, match="mono"):
+        audio_cues(np.zeros((2, 100)), RATE)
+    with pytest.raises(ValueError, match="finite"):
+        audio_cues(np.array([0.0, np.nan]), RATE)
+    with pytest.raises(ValueError, match="mono"):
+        listen(np.zeros(0), RATE)
+
+
+def test_listening() -> None:
+    tune = np.concatenate([np.zeros(RATE // 2, dtype=np.float32), sine(440.0), sine(660.0)])
+    good = listen(tune, RATE)
+    assert good.finite and good.problems() == [] and good.onsets >= 1
+    assert good.peak_dbfs == pytest.approx(-6.02, abs=0.05) and good.silent_share == pytest.approx(0.11, abs=0.02)
+    assert listen(np.zeros(RATE), RATE).problems() == ["Nearly all of it is silent."]
+    broken = tune.copy()
+    broken[5] = np.nan
+    assert "Some samples are not finite." in listen(broken, RATE).problems()
+    assert any("clips" in problem for problem in listen(np.clip(tune * 4, -1, 1), RATE).problems())
+    noise = np.random.default_rng(0).normal(size=4 * RATE).astype(np.float32) * 0.1
+    assert any("noise" in problem for problem in listen(noise, RATE).problems())

@@ -1,0 +1,77 @@
+"""A miniature corpus of tones and colours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from melfusion_core.models.text import TextCondition
+from melfusion_core.training import image, prepare
+
+SAMPLE_RATE = 32000
+SAMPLES = 64 * 512
+
+
+@pytest.fixture(scope="session")
+def mini_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six clips of one second: tones in noise, plain pictures, two captions each."""
+    root = tmp_path_factory.mktemp("corpus")
+    generator = np.random.default_rng(0)
+    (root / "audio").mkdir()
+    (root / "images").mkdir()
+    lines = []
+    for number in range(6):
+        time = np.arange(SAMPLES) / SAMPLE_RATE
+        tone = 0.3 * np.sin(2 * np.pi * 220 * (number + 1) * time) + 0.01 * generator.standard_normal(SAMPLES)
+        soundfile.write(root / f"audio/{number}.flac", tone, SAMPLE_RATE)
+        Image.new("RGB", (32, 32), (40 * number, 100, 200 - 30 * number)).save(root / f"images/{number}.jpg")
+        lines.append(
+            {
+                "id": str(number),
+                "split": ("train", "train", "train", "train", "validation", "validation")[number],
+                "audio": f"audio/{number}.flac",
+                "image": f"images/{number}.jpg",
+                "caption": f"tone {number}",
+                "captions": [f"tone {number}", "a tone"],
+                "image_caption": f"colour {number}",
+            }
+        )
+    (root / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def fake_text(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Stand-in for the text encoder: states drawn from the caption's length, so that tests load no weights."""
+
+    class Tokenizer:
+        def __call__(self, captions: list[str], **_: object) -> dict[str, list[list[int]]]:
+            return {"input_ids": [[0] * (2 + len(caption.split())) for caption in captions]}
+
+    class Encoder:
+        config = type("Config", (), {"hidden_size": 384})
+
+        def to(self, _device: object) -> Encoder:
+            return self
+
+    def encode(_tokenizer: object, _encoder: object, captions: list[str], max_length: int = 64) -> TextCondition:
+        states = torch.zeros(len(captions), max_length, 384)
+        mask = torch.zeros(len(captions), max_length, dtype=torch.bool)
+        for row, caption in enumerate(captions):
+            length = 2 + len(caption.split())
+            generator = torch.Generator().manual_seed(len(caption) + sum(map(ord, caption)))
+            states[row, :length] = torch.randn(length, 384, generator=generator)
+            mask[row, :length] = True
+        return TextCondition(states, mask, torch.nn.functional.normalize(states.sum(1), dim=-1))
+
+    for module in (image, prepare):
+        monkeypatch.setattr(module, "load_minilm", lambda: (Tokenizer(), Encoder()))
+    monkeypatch.setattr(prepare, "encode_text", encode)
+    monkeypatch.setattr("melfusion_core.training.captions.encode_text", encode)

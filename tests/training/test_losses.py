@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from melfusion_core.training import losses
+from melfusion_core.training.optim import learning_rate_factor
+
+
+def test_snr_by_hand():
+    snr = losses.snr_of(torch.tensor([0.9, 0.5, 0.0]), torch.tensor([0, 1, 2]))
+    assert torch.allclose(snr, torch.tensor([9.0, 1.0, 0.0]))
+
+
+def test_min_snr_weights_by_hand():
+    snr = torch.tensor([99.0, 4.0, 1.0, 0.0])
+    assert torch.allclose(losses.min_snr_weight(snr, 5.0, "v_prediction"), torch.tensor([0.05, 1.0, 1.0, 1.0]))
+    assert torch.allclose(losses.min_snr_weight(snr[:3], 5.0, "epsilon"), torch.tensor([5 / 99, 1.0, 1.0]))
+    with pytest.raises(ValueError, match="sample"):
+        losses.min_snr_weight(snr, 5.0, "sample")
+
+
+def test_stratified_timesteps_fill_every_stratum():
+    timesteps = losses.stratified_timesteps(10, 1000, torch.Generator().manual_seed(0))
+    assert sorted((timesteps // 100).tolist()) == list(range(10))
+    assert timesteps.tolist() != sorted(timesteps.tolist())
+
+
+def test_kl_of_the_unit_gaussian_is_zero():
+    assert losses.gaussian_kl(torch.zeros(3), torch.zeros(3)) == 0
+    assert torch.isclose(losses.gaussian_kl(torch.ones(3), torch.zeros(3)), torch.tensor(0.5))
+
+
+def test_spectrogram_losses_see_detail_and_offset_apart():
+    target = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert losses.gradient_loss(target + 1.0, target) < 1e-6
+    assert torch.isclose(losses.multiscale_l1(target + 1.0, target), torch.tensor(1.0))
+
+
+def test_stft_loss_is_zero_for_equal_audio_and_reads_gain():
+    waveform = torch.sin(torch.arange(4096) * 0.3)[None]
+    loss = losses.MultiResolutionSTFTLoss((256, 512))
+    log_l1, convergence = loss(waveform, waveform)
+    assert log_l1 == 0
+    assert convergence < 1e-3
+    _, convergence = loss(0.5 * waveform, waveform)
+    assert torch.isclose(convergence, torch.tensor(0.5), atol=1e-2)
+    assert torch.isclose(loss.magnitude(waveform, 512).max(), torch.tensor(1.0), atol=0.05)
+
+
+def test_hinge_losses():
+    real, fake = [torch.tensor([2.0])], [torch.tensor([-2.0])]
+    assert losses.hinge_discriminator_loss(real, fake) == 0
+    assert losses.hinge_discriminator_loss(fake, real) == 6
+    assert losses.hinge_generator_loss(real) == 0
+    features = [[torch.ones(2, 2)]]
+    assert losses.feature_matching_loss(features, features) == 0
+
+
+def test_learning_rate_rises_then_ends_at_zero():
+    factors = [learning_rate_factor(progress, 0.1) for progress in (0.0, 0.05, 0.1, 0.55, 1.0)]
+    assert factors == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.0])

@@ -1,0 +1,137 @@
+"""Every trainer: two steps, stop, resume; what it exports loads and works."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+
+from melfusion_core.models.synapse import VisualSynapse
+from melfusion_core.models.vocoder import ISTFTVocoder
+from melfusion_core.training import image, music, prepare, vae, vocoder
+from melfusion_core.training.loop import TrainLoop
+
+TINY = {"size": "tiny", "device": "cpu", "log_steps": 1, "batch_size": 2}
+
+
+def train_in_two_sittings(config_class, task_class, corpus, out, **settings):
+    """Run 2 steps whole, and 2 steps with a stop after the first; both must give the same weights."""
+    weights = []
+    for name, stops in (("whole", False), ("parts", True)):
+        config = config_class(data=str(corpus), out=str(out / name), max_steps=2, **{**TINY, **settings})
+        loop = TrainLoop(config)
+        task = task_class(config, loop.device)
+        if stops:
+            step = task.step
+
+            def stopping(loop, generator, step=step):
+                loop.stop()
+                return step(loop, generator)
+
+            task.step = stopping
+            assert loop.run(task).step == 1
+            loop = TrainLoop(config)
+            task = task_class(config, loop.device)
+        result = loop.run(task)
+        assert result.finished
+        assert all(value == value for value in result.metrics.values())
+        weights.append({name: network.state_dict() for name, network in task.networks.items()})
+    for name, state in weights[0].items():
+        for key, value in state.items():
+            assert torch.equal(value, weights[1][name][key]), (name, key)
+    summary = json.loads((out / "parts/summary.json").read_text())
+    assert summary["steps"] == 2
+    return out / "parts"
+
+
+def test_vae(mini_corpus, tmp_path):
+    run = train_in_two_sittings(vae.VAEConfig, vae.VAETask, mini_corpus, tmp_path, crop_frames=32)
+    AutoencoderKL.from_pretrained(run / "export")
+    assert (run / "samples/0000002/reconstruction.png").exists()
+
+
+@pytest.mark.parametrize("adversarial_start", [0.0, 1.0])
+def test_vocoder(mini_corpus, tmp_path, adversarial_start):
+    settings = {"crop_frames": 8, "validation_frames": 16, "adversarial_start": adversarial_start}
+    run = train_in_two_sittings(vocoder.VocoderConfig, vocoder.VocoderTask, mini_corpus, tmp_path, **settings)
+    made = ISTFTVocoder.from_pretrained(run / "export")(torch.zeros(1, 1, 8, 128))
+    assert made.shape == (1, 8 * 512)
+    assert (run / "samples/0000002/0_resynthesis.flac").exists()
+
+
+@pytest.fixture
+def trained(mini_corpus, tmp_path, fake_text):
+    """Exports of an untrained VAE and image UNet, and prepared data."""
+    image_config = image.ImageConfig(
+        data=str(mini_corpus), out=str(tmp_path / "image"), max_steps=1, sample_steps=2, **TINY
+    )
+    image.train(image_config)
+    vae_config = vae.VAEConfig(data=str(mini_corpus), out=str(tmp_path / "vae"), max_steps=1, crop_frames=32, **TINY)
+    vae.train(vae_config)
+    prepare.prepare(
+        prepare.PrepareConfig(
+            data=str(mini_corpus),
+            out=str(tmp_path / "prepared"),
+            vae=str(tmp_path / "vae/export"),
+            image_unet=str(tmp_path / "image/export"),
+            num_inversion_steps=2,
+            batch_size=4,
+        )
+    )
+    return tmp_path
+
+
+def test_image(mini_corpus, tmp_path, fake_text):
+    run = train_in_two_sittings(image.ImageConfig, image.ImageTask, mini_corpus, tmp_path, sample_steps=2)
+    UNet2DConditionModel.from_pretrained(run / "export")
+    assert (run / "samples/0000002/pictures.png").exists()
+
+
+def test_prepare(trained):
+    data = prepare.PreparedData.load(trained / "prepared")
+    assert data.latents.shape[0] == 6
+    assert data.captions.get([0]).mask.sum() == 2  # the empty caption has its two special tokens
+    train = torch.from_numpy(data.latents[:4].astype("float32"))
+    assert torch.allclose(train.mean(dim=(0, 2, 3)), torch.tensor(data.latents_mean), atol=1e-2)
+    assert torch.allclose(train.std(dim=(0, 2, 3)), torch.tensor(data.latents_std), atol=1e-1)
+    early, late = (data.features_at([1], torch.tensor([timestep])) for timestep in (0, 999))
+    assert [tuple(key.shape[1:]) for key, _ in early] == list(data.feature_shapes)
+    assert not torch.equal(early[0][0], late[0][0])
+
+
+def test_prepared_parts_must_fit_together(trained):
+    path = trained / "prepared/latents.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"clips_id": "other"}))
+    with pytest.raises(ValueError, match="different clips"):
+        prepare.PreparedData.load(trained / "prepared")
+
+
+def test_music(trained, tmp_path):
+    settings = {
+        "crop_frames": 4,
+        "full_from": 0.5,
+        "validation_clips": 2,
+        "sample_steps": 2,
+        "vae": str(trained / "vae/export"),
+    }
+    prepared = trained / "prepared"
+    run = train_in_two_sittings(music.MusicConfig, music.MusicTask, prepared, tmp_path / "music", **settings)
+    synapse = VisualSynapse.from_pretrained(run / "export/synapse")
+    assert synapse.config.num_inversion_steps == 2
+    assert not torch.allclose(synapse.gates(), torch.tensor(0.5), atol=1e-9)  # the gates are trained
+    assert (run / "samples/0000002/real_picture_text.png").exists()
+    header = (run / "validation.csv").read_text().splitlines()[0]
+    assert {"loss", "loss_text_only", "picture_gain", "gate_3"} <= set(header.split(","))
+
+
+def test_music_without_a_picture_does_not_read_it(trained, tmp_path):
+    config = music.MusicConfig(data=str(trained / "prepared"), out=str(tmp_path), max_steps=1, crop_frames=4, **TINY)
+    task = music.MusicTask(config, torch.device("cpu"))
+    task.data.features.setflags(write=False)
+    with torch.no_grad():
+        losses = [task._validation_loss([0, 0], pictures, 0.0) for pictures in ([0, 1], [2, 3])]
+        others = [task._validation_loss([0, 0], pictures, 1.0) for pictures in ([0, 1], [2, 3])]
+    assert losses[0] == losses[1]
+    assert others[0] != others[1]
