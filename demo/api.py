@@ -12,6 +12,8 @@ from demo.service import StudioService
 from demo.takes import Request, Result, StudioError
 from melfusion_core.recipe import SAMPLERS
 
+NEW_SEED = -1
+
 
 def to_request(
     image: str | None,
@@ -31,7 +33,7 @@ def to_request(
         caption: Words, or ``None``.
         synapse_percent: Strength of the synapse; 100 is as trained.
         steps: Denoising steps.
-        seed: Seed, or ``None`` for a new one.
+        seed: Seed, or ``NEW_SEED`` for a new one.
         duration_s: Length in seconds.
         guidance: Guidance by the text.
         image_guidance: Guidance by the picture.
@@ -43,7 +45,7 @@ def to_request(
     return Request(
         image_path=image,
         caption=caption or "",
-        seed=None if seed is None else int(seed),
+        seed=None if seed is None or seed == NEW_SEED else int(seed),
         duration_s=duration_s,
         num_inference_steps=int(steps),
         guidance_scale=guidance,
@@ -74,7 +76,7 @@ def add_endpoint(service: StudioService, inputs: list[gr.components.Component], 
         caption: str = "",
         synapse_percent: float = 100,
         steps: float = 25,
-        seed: float | None = None,
+        seed: float = NEW_SEED,
         duration_s: float = 10.24,
         guidance: float = 4.0,
         image_guidance: float = 2.0,
@@ -87,7 +89,7 @@ def add_endpoint(service: StudioService, inputs: list[gr.components.Component], 
             caption: What the music should be, at most 400 characters; may be empty when there is a picture.
             synapse_percent: How much the picture is heard, from 0 (not at all) to 200; 100 is as trained.
             steps: Denoising steps, from 1 to 100.
-            seed: From 0 to 4294967295, or nothing for a random one; the recipe tells which.
+            seed: From 0 to 4294967295, or -1 for a new one; the recipe tells which.
             duration_s: Length in seconds, from 2.56 to 20.48.
             guidance: Guidance by the caption, from 0 to 12.
             image_guidance: Guidance by the picture, from 0 to 12.

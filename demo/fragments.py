@@ -19,7 +19,13 @@ stroke-linecap="round"/></svg>
 
 EXAMPLES_TITLE = "<p>Or begin with one of these</p>"
 DIFFERENCE_TITLE = '<div class="take-head"><h3>What the picture changed</h3><span>A minus B</span></div>'
-WAITING = '<div class="status is-working"><h2>Waiting for a free moment</h2><p>Visitors take turns.</p></div>'
+WAITING = (
+    '<div class="status is-working is-waiting"><h2>Waiting for a free moment</h2><p>Visitors take turns.</p></div>'
+)
+NOT_BEGUN = (
+    '<div class="status is-error"><h2>Not begun</h2><p>The studio was too busy, or this was stopped. Press Compose to '
+    "try again.</p></div>"
+)
 STOPPED = '<div class="status is-stopped"><h2>Stopped</h2><p>Press Compose to begin again.</p></div>'
 FAILED = (
     '<div class="status is-error"><h2>This did not work</h2><p>Something went wrong inside the studio. Please try '
@@ -45,7 +51,7 @@ def idle_html() -> str:
                 width = draw.choice((8, 12, 16, 16))
                 glints.append(f'<rect x="{x}" y="{y}" width="{width}" height="5" rx="2" fill="{colour}"/>')
     return f"""<div class="status is-idle">
-<svg viewBox="0 0 640 372" preserveAspectRatio="xMidYMax slice" aria-hidden="true"><defs>
+<svg viewBox="0 0 640 372" aria-hidden="true"><defs>
 <linearGradient id="sky" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="#1d0f2a"/>
 <stop offset=".55" stop-color="#5d2a6b"/><stop offset="1" stop-color="#c9566b"/></linearGradient></defs>
 <rect width="640" height="372" fill="#1b0f26"/><rect width="640" height="200" fill="url(#sky)"/>

@@ -9,13 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from demo.api import add_endpoint, to_request
+from demo.api import NEW_SEED, add_endpoint, to_request
 from demo.examples import Example
 from demo.fragments import (
     DIFFERENCE_TITLE,
     EXAMPLES_TITLE,
     FAILED,
     MASTHEAD,
+    NOT_BEGUN,
     STOPPED,
     WAITING,
     error_html,
@@ -161,20 +162,18 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
                     sampler = gr.Radio(
                         [(SAMPLER_LABELS[name], name) for name in SAMPLERS], value=SAMPLERS[0], label="Sampler"
                     )
-                    with gr.Row(equal_height=True):
-                        seed = gr.Number(
-                            label="Seed",
-                            info="Empty: a new one each time.",
-                            value=None,
-                            precision=0,
-                            minimum=0,
-                            maximum=MAX_SEED,
-                            placeholder="random",
-                            min_width=150,
-                            elem_id="seed",
-                        )
-                        random_seed = gr.Button("Random", size="md", min_width=110, elem_id="random-seed")
-                        clear_seed = gr.Button("Empty", size="md", min_width=90, elem_id="clear-seed")
+                    seed = gr.Number(
+                        label="Seed",
+                        info=f"Names the noise that the music starts from. {NEW_SEED} draws a new one each time.",
+                        value=NEW_SEED,
+                        precision=0,
+                        minimum=NEW_SEED,
+                        maximum=MAX_SEED,
+                        elem_id="seed",
+                    )
+                    with gr.Row():
+                        random_seed = gr.Button("Random seed", size="sm", min_width=110, elem_id="random-seed")
+                        new_seed = gr.Button("New each time", size="sm", min_width=110, elem_id="new-seed")
             with gr.Column(scale=7, min_width=320):
                 status = gr.HTML(idle_html(), elem_id="status")
                 preview = gr.HTML(visible=False, elem_id="preview")
@@ -211,7 +210,7 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
         quality.input(lambda count: count, quality, steps, queue=False, show_progress="hidden", **private)
         steps.input(_matching_preset, steps, quality, queue=False, show_progress="hidden", **private)
         random_seed.click(_random_seed, None, seed, queue=False, show_progress="hidden", **private)
-        clear_seed.click(lambda: None, None, seed, queue=False, show_progress="hidden", **private)
+        new_seed.click(lambda: NEW_SEED, None, seed, queue=False, show_progress="hidden", **private)
         keep_seed.click(lambda value: value, used_seed, seed, queue=False, show_progress="hidden", **private)
         audio_a.play(None, js=PAUSE_JS % "audio-b", **private)
         audio_b.play(None, js=PAUSE_JS % "audio-a", **private)
@@ -267,6 +266,9 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
             except StudioError as error:
                 yield {status: error_html(str(error)), preview: gr.update(visible=False)}
                 raise gr.Error(str(error), print_exception=False) from error
+            except Exception:
+                yield {status: FAILED, preview: gr.update(visible=False)}
+                raise
 
         shown_on_page = [status, preview, results, head_a, audio_a, mel_a, twin, head_b, audio_b, mel_b, changed]
         shown_on_page += [difference, recipe, recipe_file, figure_file, used_seed]
@@ -275,7 +277,7 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
         composing = compose_button.click(
             compose, inputs, shown_on_page, show_progress="minimal", show_progress_on=status, **engine_turn, **private
         )
-        composing.failure(_failed, status, status, queue=False, show_progress="hidden", **private)
+        composing.failure(_not_begun, status, status, queue=False, show_progress="hidden", **private)
         stop_button.click(_stopped, status, status, cancels=[composing], show_progress="hidden", **private)
 
         add_endpoint(service, inputs, **engine_turn)
@@ -324,8 +326,9 @@ def _matching_preset(count: float) -> int | None:
     return int(count) if count in STEP_PRESETS.values() else None
 
 
-def _failed(shown: str | None) -> Any:
-    return FAILED if "is-working" in (shown or "") else gr.skip()
+def _not_begun(shown: str | None) -> Any:
+    """For what fails before the handler is reached. Gradio may also call it after Stop, so it says nothing else."""
+    return NOT_BEGUN if "is-waiting" in (shown or "") else gr.skip()
 
 
 def _stopped(shown: str | None) -> Any:

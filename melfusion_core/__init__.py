@@ -24,7 +24,15 @@ _EXPORTS = {
     "MelFusionPipeline": "melfusion_core.pipelines.pipeline_melfusion",
 }
 
-__all__ = ["ISTFTVocoder", "MelConfig", "MelFusionPipeline", "MelSpectrogram", "PatchCodec", "VisualSynapse", "__version__"]
+__all__ = [
+    "ISTFTVocoder",
+    "MelConfig",
+    "MelFusionPipeline",
+    "MelSpectrogram",
+    "PatchCodec",
+    "VisualSynapse",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

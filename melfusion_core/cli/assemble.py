@@ -12,7 +12,7 @@ from melfusion_core.cli.options import CommandError
 if TYPE_CHECKING:
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 
-MAX_SHARD_SIZE = "9MB"
+MAX_SHARD_SIZE = "8900KB"
 KEPT = ("README.md",)
 
 
@@ -28,7 +28,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description="Put the exports of the trainers (RUN/export) together into a checkpoint in diffusers format: "
         f"half precision, shards of at most {MAX_SHARD_SIZE}. A model card already there is kept.",
     )
-    for name in ("vae", "vocoder", "image", "music"):
+    parser.add_argument("--vae", type=Path, required=True, help="export of `melfusion train codec`, or of `vae`")
+    for name in ("vocoder", "image", "music"):
         parser.add_argument(f"--{name}", type=Path, required=True, help=f"export of `melfusion train {name}`")
     parser.add_argument("--prepared", type=Path, required=True, help="folder of `melfusion train prepare`")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder; an older checkpoint is replaced")
@@ -63,7 +64,7 @@ def assemble(vae: Path, vocoder: Path, image: Path, music: Path, prepared: Path)
     """Build a pipeline of exported components.
 
     Args:
-        vae: Export of the VAE's trainer.
+        vae: Export of the trainer of the codec or of the VAE.
         vocoder: Export of the vocoder's trainer.
         image: Export of the image model's trainer.
         music: Export of the music model's trainer.
@@ -82,11 +83,11 @@ def assemble(vae: Path, vocoder: Path, image: Path, music: Path, prepared: Path)
     from melfusion_core.training.prepare import PreparedData
 
     data = PreparedData.load(prepared)
-    autoencoder = load_codec(vae)
-    autoencoder.register_to_config(latents_mean=list(data.latents_mean), latents_std=list(data.latents_std))
+    codec = load_codec(vae)
+    codec.register_to_config(latents_mean=list(data.latents_mean), latents_std=list(data.latents_std))
     tokenizer, text_encoder = load_minilm()
     return MelFusionPipeline(
-        vae=autoencoder,
+        vae=codec,
         unet=UNet2DConditionModel.from_pretrained(music / "unet"),
         image_unet=UNet2DConditionModel.from_pretrained(image),
         synapse=VisualSynapse.from_pretrained(music / "synapse"),

@@ -15,6 +15,7 @@ from melfusion_core.cli.options import CommandError
 
 # Commands whose flags live with the code that they start: module and function; the function takes a configuration.
 TRAINERS = {
+    "codec": ("melfusion_core.training.codec", "train"),
     "vae": ("melfusion_core.training.vae", "train"),
     "vocoder": ("melfusion_core.training.vocoder", "train"),
     "image": ("melfusion_core.training.image", "train"),

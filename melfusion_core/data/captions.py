@@ -12,7 +12,15 @@ from .instruments import INSTRUMENTS
 from .score import Score
 from .styles import STYLES
 
-NEUTRAL = ("a piece of music", "music", "an instrumental", "some music", "a short piece of music", "a tune", "a soundtrack")
+NEUTRAL = (
+    "a piece of music",
+    "music",
+    "an instrumental",
+    "some music",
+    "a short piece of music",
+    "a tune",
+    "a soundtrack",
+)
 """Captions that say nothing: the picture decides."""
 
 TEMPO_WORDS = (
@@ -76,7 +84,8 @@ def make_captions(rng: np.random.Generator, score: Score, valence: float, arousa
     if solo:
         ensemble = f"solo {_name(rng, lead)}"
     elif backing:
-        ensemble = f"{_name(rng, lead)} with {' and '.join([', '.join(backing[:-1]), backing[-1]] if len(backing) > 1 else backing)}"
+        listed = [", ".join(backing[:-1]), backing[-1]] if len(backing) > 1 else backing
+        ensemble = f"{_name(rng, lead)} with {' and '.join(listed)}"
     else:
         ensemble = _name(rng, lead)
     plain_pace = pace if not pace.startswith("at ") else ""

@@ -82,7 +82,9 @@ def _rhythm(rng: np.random.Generator, beats: int, density: float) -> list[tuple[
     """One bar of melody rhythm as (start, duration) in beats; `density` runs from 0 (long) to 1 (busy)."""
     events, position = [], 0.0
     options = np.array([2.0, 1.0, 0.5, 0.25])
-    base = np.array([(1 - density) ** 2 * 2.0 + 0.02, 1.1 - 0.6 * density, 0.25 + 1.3 * density, max(density - 0.45, 0)])
+    base = np.array(
+        [(1 - density) ** 2 * 2.0 + 0.02, 1.1 - 0.6 * density, 0.25 + 1.3 * density, max(density - 0.45, 0)]
+    )
     while position < beats - 1e-6:
         room = beats - position
         weights = np.where(options <= room + 1e-6, base, 0.0)
@@ -125,7 +127,9 @@ def melody(
             if degree < -2:
                 degree += 4
             if start % 1.0 == 0.0 and start % 2.0 == 0.0:
-                degree = min((d for d in range(degree - 3, degree + 4) if d % 7 in stable), key=lambda d: abs(d - degree))
+                degree = min(
+                    (d for d in range(degree - 3, degree + 4) if d % 7 in stable), key=lambda d: abs(d - degree)
+                )
             pitch = degree_pitch(degree, tonic, mode, octave)
             if mode == "minor" and root == 4 and degree % 7 == 6:
                 pitch += 1  # leading note over the dominant
@@ -168,7 +172,9 @@ def compose(rng: np.random.Generator, valence: float, arousal: float, piece: str
     """
     style = choose_style(rng, arousal)
     tempo = choose_tempo(rng, arousal)
-    mode = "major" if rng.random() < np.clip(0.5 + 1.1 * (valence - 0.5) + 0.12 * style.valence, 0.03, 0.97) else "minor"
+    mode = (
+        "major" if rng.random() < np.clip(0.5 + 1.1 * (valence - 0.5) + 0.12 * style.valence, 0.03, 0.97) else "minor"
+    )
     tonic = int(rng.choice(TONICS[mode]))
     beats = style.beats_per_bar
     bars = int(np.ceil(seconds * tempo / 60 / beats)) + 1
@@ -181,7 +187,12 @@ def compose(rng: np.random.Generator, valence: float, arousal: float, piece: str
     lead = INSTRUMENTS[str(rng.choice(style.leads))]
     octave = 5 if rng.random() < 0.35 + 0.4 * valence else 4
     lead_notes = [
-        Note(start, length * legato, fit_register(pitch, lead), int(np.clip(velocity + 10 + 6 * (start % beats == 0), 1, 127)))
+        Note(
+            start,
+            length * legato,
+            fit_register(pitch, lead),
+            int(np.clip(velocity + 10 + 6 * (start % beats == 0), 1, 127)),
+        )
         for start, length, pitch in melody(rng, roots, tonic, mode, beats, density, octave)
     ]
     tracks = [Track(lead.name, lead.program, lead_notes, role="lead")]
@@ -195,7 +206,11 @@ def compose(rng: np.random.Generator, valence: float, arousal: float, piece: str
         chords = lead if arrangement == "duo-self" else INSTRUMENTS[str(rng.choice(style.chords))]
         comp = str(rng.choice(style.comp))
         tracks.append(
-            Track(chords.name, chords.program, accompany(rng, comp, voicings, beats, velocity - 12, legato, chords, density))
+            Track(
+                chords.name,
+                chords.program,
+                accompany(rng, comp, voicings, beats, velocity - 12, legato, chords, density),
+            )
         )
         if arrangement == "full":
             bass_roots = [chord_tones(root, tonic, mode) for root in roots]
@@ -206,10 +221,17 @@ def compose(rng: np.random.Generator, valence: float, arousal: float, piece: str
             if style.pads and rng.random() < 0.75:
                 pad = INSTRUMENTS[str(rng.choice(style.pads))]
                 tracks.append(
-                    Track(pad.name, pad.program, accompany(rng, "sustain", voicings, beats, velocity - 20, 1.0, pad, 0), role="pad")
+                    Track(
+                        pad.name,
+                        pad.program,
+                        accompany(rng, "sustain", voicings, beats, velocity - 20, 1.0, pad, 0),
+                        role="pad",
+                    )
                 )
             drums = str(rng.choice(style.drums)) if style.drums else ""
             if drums:
-                tracks.append(Track("drums", 0, drum_part(rng, drums, bars, beats, velocity - 2), is_drum=True, role="drums"))
+                tracks.append(
+                    Track("drums", 0, drum_part(rng, drums, bars, beats, velocity - 2), is_drum=True, role="drums")
+                )
     seed = int(rng.integers(2**31))
     return Score(tracks, tempo, beats, tonic, mode, style.name, piece, "composer", seed).clipped(seconds)

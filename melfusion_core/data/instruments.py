@@ -48,8 +48,12 @@ _ROWS = [
     Instrument("church organ", 19, 36, 96, "organ", ("pipe organ",), True, True, 0.2),
     Instrument("accordion", 21, 53, 89, "organ", ("squeezebox",), True, True, 0.2),
     Instrument("harmonica", 22, 60, 84, "organ", ("mouth organ",), True, False, 0.1),
-    Instrument("acoustic guitar", 24, 40, 83, "guitar", ("nylon guitar", "classical guitar"), polyphonic=True, arousal=-0.4),
-    Instrument("steel guitar", 25, 40, 83, "guitar", ("steel-string guitar", "folk guitar"), polyphonic=True, arousal=-0.1),
+    Instrument(
+        "acoustic guitar", 24, 40, 83, "guitar", ("nylon guitar", "classical guitar"), polyphonic=True, arousal=-0.4
+    ),
+    Instrument(
+        "steel guitar", 25, 40, 83, "guitar", ("steel-string guitar", "folk guitar"), polyphonic=True, arousal=-0.1
+    ),
     Instrument("electric guitar", 27, 40, 86, "guitar", ("clean electric guitar",), polyphonic=True, arousal=0.1),
     Instrument("distorted guitar", 30, 40, 86, "guitar", ("overdriven guitar", "heavy guitar"), True, True, 1.0),
     Instrument("acoustic bass", 32, 28, 55, "bass", ("upright bass", "double bass"), arousal=-0.2, lead=False),

@@ -205,7 +205,11 @@ def excerpt(rng: np.random.Generator, piece: Piece, arousal: float, seconds: flo
     for _ in range(12):
         begin = int(rng.integers(0, last + 1)) * bar
         cut = [
-            [Note(n.start - begin, n.duration, n.pitch, n.velocity) for n in part if begin - 1e-3 <= n.start < begin + span]
+            [
+                Note(n.start - begin, n.duration, n.pitch, n.velocity)
+                for n in part
+                if begin - 1e-3 <= n.start < begin + span
+            ]
             for part in piece.parts
         ]
         onsets = {round(max(n.start, 0.0) * 8) for part in cut for n in part}
@@ -244,7 +248,9 @@ def excerpt(rng: np.random.Generator, piece: Piece, arousal: float, seconds: flo
             instrument, role = INSTRUMENTS[str(rng.choice(bass))], "bass"
         else:
             instrument, role = INSTRUMENTS[str(rng.choice(_BACKING[group]))], "chords"
-        octave = 12 * round(((instrument.low + instrument.high) / 2 - pitch_mean - shift) / 12) if role == "lead" else 0
+        octave = (
+            12 * round(((instrument.low + instrument.high) / 2 - pitch_mean - shift) / 12) if role == "lead" else 0
+        )
         if instrument.low <= pitch_mean + shift <= instrument.high:
             octave = 0
         offset = 10 if role == "lead" else -8
@@ -266,5 +272,3 @@ def excerpt(rng: np.random.Generator, piece: Piece, arousal: float, seconds: flo
     seed = int(rng.integers(2**31))
     style = PACK_STYLES[piece.pack]
     return Score(tracks, tempo, bar, target, mode, style, piece.name, piece.pack, seed).clipped(seconds)
-
-

@@ -17,11 +17,11 @@ _COMP: dict[str, list[tuple[float, float, str | int]]] = {
     "offbeat": [(0.5, 0.4, "all"), (1.5, 0.4, "all"), (2.5, 0.4, "all"), (3.5, 0.4, "all")],
     "bossa": [(0.0, 0.5, "all"), (1.0, 0.5, "all"), (1.5, 0.75, "all"), (2.5, 0.5, "all"), (3.5, 0.5, "all")],
     "waltz": [(1.0, 0.7, "all"), (2.0, 0.7, "all")],
-    "strum": [(0.0, 0.9, "all"), (1.0, 0.5, "all"), (1.5, 0.5, "all"), (2.5, 0.5, "all"), (3.0, 0.5, "all"), (3.5, 0.5, "all")],
+    "strum": [(0.0, 0.9, "all"), *((start, 0.5, "all") for start in (1.0, 1.5, 2.5, 3.0, 3.5))],
     "charleston": [(0.0, 0.8, "all"), (1.5, 0.6, "all")],
     "ostinato": [(b * 0.5, 0.4, v) for b, v in enumerate((0, 0, 1, 0, 2, 0, 1, 0))],
     "fastarp": [(b * 0.25, 0.24, v) for b, v in enumerate((0, 1, 2, 3) * 4)],
-    "sixteenth": [(0.0, 0.2, "all"), (0.75, 0.2, "all"), (1.5, 0.2, "all"), (2.25, 0.2, "all"), (3.0, 0.2, "all"), (3.5, 0.2, "all")],
+    "sixteenth": [(start, 0.2, "all") for start in (0.0, 0.75, 1.5, 2.25, 3.0, 3.5)],
     "power": [(b * 0.5, 0.45, "power") for b in range(8)],
 }  # fmt: skip
 
@@ -75,7 +75,12 @@ def accompany(
 
 
 def bass_line(
-    rng: np.random.Generator, pattern: str, chords: list[list[int]], beats: int, velocity: float, instrument: Instrument
+    rng: np.random.Generator,
+    pattern: str,
+    chords: list[list[int]],
+    beats: int,
+    velocity: float,
+    instrument: Instrument,
 ) -> list[Note]:
     """A bass part.
 
@@ -93,7 +98,11 @@ def bass_line(
         if pattern == "root":
             events = [(0.0, float(beats), low)]
         elif pattern == "root-fifth":
-            events = [(0.0, 1.5, low), (1.5, 0.5, high), (2.0, 1.0, high)] if beats == 4 else [(0.0, 2.0, low), (2.0, 1.0, high)]
+            events = (
+                [(0.0, 1.5, low), (1.5, 0.5, high), (2.0, 1.0, high)]
+                if beats == 4
+                else [(0.0, 2.0, low), (2.0, 1.0, high)]
+            )
         elif pattern == "pulse":
             events = [(i * 0.5, 0.45, low) for i in range(beats * 2)]
         elif pattern == "octave":
@@ -104,7 +113,9 @@ def bass_line(
             events = [(0.0, 0.95, low), (1.0, 0.95, mid), (2.0, 0.95, high), (3.0, 0.95, following + step)]
         else:
             raise ValueError(f"unknown bass pattern {pattern!r}")
-        notes += [Note(bar * beats + s, d * 0.95, p, int(np.clip(velocity, 1, 127))) for s, d, p in events if s < beats]
+        notes += [
+            Note(bar * beats + s, d * 0.95, p, int(np.clip(velocity, 1, 127))) for s, d, p in events if s < beats
+        ]
     return notes
 
 

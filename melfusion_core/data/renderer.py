@@ -115,8 +115,8 @@ def render(
         midi_path, wav_path = Path(folder) / "clips.mid", Path(folder) / "clips.wav"
         scores_to_midi(scores, seconds).save(midi_path)
         command = [
-            program, "-ni", "-q", "-g", "0.1", "-r", str(sample_rate), "-R", "1", "-C", "0", "-O", "float", "-T", "wav",
-            "-F", str(wav_path), str(soundfont), str(midi_path),
+            program, "-ni", "-q", "-g", "0.1", "-r", str(sample_rate), "-R", "1", "-C", "0", "-O", "float",
+            "-T", "wav", "-F", str(wav_path), str(soundfont), str(midi_path),
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0 or not wav_path.is_file():

@@ -98,7 +98,20 @@ STYLES = (
 """All styles, roughly from calm to excited."""
 
 # Drum patterns: per bar of 16 (or 12) sixteenth steps, (GM drum note, steps, accent).
-KICK, SNARE, RIM, CLAP, HAT, PEDAL, OPEN, CRASH, RIDE, TAMB, SHAKER, TOM = 36, 38, 37, 39, 42, 44, 46, 49, 51, 54, 82, 45
+KICK, SNARE, RIM, CLAP, HAT, PEDAL, OPEN, CRASH, RIDE, TAMB, SHAKER, TOM = (
+    36,
+    38,
+    37,
+    39,
+    42,
+    44,
+    46,
+    49,
+    51,
+    54,
+    82,
+    45,
+)
 DRUMS: dict[str, tuple[tuple[int, tuple[int, ...], int], ...]] = {
     "brushes": ((KICK, (0, 8), -14), (RIM, (4, 12), -10), (PEDAL, (0, 4, 8, 12), -25)),
     "lofi": ((KICK, (0, 7, 10), 0), (SNARE, (4, 12), -8), (HAT, (0, 2, 4, 6, 8, 10, 12, 14), -22)),

@@ -117,15 +117,15 @@ def _render_batch(args: tuple[CorpusSpec, Path, list[int], list[Score], list[flo
     paths = [root / "audio" / f"{index:06d}.flac" for index in indices]
     if all(path.is_file() for path in paths):
         return
-    for path, clip, excitement in zip(paths, render(scores, SECONDS, SAMPLE_RATE, Path(spec.soundfont)), arousal, strict=True):
+    for path, clip, excitement in zip(
+        paths, render(scores, SECONDS, SAMPLE_RATE, Path(spec.soundfont)), arousal, strict=True
+    ):
         partial = path.with_suffix(".partial")
         soundfile.write(partial, level(clip, excitement, SAMPLE_RATE), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
         partial.rename(path)
 
 
-def pair_by_affect(
-    rng: np.random.Generator, music: np.ndarray, pictures: np.ndarray, noise: float
-) -> np.ndarray:
+def pair_by_affect(rng: np.random.Generator, music: np.ndarray, pictures: np.ndarray, noise: float) -> np.ndarray:
     """Give every clip a picture of its own, near in the valence-arousal plane.
 
     Args:
@@ -230,7 +230,8 @@ def build_corpus(out: Path | str, spec: CorpusSpec, workers: int = 2, progress: 
                 "id": name, "split": split, "audio": f"audio/{name}.flac", "image": f"images/{name}.jpg",
                 "caption": captions[0], "captions": captions, "image_caption": picture.caption,
                 "image_kind": picture.kind, "theme": picture.theme,
-                "image_valence": round(float(plane[partner, 0]), 4), "image_arousal": round(float(plane[partner, 1]), 4),
+                "image_valence": round(float(plane[partner, 0]), 4),
+                "image_arousal": round(float(plane[partner, 1]), 4),
                 "music_valence": round(float(valence[clip]), 4), "music_arousal": round(float(arousal[clip]), 4),
                 "attributes": _attributes(score, cues[clip]), "piece": score.piece, "source": score.source,
             }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The judge: a small convolutional network that hears the lead instrument, all instruments and the mood of a clip.
+"""The judge: a small network on log-mel statistics that hears lead instrument, all instruments and mood of a clip.
 
 It is trained on real clips of the train split only, and its accuracy on held-out real clips is part of every report.
 Its penultimate layer is the embedding of the Frechet distances; figures from other embedders are not comparable.
@@ -36,17 +36,39 @@ class Judgement:
     embedding: np.ndarray
 
 
+LEVEL_STATISTICS = 5  # of the statistics per mel band, the first that move with the gain
+NUM_STATISTICS = 9
+
+
+def clip_statistics(mel: torch.Tensor) -> torch.Tensor:
+    """Sum up each mel band over time: levels first, then spread and attacks.
+
+    Args:
+        mel: Normalised log-mel of shape `(batch, 1, frames, n_mels)`.
+
+    Returns:
+        Mean, maximum, 10 %, 50 % and 90 % quantile, standard deviation, mean and deviation of rises and mean fall of
+        every band, of shape `(batch, 9, n_mels)`.
+    """
+    bands = mel[:, 0].float()
+    change = bands[:, 1:] - bands[:, :-1]
+    rises = change.clamp_min(0.0)
+    quantiles = torch.quantile(bands, torch.tensor([0.1, 0.5, 0.9], device=mel.device), dim=1)
+    levels = [bands.mean(1), bands.amax(1), *quantiles]
+    return torch.stack([*levels, bands.std(1), rises.mean(1), rises.std(1), (-change).clamp_min(0.0).mean(1)], dim=1)
+
+
 class ClipJudge(ModelMixin, ConfigMixin):
-    """Convolutional network over log-mel spectrograms with three heads."""
+    """Multi-layer perceptron on log-mel statistics with three heads."""
 
     @register_to_config
     def __init__(
         self,
         leads: tuple[str, ...],
         instruments: tuple[str, ...],
-        channels: tuple[int, ...] = (24, 48, 96, 128),
+        hidden_dim: int = 256,
         embedding_dim: int = 64,
-        dropout: float = 0.2,
+        drop: float = 0.4,
         mel: dict[str, float | int] | None = None,
     ) -> None:
         """Build the network.
@@ -54,45 +76,44 @@ class ClipJudge(ModelMixin, ConfigMixin):
         Args:
             leads: Names of the lead instruments.
             instruments: Names of all instruments.
-            channels: Width of each convolution; each halves time and frequency.
+            hidden_dim: Width of the first layer.
             embedding_dim: Width of the penultimate layer.
-            dropout: Dropout before the heads in training.
+            drop: Dropout in training.
             mel: Fields of the MelConfig of the input; None for the default with twice its hop length.
         """
         super().__init__()
         self.mel_config = MelConfig(hop_length=1024) if mel is None else MelConfig(**mel)
         self.register_to_config(mel=self.mel_config.to_dict())
         self.spectrogram = MelSpectrogram(self.mel_config)
-        layers: list[nn.Module] = []
-        width = 2
-        for wider in channels:
-            layers += [nn.Conv2d(width, wider, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(wider), nn.ReLU()]
-            width = wider
-        self.convolutions = nn.Sequential(*layers)
-        bands = -(-self.mel_config.n_mels // 2 ** len(channels))
-        self.embed = nn.Linear(2 * width * bands, embedding_dim)
-        self.drop = nn.Dropout(dropout)
+        shape = (NUM_STATISTICS, self.mel_config.n_mels)
+        self.register_buffer("statistics_mean", torch.zeros(shape))
+        self.register_buffer("statistics_std", torch.ones(shape))
+        self.body = nn.Sequential(
+            nn.Linear(NUM_STATISTICS * self.mel_config.n_mels, hidden_dim),
+            nn.BatchNorm1d(hidden_dim),
+            nn.ReLU(),
+            nn.Dropout(drop),
+            nn.Linear(hidden_dim, embedding_dim),
+            nn.ReLU(),
+        )
+        self.last_drop = nn.Dropout(0.75 * drop)
         self.lead_head = nn.Linear(embedding_dim, len(leads))
         self.instrument_head = nn.Linear(embedding_dim, len(instruments))
         self.affect_head = nn.Linear(embedding_dim, 2)
 
-    def forward(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Judge spectrograms.
+    def forward(self, statistics: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Judge clips by their statistics.
 
         Args:
-            mel: Normalised log-mel of shape `(batch, 1, frames, n_mels)`.
+            statistics: Of shape `(batch, 9, n_mels)`, as `clip_statistics` gives them.
 
         Returns:
             Lead logits `(batch, c)`, instrument logits `(batch, c')`, affect `(batch, 2)` and embedding
             `(batch, embedding_dim)`.
         """
-        # A convolution does not know bass from treble: it is told by a second channel.
-        place = torch.linspace(-1.0, 1.0, mel.shape[-1], device=mel.device, dtype=mel.dtype).expand_as(mel)
-        maps = self.convolutions(torch.cat([mel, place], dim=1))
-        pooled = torch.cat([maps.mean(dim=2), maps.amax(dim=2)], dim=1).flatten(1)
-        embedding = torch.relu(self.embed(pooled))
-        hidden = self.drop(embedding)
-        return self.lead_head(hidden), self.instrument_head(hidden), self.affect_head(hidden), embedding
+        embedding = self.body(((statistics - self.statistics_mean) / self.statistics_std).flatten(1))
+        last = self.last_drop(embedding)
+        return self.lead_head(last), self.instrument_head(last), self.affect_head(last), embedding
 
     @torch.no_grad()
     def judge(self, waveforms: np.ndarray | torch.Tensor) -> Judgement:
@@ -107,7 +128,7 @@ class ClipJudge(ModelMixin, ConfigMixin):
         self.eval()
         samples = torch.as_tensor(waveforms, dtype=torch.float32, device=self.device)
         samples = samples[:, : samples.shape[1] // self.mel_config.hop_length * self.mel_config.hop_length]
-        lead, instruments, affect, embedding = self(self.spectrogram(samples))
+        lead, instruments, affect, embedding = self(clip_statistics(self.spectrogram(samples)))
         arrays = (lead.softmax(-1), instruments.sigmoid(), affect, embedding)
         return Judgement(*(array.cpu().numpy() for array in arrays))
 

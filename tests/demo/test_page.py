@@ -49,11 +49,12 @@ def test_from_upload_to_sound(studio, visit, pictures):
         expect(page.locator("#seed input")).to_have_value("7")
 
 
-def test_words_alone_and_picture_alone(studio, visit):
+def test_words_alone_and_picture_alone(studio, visit, studio_engine):
     with visit(studio) as page:
         write(page, "Harp")
         compose(page)
         expect(page.locator("#status")).to_contain_text("No picture was given")
+        assert studio_engine.settings[-1].seed > 1, "a seed is drawn where none is chosen"
         expect(page.locator("#audio-b")).to_have_count(0)
         page.locator("#examples .thumbnail-item").first.click()
         expect(page.locator("#picture img")).to_be_visible()
@@ -88,14 +89,16 @@ def test_steps_and_presets_follow_each_other(studio, visit, studio_engine):
         assert studio_engine.settings[-1].num_inference_steps == 3
         page.locator("#random-seed").click()
         expect(page.locator("#seed input")).to_have_value(re.compile(r"\d+"))
-        page.locator("#clear-seed").click()
-        expect(page.locator("#seed input")).to_have_value("")
+        page.locator("#new-seed").click()
+        expect(page.locator("#seed input")).to_have_value("-1")
 
 
 def test_stop_midway_and_compose_again(studio, visit, studio_engine):
     studio_engine.hold_at = 5
     try:
         with visit(studio) as page:
+            page.locator("#compose").click()
+            expect(page.locator("#status .is-error")).to_be_visible()
             write(page, "Harp")
             page.locator("#compose").click()
             expect(page.locator("#status")).to_contain_text("Step 5 of 25")

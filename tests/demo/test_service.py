@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from demo.api import to_request
 from demo.service import MAX_SEED, StudioService
 from demo.takes import Limits, Progress, Request, Result, Sound, Step, StudioError
 from melfusion_core.audio import integrated_lufs, load_audio
@@ -162,3 +163,9 @@ def test_silence_is_said():
 def test_requests_cannot_be_changed_afterwards():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Request().caption = "x"
+
+
+def test_the_page_says_minus_one_for_a_new_seed():
+    values = ("x.png", None, 50, 25, -1, 10.24, 4.0, 2.0, "ddim")
+    assert to_request(*values) == Request("x.png", "", None, 10.24, 25, 4.0, 2.0, 0.5, "ddim")
+    assert to_request(*values[:4], 3, *values[5:]).seed == 3

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from melfusion_core.evaluation import train_classifier
-from melfusion_core.evaluation.classifier import ClipJudge
-from melfusion_core.evaluation.train_classifier import JudgeSettings, train_judge
+from melfusion_core.evaluation.classifier import LEVEL_STATISTICS, ClipJudge, clip_statistics
+from melfusion_core.evaluation.train_classifier import JudgeSettings, main, train_judge
 from melfusion_core.evaluation.triplets import load_triplets
 
 from .conftest import SAMPLES, TINY_MEL
@@ -17,7 +17,7 @@ from .conftest import SAMPLES, TINY_MEL
 @pytest.fixture
 def tiny_judge_class(monkeypatch: pytest.MonkeyPatch) -> None:
     def make(leads: tuple[str, ...], instruments: tuple[str, ...]) -> ClipJudge:
-        return ClipJudge(leads, instruments, channels=(8, 8), embedding_dim=8, dropout=0.0, mel=TINY_MEL)
+        return ClipJudge(leads, instruments, hidden_dim=16, embedding_dim=8, drop=0.0, mel=TINY_MEL)
 
     monkeypatch.setattr(train_classifier, "ClipJudge", make)
 
@@ -44,8 +44,20 @@ def test_judge_shapes_and_training_is_seeded(tiny_corpus: Path, tmp_path: Path, 
     second, _ = train_judge(tiny_corpus, tmp_path / "b", settings, progress=False)
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(one, other)
-    lead, instruments, affect, embedding = first(torch.zeros(2, 1, 32, 32))
+    lead, instruments, affect, embedding = first(torch.zeros(2, 9, 32))
     assert [tuple(x.shape) for x in (lead, instruments, affect, embedding)] == [(2, 2), (2, 3), (2, 2), (2, 8)]
+
+
+def test_statistics_in_closed_form() -> None:
+    mel = torch.zeros(1, 1, 5, 2)
+    mel[0, 0, :, 0] = torch.tensor([0.0, 4.0, 0.0, 4.0, 0.0])
+    statistics = clip_statistics(mel)
+    assert statistics.shape == (1, 9, 2)
+    np.testing.assert_allclose(statistics[0, :, 1], 0.0)
+    np.testing.assert_allclose(statistics[0, [0, 1, 3, 6, 8], 0], [1.6, 4.0, 0.0, 2.0, 2.0], atol=1e-6)
+    louder = clip_statistics(mel + 1.5) - statistics
+    np.testing.assert_allclose(louder[0, :LEVEL_STATISTICS], 1.5, atol=1e-5)
+    np.testing.assert_allclose(louder[0, LEVEL_STATISTICS:], 0.0, atol=1e-5)
 
 
 def test_unusable_corpora_are_refused(tiny_corpus: Path, tmp_path: Path) -> None:
@@ -62,3 +74,12 @@ def test_unusable_corpora_are_refused(tiny_corpus: Path, tmp_path: Path) -> None
         load_triplets(tmp_path, "test")
     with pytest.raises(ValueError, match="no clips"):
         ClipJudge(("a", "b"), ("a",), mel=TINY_MEL).judge_many([])
+
+
+def test_command(
+    tiny_corpus: Path, tmp_path: Path, tiny_judge_class: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--data", str(tiny_corpus), "--out", str(tmp_path / "judge"), "--epochs", "1"]) == 0
+    assert "held-out real clips" in capsys.readouterr().out and (tmp_path / "judge" / "config.json").is_file()
+    assert main(["--data", str(tmp_path), "--out", str(tmp_path / "other")]) == 2
+    assert "metadata.jsonl" in capsys.readouterr().err

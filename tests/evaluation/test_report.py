@@ -12,7 +12,15 @@ import torch
 from melfusion_core.evaluation import evaluate as command
 from melfusion_core.evaluation.classifier import ClipJudge
 from melfusion_core.evaluation.report import choose_triplets, evaluate
-from melfusion_core.evaluation.takes import SamplingSettings, caption_for, take_path, take_seed
+from melfusion_core.evaluation.takes import (
+    VARIANTS,
+    SamplingSettings,
+    caption_for,
+    generate_takes,
+    load_takes,
+    take_path,
+    take_seed,
+)
 from melfusion_core.evaluation.triplets import load_triplets
 
 from .conftest import RATE, SAMPLES, TINY_MEL, tone
@@ -44,29 +52,29 @@ class ObedientPipeline:
 @pytest.fixture(scope="module")
 def judge() -> ClipJudge:
     torch.manual_seed(0)
-    return ClipJudge(("flute", "tuba"), ("drums", "flute", "tuba"), (4, 4), 4, mel=TINY_MEL).eval()
+    return ClipJudge(("flute", "tuba"), ("drums", "flute", "tuba"), 8, 4, mel=TINY_MEL).eval()
 
 
 def test_evaluate_end_to_end_and_resumes(tiny_corpus: Path, tmp_path: Path, judge: ClipJudge) -> None:
     pipeline = ObedientPipeline()
-    report = evaluate(pipeline, judge, tiny_corpus, tmp_path, 16, SETTINGS, batch_size=5, progress=False)
+    report = evaluate(pipeline, judge, tiny_corpus, tmp_path, 12, SETTINGS, batch_size=5, progress=False)
     obeyed = report["picture_obeyed"]["arousal -> rms_dbfs"]
     assert obeyed["with_image"]["value"] > 0.9 and obeyed["gain"]["low"] > 0.0
     assert abs(obeyed["text_only"]["value"]) < 0.8 and obeyed["real"]["value"] > 0.9
     assert report["caption_obeyed"]["chance"]["uniform"] == 0.5
-    assert report["sound"]["neutral, with_image"]["takes"] == 16
-    assert report["likeness"]["reference_clips"] == 8
-    assert len(pipeline.calls) == 8 and pipeline.calls[0]["num_inference_steps"] == 2
+    assert report["sound"]["neutral, with_image"]["takes"] == 12
+    assert report["likeness"]["reference_clips"] == 12
+    assert len(pipeline.calls) == 6 and pipeline.calls[0]["num_inference_steps"] == 2
     assert pipeline.calls[0]["prompt"] == ["a piece of music"] * 5
     assert json.loads((tmp_path / "report.json").read_text()) == report
     text = (tmp_path / "report.md").read_text()
     assert "Does the music obey the picture?" in text and "not comparable" in text
     assert (tmp_path / "arousal.png").stat().st_size > 5000
     # One take is lost: only its pair is made again, and the report is the same.
-    triplets = choose_triplets(load_triplets(tiny_corpus, "test"), judge.config.leads, 16, SETTINGS.seed)
+    triplets = choose_triplets(load_triplets(tiny_corpus, "test"), judge.config.leads, 12, SETTINGS.seed)
     take_path(tmp_path, "neutral", "text_only", triplets[3]).unlink()
     again = ObedientPipeline()
-    assert evaluate(again, judge, tiny_corpus, tmp_path, 16, SETTINGS, progress=False) == report
+    assert evaluate(again, judge, tiny_corpus, tmp_path, 12, SETTINGS, progress=False) == report
     assert [len(call["prompt"]) for call in again.calls] == [1]
 
 
@@ -121,3 +129,15 @@ def test_command(tiny_corpus: Path, tmp_path: Path, judge: ClipJudge, capsys: py
     assert command.fingerprint(model) != first and first.startswith("model-")
     assert command.main(argv, lambda folder, device: ObedientPipeline()) == 2
     assert "other settings (model)" in capsys.readouterr().err
+
+
+def test_takes_of_the_real_pipeline(tiny_corpus: Path, tmp_path: Path, shared_pipeline: Any) -> None:
+    triplets = load_triplets(tiny_corpus, "test")[:3]
+    settings = SamplingSettings(duration_s=2.0, num_inference_steps=2)
+    for name, batch_size in (("together", 3), ("alone", 1)):
+        generate_takes(shared_pipeline, triplets, "neutral", tmp_path / name, settings, batch_size, progress=False)
+    rate = shared_pipeline.sample_rate
+    for variant in VARIANTS:
+        together, alone = (load_takes(tmp_path / n, "neutral", variant, triplets, rate) for n in ("together", "alone"))
+        assert [len(take) for take in together] == [2 * rate] * 3
+        np.testing.assert_allclose(together, alone, atol=2e-3)
