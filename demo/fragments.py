@@ -22,10 +22,7 @@ DIFFERENCE_TITLE = '<div class="take-head"><h3>What the picture changed</h3><spa
 WAITING = (
     '<div class="status is-working is-waiting"><h2>Waiting for a free moment</h2><p>Visitors take turns.</p></div>'
 )
-NOT_BEGUN = (
-    '<div class="status is-error"><h2>Not begun</h2><p>The studio was too busy, or this was stopped. Press Compose to '
-    "try again.</p></div>"
-)
+NOT_BEGUN = "<h2>Not begun</h2><p>The studio is too busy, or this was stopped. Press Compose to try again.</p>"
 STOPPED = '<div class="status is-stopped"><h2>Stopped</h2><p>Press Compose to begin again.</p></div>'
 FAILED = (
     '<div class="status is-error"><h2>This did not work</h2><p>Something went wrong inside the studio. Please try '

@@ -49,6 +49,12 @@ BEGIN_JS = """(status) => {
   }
   return %r;
 }"""
+# For what fails before the handler is reached, such as a full queue. Gradio fires this after Stop too, and then a
+# handler with the status as its output would now and then undo what Stop says.
+NOT_BEGUN_JS = """() => {
+  const waiting = document.querySelector('#status .is-waiting');
+  if (waiting) { waiting.className = 'status is-error'; waiting.innerHTML = %r; }
+}"""
 PAUSE_JS = """() => { document.querySelectorAll('#%s audio').forEach((player) => player.pause()); }"""
 
 
@@ -277,8 +283,9 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
         composing = compose_button.click(
             compose, inputs, shown_on_page, show_progress="minimal", show_progress_on=status, **engine_turn, **private
         )
-        composing.failure(_not_begun, status, status, queue=False, show_progress="hidden", **private)
-        stop_button.click(_stopped, status, status, cancels=[composing], show_progress="hidden", **private)
+        composing.failure(None, js=NOT_BEGUN_JS % NOT_BEGUN, **private)
+        stopping = stop_button.click(None, cancels=[composing], **private)
+        stopping.then(_stopped, status, status, show_progress="hidden", **private)
 
         add_endpoint(service, inputs, **engine_turn)
     demo.queue(max_size=QUEUE_SIZE)
@@ -324,11 +331,6 @@ def _random_seed() -> int:
 
 def _matching_preset(count: float) -> int | None:
     return int(count) if count in STEP_PRESETS.values() else None
-
-
-def _not_begun(shown: str | None) -> Any:
-    """For what fails before the handler is reached. Gradio may also call it after Stop, so it says nothing else."""
-    return NOT_BEGUN if "is-waiting" in (shown or "") else gr.skip()
 
 
 def _stopped(shown: str | None) -> Any:

@@ -103,6 +103,18 @@ def test_flags_of_the_readme_are_real(capsys):
         assert not unknown, f"{' '.join(words)}: {unknown}"
 
 
+def test_python_example_of_the_readme_runs(shared_pipeline, sunset, tmp_path, monkeypatch):
+    from melfusion_core import MelFusionPipeline
+
+    _, body = readme()
+    [example] = re.findall(r"```python\n(.*?)```", body, re.S)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(MelFusionPipeline, "from_pretrained", lambda _: shared_pipeline)
+    sunset.save("photo.jpg")
+    exec(compile(example, "README.md", "exec"), {})
+    assert (tmp_path / "out.wav").stat().st_size > 44
+
+
 def test_requirements_are_lower_bounds():
     lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
     wrong = [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_-]+>=[\d.]+", line)]

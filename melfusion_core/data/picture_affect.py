@@ -43,7 +43,7 @@ VALENCE_SPREAD = 0.258
 AROUSAL_SPREAD = 0.524
 
 # Mean and standard deviation of semantic valence and arousal over 2,040 scenes, 60 of each kind, seeds 0 to 59.
-SEMANTICS_MEAN = (0.079, 0.031)
+SEMANTICS_MEAN = (0.081, 0.031)
 SEMANTICS_STD = (0.511, 0.546)
 SEMANTICS_SHARE = 0.8  # weight of the subject; colour gets sqrt(1 - share^2)
 # Mean and standard deviation of the sum of subject and colours over the same scenes: painted colours are stronger than

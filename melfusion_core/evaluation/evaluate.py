@@ -41,12 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None, load_pipeline: Callable[[Path, str], Any] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, load: Callable[[Path, str], Any] | None = None) -> int:
     """Run the command.
 
     Args:
         argv: Command line without the program's name; None takes that of the process.
-        load_pipeline: Function from folder and device to a pipeline; None loads a `MelFusionPipeline`.
+        load: Function from folder and device to a pipeline; None loads a `MelFusionPipeline`.
 
     Returns:
         Exit code: 0, or 2 when an input is not usable.
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None, load_pipeline: Callable[[Path, str],
         if args.judge is None and not (folder / "config.json").is_file():
             train_judge(args.corpus, folder, device=args.device)
         judge = ClipJudge.from_pretrained(folder).eval().to(args.device)
-        pipeline = (load_pipeline or _load)(args.model, args.device)
+        pipeline = (load or load_pipeline)(args.model, args.device)
         evaluate(pipeline, judge, args.corpus, args.out, args.n, settings, args.batch)
     except (OSError, ValueError) as error:
         print(f"melfusion evaluate: {error}", file=sys.stderr)
@@ -95,8 +95,16 @@ def fingerprint(folder: Path) -> str:
     return f"{folder.resolve().name}-{digest.hexdigest()[:12]}"
 
 
-def _load(folder: Path, device: str) -> Any:
-    """The project's pipeline, found by name: evaluation itself works with any object that can compare."""
+def load_pipeline(folder: Path, device: str) -> Any:
+    """Load the project's pipeline, found by name: evaluation itself works with any object that can compare.
+
+    Args:
+        folder: Folder of the model.
+        device: Where to run it.
+
+    Returns:
+        The pipeline.
+    """
     pipeline = importlib.import_module("melfusion_core").MelFusionPipeline.from_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)

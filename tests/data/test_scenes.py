@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from melfusion_core.data.scenes import SCENE_KINDS, render_scene
 from melfusion_core.data.scenes.canvas import disc, grade, vertical_gradient
@@ -49,3 +53,17 @@ def test_canvas_closed_forms() -> None:
     grey = np.full((2, 2, 3), 0.3, dtype=np.float32)
     np.testing.assert_allclose(grade(grey, saturation=2.0), grey, atol=1e-6)
     np.testing.assert_allclose(grade(grey, exposure=2.0), 2 * grey, atol=1e-6)
+
+
+def test_example_pictures_are_our_own_scenes() -> None:
+    folder = Path(__file__).resolve().parents[2] / "assets" / "examples"
+    rows = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
+    assert len(rows) == 6 and {row["file"] for row in rows} == {path.name for path in folder.glob("*.jpg")}
+    for row in rows:
+        assert row["title"] and row["caption"]
+        painted = render_scene(np.random.default_rng(row["seed"]), 64, row["kind"])
+        assert painted.caption == row["picture"]
+        with Image.open(folder / row["file"]) as image:
+            assert image.size == (512, 512)
+            shown = np.asarray(image.resize((64, 64)), dtype=float)
+        assert np.abs(shown - np.asarray(painted.image, dtype=float)).mean() < 12
