@@ -154,9 +154,10 @@ class StudioService:
         for (name, sound), before, after in zip(sounds.items(), waveforms, levelled, strict=True):
             silent = silent or not math.isfinite(integrated_lufs(before, sample_rate))
             recipe = self._recipe(name, request, settings, _gain_db(before, after))
+            exact = before * 10.0 ** (recipe.gain_db / 20.0)  # what the recipe's gain gives again, to the last bit
             suffix = f"-{name.replace('_', '-')}" if settings.compares else ""
             path = folder / f"{file_stem(recipe)}{suffix}.wav"
-            save_audio(path, after, sample_rate)
+            save_audio(path, exact, sample_rate)
             embed_in_file(path, recipe, settings.image if name == WITH_IMAGE else None)
             title = PICTURE_ONLY_TITLE if name == WITH_IMAGE and not settings.caption else TITLES[name]
             takes[name] = Take(title, str(path), sound.mel_db, recipe)

@@ -164,6 +164,7 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
                         label="Length (seconds)",
                         info="The model learned takes of 10.24 s; longer ones may wander.",
                         buttons=["reset"],
+                        elem_id="duration",
                     )
                     sampler = gr.Radio(
                         [(SAMPLER_LABELS[name], name) for name in SAMPLERS], value=SAMPLERS[0], label="Sampler"
@@ -284,6 +285,7 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
             compose, inputs, shown_on_page, show_progress="minimal", show_progress_on=status, **engine_turn, **private
         )
         composing.failure(None, js=NOT_BEGUN_JS % NOT_BEGUN, **private)
+        # In two events, so that nothing of the work can arrive after the word that it has stopped.
         stopping = stop_button.click(None, cancels=[composing], **private)
         stopping.then(_stopped, status, status, show_progress="hidden", **private)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -179,3 +180,21 @@ def test_the_real_pipeline_plays_on_the_page(visit, tiny_pipeline, pictures):
         compose(page)
         assert page.locator("#mel-b img").evaluate("(image) => image.naturalWidth") > 100
         assert page.locator("#audio-a audio").get_attribute("src").endswith("-with-image.wav")
+
+
+@pytest.mark.checkpoint
+def test_the_shipped_model_plays_on_the_page(visit, pictures):
+    folder = Path(__file__).resolve().parents[2] / "checkpoints" / "melfusion-mini"
+    if not (folder / "model_index.json").is_file():
+        pytest.skip("the weights of melfusion-mini are not here")
+    service = StudioService(PipelineEngine.from_folder(folder))
+    with serving(build_demo(service)) as url, visit(url) as page:
+        page.locator("#advanced > button").click()
+        for control, value in (("steps", "2"), ("duration", "2.56")):
+            page.locator(f"#{control} input[type=number]").fill(value)
+            page.locator(f"#{control} input[type=number]").press("Tab")
+        upload(page, str(pictures[0]))
+        page.locator("#caption textarea").fill("A slow piano")
+        compose(page, timeout_ms=120_000)
+        assert loaded_seconds(page, "audio-a") == pytest.approx(2.56, abs=0.01)
+        assert page.locator("#mel-a img").evaluate("(image) => image.naturalWidth") == 160
