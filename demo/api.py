@@ -78,8 +78,8 @@ def add_endpoint(service: StudioService, inputs: list[gr.components.Component], 
         steps: float = 25,
         seed: float = NEW_SEED,
         duration_s: float = 10.24,
-        guidance: float = 4.0,
-        image_guidance: float = 2.0,
+        guidance: float = 3.0,
+        image_guidance: float = 4.0,
         sampler: str = SAMPLERS[0],
     ) -> Iterator[tuple[Any, ...]]:
         """Make music from a picture, a caption, or both.

@@ -57,6 +57,8 @@ class PipelineEngine:
             OSError: When there is no model in the folder.
         """
         folder = Path(folder)
+        if not (folder / "model_index.json").is_file():
+            raise FileNotFoundError(f"there is no model_index.json in {folder}")
         pipe = MelFusionPipeline.from_pretrained(folder)
         pipe.to("cuda" if torch.cuda.is_available() else "cpu")
         return cls(pipe, folder.resolve().name, checkpoint_sha256(folder))

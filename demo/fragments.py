@@ -19,7 +19,10 @@ stroke-linecap="round"/></svg>
 
 EXAMPLES_TITLE = "<p>Or begin with one of these</p>"
 DIFFERENCE_TITLE = '<div class="take-head"><h3>What the picture changed</h3><span>A minus B</span></div>'
-WAITING = '<div class="status is-working is-waiting"><h2>Waiting for a free moment</h2><p>Visitors take turns; keep this page open.</p></div>'
+WAITING = (
+    '<div class="status is-working is-waiting"><h2>Waiting for a free moment</h2>'
+    "<p>Visitors take turns; keep this page open.</p></div>"
+)
 NOT_BEGUN = "<h2>Not begun</h2><p>The studio is too busy, or this was stopped. Press Compose to try again.</p>"
 STOPPED = '<div class="status is-stopped"><h2>Stopped</h2><p>Press Compose to begin again.</p></div>'
 FAILED = (

@@ -149,12 +149,14 @@ class StudioService:
         waveforms = [torch.from_numpy(np.asarray(sound.waveform, dtype=np.float32)) for sound in sounds.values()]
         if not all(torch.isfinite(waveform).all() for waveform in waveforms):
             raise StudioError("The model gave samples that are not numbers. Lower the guidance and try again.")
+        # Rounded gains: whoever applies the recipe's figure to the model's samples gets this file, bit by bit.
         levelled = match_loudness_together(waveforms, sample_rate)
+        gains_db = [round(_gain_db(*pair), 3) for pair in zip(waveforms, levelled, strict=True)]
         takes, silent = {}, False
-        for (name, sound), before, after in zip(sounds.items(), waveforms, levelled, strict=True):
-            silent = silent or not math.isfinite(integrated_lufs(before, sample_rate))
-            recipe = self._recipe(name, request, settings, _gain_db(before, after))
-            exact = before * 10.0 ** (recipe.gain_db / 20.0)  # what the recipe's gain gives again, to the last bit
+        for (name, sound), waveform, gain_db in zip(sounds.items(), waveforms, gains_db, strict=True):
+            silent = silent or not math.isfinite(integrated_lufs(waveform, sample_rate))
+            recipe = self._recipe(name, request, settings, gain_db)
+            exact = waveform * 10.0 ** (gain_db / 20.0)
             suffix = f"-{name.replace('_', '-')}" if settings.compares else ""
             path = folder / f"{file_stem(recipe)}{suffix}.wav"
             save_audio(path, exact, sample_rate)

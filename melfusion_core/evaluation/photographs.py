@@ -23,6 +23,9 @@ from .cues import audio_cues
 from .evaluate import load_pipeline
 from .listening import listen
 
+PEAK_CEILING = 0.98
+"""All takes of a report are turned down together until the highest peak is here, as `melfusion generate` does."""
+
 
 def photographs(
     pipeline: Any, pictures: Sequence[Path], out: Path, prompt: str, seed: int, steps: int
@@ -38,8 +41,9 @@ def photographs(
         steps: Denoising steps.
 
     Returns:
-        Per take the listening check and cues; the mean spectrogram distance in dB between takes of two pictures, and
-        of each from text-only; whether strength 0 gives text-only bit for bit, and a second run the same samples.
+        The gain; per take the listening check and cues; the mean spectrogram distance in dB between the takes of two
+        pictures, and of each from text-only; whether strength 0 gives text-only bit for bit, and a second run the
+        same samples.
 
     Raises:
         ValueError: If there are fewer than two pictures.
@@ -63,9 +67,13 @@ def photographs(
         ).abs()
         return (20 * magnitudes.clamp_min(1e-2).log10()).numpy()
 
-    takes = {path.stem: play(path) for path in pictures}
-    takes["text-only"] = play(None)
+    raw = {path.stem: play(path) for path in pictures}
+    raw["text-only"] = play(None)
+    highest = max(float(np.abs(waveform).max()) for waveform in raw.values())
+    gain = min(1.0, PEAK_CEILING / highest) if highest > 0 else 1.0
+    takes = {name: waveform * np.float32(gain) for name, waveform in raw.items()}
     report: dict[str, Any] = {"prompt": prompt, "seed": seed, "steps": steps, "takes": {}}
+    report["gain_db"] = round(20 * float(np.log10(gain)), 2)
     for name, waveform in takes.items():
         save_audio(out / f"{name}.flac", torch.from_numpy(waveform), rate)
         check = listen(waveform, rate)
@@ -76,8 +84,8 @@ def photographs(
         f"{one} / {two}": round(float(np.abs(spectra[one] - spectra[two]).mean()), 2)
         for one, two in combinations(spectra, 2)
     }
-    report["strength_0_is_text_only"] = bool(np.array_equal(play(pictures[0], 0.0), takes["text-only"]))
-    report["second_run_is_identical"] = bool(np.array_equal(play(pictures[0]), takes[pictures[0].stem]))
+    report["strength_0_is_text_only"] = bool(np.array_equal(play(pictures[0], 0.0), raw["text-only"]))
+    report["second_run_is_identical"] = bool(np.array_equal(play(pictures[0]), raw[pictures[0].stem]))
     (out / "photographs.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     return report
 
@@ -104,9 +112,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{name:20s} peak {take['peak_dbfs']:6.1f} dBFS  RMS {take['rms_dbfs']:6.1f} dBFS  "
             f"{take['onsets']:3d} onsets  tonality {take['tonality']:.2f}  {verdict}"
         )
-    print(
-        json.dumps({key: report[key] for key in ("distance_db", "strength_0_is_text_only", "second_run_is_identical")})
-    )
+    shown = ("gain_db", "distance_db", "strength_0_is_text_only", "second_run_is_identical")
+    print(json.dumps({key: report[key] for key in shown}))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,10 @@ class ComparingPipeline(Protocol):
         """
 
 
+HEADROOM = 4.0
+"""Takes are stored 12 dB lower and read back at their level, because guided takes may pass full scale."""
+
+
 @dataclass(frozen=True)
 class SamplingSettings:
     """How takes are generated; a folder of takes belongs to one of these.
@@ -52,8 +56,8 @@ class SamplingSettings:
 
     seed: int = 0
     num_inference_steps: int = 25
-    guidance_scale: float = 4.0
-    image_guidance_scale: float = 2.0
+    guidance_scale: float = 3.0
+    image_guidance_scale: float = 4.0
     synapse_strength: float = 1.0
     duration_s: float = 10.24
     sampler: str = "dpm++"
@@ -136,7 +140,7 @@ def generate_takes(
                 path = take_path(out, part, variant, triplet)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 partial = path.with_name(f"partial-{path.name}")
-                save_audio(partial, np.asarray(waveform), pipeline.sample_rate)
+                save_audio(partial, np.asarray(waveform) / HEADROOM, pipeline.sample_rate, subtype="PCM_24")
                 partial.rename(path)
         bar.update(len(batch))
     bar.close()
@@ -155,7 +159,8 @@ def load_takes(out: Path, part: str, variant: str, triplets: Sequence[Triplet], 
     Returns:
         Waveforms of shape `(samples,)`.
     """
-    return [load_audio(take_path(out, part, variant, triplet), sample_rate).numpy() for triplet in triplets]
+    paths = [take_path(out, part, variant, triplet) for triplet in triplets]
+    return [load_audio(path, sample_rate).numpy() * HEADROOM for path in paths]
 
 
 def take_seed(seed: int, part: str, index: int) -> int:

@@ -49,8 +49,8 @@ class GenerationRequest:
     image: ImageInput | None = None
     duration_s: float = 10.24
     num_inference_steps: int = 25
-    guidance_scale: float = 4.0
-    image_guidance_scale: float = 2.0
+    guidance_scale: float = 3.0
+    image_guidance_scale: float = 4.0
     guidance_rescale: float = 0.0
     synapse_strength: float = 1.0
     negative_prompt: str | list[str] | None = None

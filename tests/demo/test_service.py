@@ -52,6 +52,11 @@ def test_picture_and_words_give_two_takes_at_one_loudness(engine, pictures):
         assert Path(result.with_image.path).name == "slow-piano-seed7-with-image.wav"
         assert Path(result.text_only.path).name == "slow-piano-seed7-text-only.wav"
         assert Path(result.figure_path).read_bytes()[:4] == b"\x89PNG"
+        *_, sounds = FakeEngine().render(engine.settings[-1])
+        for take, name in ((first, "with_image"), (second, "text_only")):
+            gain_db = getattr(result, name).recipe.gain_db
+            expected = np.round(sounds[name].waveform * np.float32(10.0 ** (gain_db / 20.0)) * 32767.0)
+            assert np.abs(take.numpy() * 32768.0 - expected).max() <= 1.0, "the recipe's gain leads to the file"
         assert any("same loudness" in note for note in result.notes)
     assert not Path(result.with_image.path).parent.exists()
 

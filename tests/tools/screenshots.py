@@ -94,10 +94,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _save(png: bytes, path: Path) -> None:
+    """Save a picture in full colour where that is small enough, else in 256 colours, dithered."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    image.quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    image.save(path, optimize=True)
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path.name} has {path.stat().st_size} bytes; at most {MAX_BYTES}.")
+        palette = image.quantize(256, method=Image.Quantize.MEDIANCUT)
+        image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path.name} has {path.stat().st_size} bytes; at most {MAX_BYTES} are wanted.")
     print(f"{path}  {path.stat().st_size / 1000:.0f} kB")
 
 
