@@ -132,7 +132,7 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
                     guidance = gr.Slider(
                         0,
                         limits.max_guidance_scale,
-                        value=4.0,
+                        value=3.0,
                         step=0.5,
                         label="Text guidance",
                         info="Higher follows the words more strictly; too high sounds harsh.",
@@ -141,7 +141,7 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
                     image_guidance = gr.Slider(
                         0,
                         limits.max_guidance_scale,
-                        value=2.0,
+                        value=4.0,
                         step=0.5,
                         label="Image guidance",
                         info="Higher follows the picture more strictly.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,6 +129,10 @@ def write_checkpoint(pipe: MelFusionPipeline, out: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     try:
         pipe.save_pretrained(part, max_shard_size=MAX_SHARD_SIZE)
+        for path in part.rglob("*config.json"):  # where a component was loaded from is nobody's business
+            config = json.loads(path.read_text(encoding="utf-8"))
+            if config.pop("_name_or_path", None) is not None:
+                path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         for name in KEPT:
             if (out / name).is_file():
                 shutil.copy2(out / name, part / name)
