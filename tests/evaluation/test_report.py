@@ -133,7 +133,7 @@ def test_command(tiny_corpus: Path, tmp_path: Path, judge: ClipJudge, capsys: py
 
 def test_takes_of_the_real_pipeline(tiny_corpus: Path, tmp_path: Path, shared_pipeline: Any) -> None:
     triplets = load_triplets(tiny_corpus, "test")[:3]
-    settings = SamplingSettings(duration_s=2.0, num_inference_steps=2)
+    settings = SamplingSettings(duration_s=2.0, num_inference_steps=2, guidance_scale=4.0, image_guidance_scale=2.0)
     for name, batch_size in (("together", 3), ("alone", 1)):
         generate_takes(shared_pipeline, triplets, "neutral", tmp_path / name, settings, batch_size, progress=False)
     rate = shared_pipeline.sample_rate
