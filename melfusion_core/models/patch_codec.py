@@ -2,8 +2,8 @@
 
 Measured on 100 held-out clips of the corpus (8 x 8 patches, 16 of 64 coefficients kept): 0.16 nats mean absolute
 error of the log-mel. A convolutional VAE of 1 M parameters with the same latent size was at 0.59 nats after sixteen
-minutes on a shared core, not trained to its end. It has the `encode` / `decode` interface of `AutoencoderKL`, so either
-can be a pipeline's VAE.
+minutes on a shared core, not trained to its end. It has the `encode` / `decode` interface of `AutoencoderKL`, so
+either can be a pipeline's VAE.
 
 Shape legend: ``batch`` spectrograms, ``frames`` and ``n_mels`` of each, ``channels`` coefficients per patch.
 """
