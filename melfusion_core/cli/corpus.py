@@ -1,9 +1,10 @@
-"""`melfusion corpus`: build the training corpus, or describe one."""
+"""`melfusion corpus`: build the training corpus, describe one, listen to it, pack it."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from melfusion_core.cli import options
@@ -16,7 +17,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     Args:
         commands: Where commands are added.
     """
-    parser = commands.add_parser("corpus", help="build or describe a corpus of picture, caption and music")
+    parser = commands.add_parser("corpus", help="build, describe, hear or pack a corpus of picture, caption and music")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     build = actions.add_parser(
@@ -30,13 +31,41 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     build.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
     build.add_argument("--scores", type=Path, help="folder with unpacked MIDI packs; without it all music is composed")
     build.add_argument("--pictures", type=Path, help="folder with pictures.csv; without it all scenes are procedural")
-    build.add_argument("--soundfont", type=Path, help="General MIDI SoundFont (default that of fluid-soundfont-gm)")
+    build.add_argument(
+        "--soundfont",
+        type=Path,
+        action="append",
+        help="General MIDI SoundFont (default that of fluid-soundfont-gm); given several times, each clip draws one",
+    )
     build.add_argument("--workers", type=options.whole_number(1, 512), default=2, help="processes (default 2)")
     build.set_defaults(run=run_build)
 
-    stats = actions.add_parser("stats", help="describe a corpus, as JSON")
+    stats = actions.add_parser("stats", help="describe a corpus, as JSON and plots")
     stats.add_argument("root", type=Path, help="folder with metadata.jsonl")
+    stats.add_argument("--out", type=Path, help="folder for plots (PNG); without it there are none")
     stats.set_defaults(run=run_stats)
+
+    listen = actions.add_parser("listen", help="write a page with random triplets to look at and listen to")
+    listen.add_argument("root", type=Path, help="folder with metadata.jsonl")
+    listen.add_argument("--out", type=Path, required=True, help="folder for index.html and its media")
+    listen.add_argument("--n", type=options.whole_number(1, 1000), default=30, help="triplets (default 30)")
+    listen.add_argument("--seed", type=options.seed, default=0, help="seed of the choice (default 0)")
+    listen.set_defaults(run=run_listen)
+
+    pack = actions.add_parser(
+        "pack",
+        help="pack a corpus for training on a machine without network",
+        description="Write encoded music, caption ids and pictures into a few files that `melfusion train prepare` "
+        "and `melfusion train music` read in place of the corpus.",
+    )
+    pack.add_argument("root", type=Path, help="folder with metadata.jsonl")
+    pack.add_argument("--vae", type=Path, required=True, help="folder of the codec that encodes the music")
+    pack.add_argument("--out", type=Path, required=True, help="folder to write")
+    pack.add_argument("--subset", choices=("core", "full", "all"), default="all", help="clips to pack (default all)")
+    pack.add_argument("--part-mb", type=options.number(0.1, 2000), default=60, help="largest part (default 60 MB)")
+    pack.add_argument("--with-text-encoder", action="store_true", help="add the text encoder in half precision")
+    pack.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to encode (default cpu)")
+    pack.set_defaults(run=run_pack)
 
 
 def run_build(args: argparse.Namespace) -> int:
@@ -54,19 +83,26 @@ def run_build(args: argparse.Namespace) -> int:
     for folder in (args.scores, args.pictures):
         if folder is not None and not folder.is_dir():
             raise CommandError(f"The folder {folder} does not exist.")
-    if args.soundfont is not None and not args.soundfont.is_file():
-        raise CommandError(f"There is no SoundFont at {args.soundfont}.")
+    for font in args.soundfont or ():
+        if not font.is_file():
+            raise CommandError(f"There is no SoundFont at {font}.")
 
     from melfusion_core.data.renderer import RendererError
-    from melfusion_core.data.triplets import CorpusSpec, build_corpus
+    from melfusion_core.data.triplets import CorpusBuildError, CorpusSpec, build_corpus
 
-    sources = {"scores": args.scores, "pictures": args.pictures, "soundfont": args.soundfont}
-    given = {name: str(path) for name, path in sources.items() if path is not None}
+    given = {name: str(path) for name in ("scores", "pictures") if (path := getattr(args, name)) is not None}
+    if args.soundfont:
+        given["soundfonts"] = tuple(str(font) for font in args.soundfont)
     try:
         print(build_corpus(args.out, CorpusSpec(clips=args.clips, seed=args.seed, **given), workers=args.workers))
-    except RendererError as error:
+    except (RendererError, CorpusBuildError) as error:
         raise CommandError(str(error), code=1) from error
     return 0
+
+
+def _check_corpus(root: Path) -> None:
+    if not (root / "metadata.jsonl").is_file():
+        raise CommandError(f"There is no corpus in {root}: it has no metadata.jsonl.")
 
 
 def run_stats(args: argparse.Namespace) -> int:
@@ -81,9 +117,62 @@ def run_stats(args: argparse.Namespace) -> int:
     Raises:
         CommandError: There is no corpus there.
     """
-    if not (args.root / "metadata.jsonl").is_file():
-        raise CommandError(f"There is no corpus in {args.root}: it has no metadata.jsonl.")
-    from melfusion_core.data.triplets import corpus_stats
+    _check_corpus(args.root)
+    from melfusion_core.data.corpus_stats import corpus_stats, plot_stats
 
     print(json.dumps(corpus_stats(args.root), indent=2, ensure_ascii=False))
+    if args.out is not None:
+        for path in plot_stats(args.root, args.out):
+            print(path, file=sys.stderr)
+    return 0
+
+
+def run_listen(args: argparse.Namespace) -> int:
+    """Write a page with random triplets.
+
+    Args:
+        args: Parsed command line.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        CommandError: There is no corpus there.
+    """
+    _check_corpus(args.root)
+    from melfusion_core.data.listening_page import write_listening_page
+
+    print(write_listening_page(args.root, args.out, args.n, args.seed))
+    return 0
+
+
+def run_pack(args: argparse.Namespace) -> int:
+    """Pack a corpus.
+
+    Args:
+        args: Parsed command line.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        CommandError: There is no corpus or no codec there, or it cannot be packed.
+    """
+    _check_corpus(args.root)
+    if not (args.vae / "config.json").is_file():
+        raise CommandError(f"There is no codec in {args.vae}: it has no config.json.")
+    from melfusion_core.models.text import TextEncoderError
+    from melfusion_core.training.data import CorpusError
+    from melfusion_core.training.packing import pack_corpus
+    from melfusion_core.training.packs import PackError
+
+    try:
+        manifest = pack_corpus(
+            args.root, args.vae, args.out, args.subset, args.part_mb, args.with_text_encoder, device=args.device
+        )
+    except (CorpusError, PackError, TextEncoderError) as error:
+        raise CommandError(str(error), code=1) from error
+    shown = {name: manifest[name] for name in ("clips", "subset", "latents")}
+    size = sum(part["bytes"] for part in manifest["parts"])
+    print(json.dumps({**shown, "parts": len(manifest["parts"]), "megabytes": round(size / 1e6, 1)}, indent=2))
     return 0

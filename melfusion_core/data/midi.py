@@ -1,274 +1,301 @@
-"""Excerpts from real scores: read, cut at a downbeat, re-paced to the tempo grid, transposed and re-orchestrated."""
+"""Excerpts from real scores: cut at a downbeat, re-paced,
+transposed and given to an ensemble that fits its style word."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
-import mido
 import numpy as np
 
-from .composer import TONICS, choose_tempo
-from .instruments import INSTRUMENTS, LEAD_INSTRUMENTS, Instrument, fit_register
+from .composer import CORE_LEADS, CORE_TRACKS, choose_subset, choose_tempo
+from .ensembles import Ensemble, choose_ensemble
+from .instruments import INSTRUMENTS, Instrument, fit_register
+from .keys import MAJOR_PROFILE, MINOR_PROFILE, TONICS, krumhansl_key
+from .leadsheets import accompaniment
+from .mixing import balance
 from .score import Note, Score, Track
+from .score_files import PACK_FOLDERS, PACK_WEIGHTS, Piece, ScoreError, find_scores, read_piece
+
+__all__ = [
+    "MAJOR_PROFILE", "MINOR_PROFILE", "PACK_FOLDERS", "PACK_WEIGHTS", "Piece", "ScoreError", "excerpt", "find_scores",
+    "krumhansl_key", "read_piece",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
-MAJOR_PROFILE = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
-MINOR_PROFILE = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
-"""Key profiles of Krumhansl & Kessler (1982)."""
+LONGEST_SILENCE_IN_S = 1.5
+"""Excerpts with a longer pause, at the start or inside, are not used."""
 
-PACK_STYLES = {
-    "openscore_lieder": "art song", "openscore_orchestra": "orchestral music", "openscore_quartets": "string quartet",
-    "freedoom": "rock", "tanner_helland": "game music", "openewld_pre1931": "old-time song", "mutopia_pd": "classical",
-}  # fmt: skip
-"""Style word of each score pack."""
+LONGEST_PAUSE_IN_S = 5.0
+"""The melody may not be without a new note for longer."""
 
-PACK_FOLDERS = {
-    "ms_OpenScore_Lieder": "openscore_lieder", "ms_MarkGotham_Hauptstimme": "openscore_orchestra",
-    "ms_sq": "openscore_quartets", "freedoom": "freedoom", "tanner_helland": "tanner_helland",
-    "openewld_pre1931": "openewld_pre1931", "mutopia_pd": "mutopia_pd",
-}  # fmt: skip
-"""Folder inside each pack's archive -> pack name (drum-only performances are not pieces and stay out)."""
+VOICES = 4
+"""Most notes one part may start together."""
 
-PACK_WEIGHTS = {
-    "openscore_lieder": 0.16, "openscore_orchestra": 0.12, "openscore_quartets": 0.08, "freedoom": 0.26,
-    "tanner_helland": 0.12, "openewld_pre1931": 0.14, "mutopia_pd": 0.12,
-}  # fmt: skip
-"""Share of each pack: band packs are repeated, the large classical one is capped."""
-
-COMMON_LEADS = frozenset({
-    "piano", "electric piano", "harpsichord", "music box", "vibraphone", "organ", "church organ", "accordion",
-    "acoustic guitar", "electric guitar", "distorted guitar", "violin", "cello", "harp", "choir", "trumpet",
-    "brass section", "saxophone", "clarinet", "flute", "square lead", "saw lead",
-})  # fmt: skip
-"""Leads drawn five times as often as the others: a small model learns a narrower world better."""
+_Cut = list[list[Note]]
 
 
-class ScoreError(ValueError):
-    """A score file cannot be used; the message says why."""
+def _cut(notes: list[Note], begin: float, span: float, stretch: float) -> list[Note]:
+    """Notes that start in a passage, from its downbeat on; `span` is in beats after stretching."""
+    end = begin + span / stretch
+    return [
+        Note(max(n.start - begin, 0.0) * stretch, n.duration * stretch, n.pitch, n.velocity)
+        for n in notes
+        if begin - 0.02 <= n.start < end
+    ]
 
 
-@dataclass
-class Piece:
-    """A score read from a file, times in beats.
+def _silence(cut: _Cut, span: float) -> float:
+    """Longest time in beats in which nothing sounds, the start included."""
+    now, longest = 0.0, 0.0
+    for note in sorted((n for part in cut for n in part), key=lambda n: n.start):
+        longest = max(longest, note.start - now)
+        now = max(now, note.start + note.duration)
+    return max(longest, span - now)
 
-    Args:
-        name: identifier of the work, "<pack>/<file stem>".
-        pack: name of the score pack.
-        parts: one list of notes per part, percussion excluded.
-        programs: General MIDI program of each part.
-        drums: percussion notes.
-        beats_per_bar: from the first time signature (3 or 4).
-        length: last note end, in beats.
+
+@dataclass(frozen=True)
+class _Passage:
+    """Where to cut: the first beat, by how much to stretch note values, and the notes of every part."""
+
+    begin: float
+    stretch: float
+    cut: _Cut
+
+
+def _passage(rng: np.random.Generator, piece: Piece, tempo: float, seconds: float, arousal: float) -> _Passage:
+    """A passage without pauses, the one of some candidates whose onset rate is nearest to the arousal's.
+
+    In four, note values may also be doubled or halved: bars stay bars, and a busy score can be calm.
     """
-
-    name: str
-    pack: str
-    parts: list[list[Note]]
-    programs: list[int]
-    drums: list[Note]
-    beats_per_bar: int
-    length: float
-
-
-def krumhansl_key(histogram: np.ndarray) -> tuple[int, str, float]:
-    """Key by correlation with the Krumhansl-Kessler profiles.
-
-    Args:
-        histogram: (12,) weight of each pitch class.
-
-    Returns:
-        Tonic pitch class, "major" or "minor", and the best major minus the best minor correlation (-2 to 2).
-    """
-    if histogram.max() <= histogram.min():
-        return 0, "major", 0.0
-    major = [np.corrcoef(np.roll(MAJOR_PROFILE, t), histogram)[0, 1] for t in range(12)]
-    minor = [np.corrcoef(np.roll(MINOR_PROFILE, t), histogram)[0, 1] for t in range(12)]
-    difference = float(max(major) - max(minor))
-    if difference >= 0:
-        return int(np.argmax(major)), "major", difference
-    return int(np.argmax(minor)), "minor", difference
+    span = seconds * tempo / 60
+    wanted = 1.2 + 6.0 * arousal
+    found: list[tuple[float, int, _Passage]] = []
+    fits = False
+    for attempt in range(16):
+        stretch = 1.0 if piece.beats_per_bar == 3 or attempt % 2 == 0 else 2.0 if arousal < 0.5 else 0.5
+        starts = [d for d in piece.downbeats if d + span / stretch <= piece.length + 0.5]
+        if not starts:
+            continue
+        fits = True
+        begin = starts[int(rng.integers(len(starts)))]
+        cut = [_cut(part, begin, span, stretch) for part in piece.parts]
+        onsets = {round(n.start * 8) for part in cut for n in part}
+        rate = len(onsets) / seconds
+        first = min((n.start for part in cut for n in part), default=span)
+        if 0.7 <= rate <= 9.0 and first < 0.3 and _silence(cut, span) * 60 / tempo <= LONGEST_SILENCE_IN_S:
+            found.append((abs(np.log(rate / wanted)), attempt, _Passage(begin, stretch, cut)))
+            if len(found) == 7:
+                break
+    if not fits:
+        raise ScoreError(f"{piece.name}: shorter than one excerpt")
+    if not found:
+        raise ScoreError(f"{piece.name}: no passage with a playable number of notes at {tempo:.0f} BPM")
+    return min(found, key=lambda item: item[:2])[2]
 
 
-def find_scores(folder: Path) -> dict[str, list[Path]]:
-    """MIDI files of each known pack below a folder.
-
-    Args:
-        folder: where the packs were unpacked.
-    """
-    found: dict[str, list[Path]] = {}
-    for directory, pack in PACK_FOLDERS.items():
-        files = sorted(p for p in (folder / directory).glob("**/*.mid*") if p.is_file())
-        if files:
-            found[pack] = files
-    return found
-
-
-def read_piece(path: Path, pack: str) -> Piece:
-    """Read a MIDI file.
-
-    Args:
-        path: the file.
-        pack: name of its pack.
-
-    Raises:
-        ScoreError: the file is broken, not in three or four, or has too few notes.
-    """
-    try:
-        midi = mido.MidiFile(path, clip=True)
-    except (OSError, ValueError, EOFError, IndexError, KeyError, mido.KeySignatureError) as error:
-        raise ScoreError(f"{path.name}: not a readable MIDI file ({error})") from error
-    tpb = midi.ticks_per_beat
-    if not 24 <= tpb <= 4096:
-        raise ScoreError(f"{path.name}: odd time base {tpb}")
-    metre = None
-    parts: dict[tuple[int, int], list[Note]] = {}
-    programs: dict[tuple[int, int], int] = {}
-    drums: list[Note] = []
-    for index, track in enumerate(midi.tracks):
-        ticks = 0
-        program = dict.fromkeys(range(16), 0)
-        sounding: dict[tuple[int, int], tuple[float, int]] = {}
-        for message in track:
-            ticks += message.time
-            beat = ticks / tpb
-            if message.type == "time_signature" and metre is None:
-                metre = message.numerator * 4 / message.denominator
-            elif message.type == "program_change":
-                program[message.channel] = message.program
-            elif message.type in ("note_on", "note_off"):
-                key = (message.channel, message.note)
-                if key in sounding:
-                    start, velocity = sounding.pop(key)
-                    note = Note(start, max(beat - start, 0.05), message.note, velocity)
-                    if message.channel == 9:
-                        drums.append(note)
-                    else:
-                        part = (index, message.channel)
-                        parts.setdefault(part, []).append(note)
-                        programs.setdefault(part, program[message.channel])
-                if message.type == "note_on" and message.velocity > 0:
-                    sounding[key] = (beat, message.velocity)
-    beats = int(metre) if metre in (2.0, 3.0, 4.0) else None
-    if metre == 6.0:
-        beats = 3
-    if beats is None:
-        raise ScoreError(f"{path.name}: time signature of {metre} beats")
-    kept = [(notes, programs[key]) for key, notes in parts.items() if len(notes) >= 4]
-    if sum(len(notes) for notes, _ in kept) < 32:
-        raise ScoreError(f"{path.name}: too few notes")
-    length = max(note.start + note.duration for notes, _ in kept for note in notes)
-    name = f"{pack}/{path.stem}"
-    return Piece(name, pack, [n for n, _ in kept], [p for _, p in kept], drums, 4 if beats == 2 else beats, length)
+def _skyline(notes: list[Note], lowest: bool = False) -> list[Note]:
+    """The highest (or lowest) of the notes that start together, each shortened to where the next one starts."""
+    kept: dict[int, Note] = {}
+    for note in sorted(notes, key=lambda n: n.pitch, reverse=lowest):
+        kept[round(note.start * 12)] = note
+    line = [kept[place] for place in sorted(kept)]
+    ends = [*(n.start for n in line[1:]), np.inf]
+    return [
+        Note(n.start, max(min(n.duration, end - n.start), 0.05), n.pitch, n.velocity)
+        for n, end in zip(line, ends, strict=True)
+    ]
 
 
-def _lead_candidates(average_pitch: float, arousal: float, rng: np.random.Generator) -> Instrument:
-    """An instrument whose range holds the melody and whose sound fits the arousal."""
-    rows = [INSTRUMENTS[name] for name in LEAD_INSTRUMENTS]
-    fits = np.array([1.0 if row.low <= average_pitch <= row.high else 0.05 for row in rows])
-    mood = np.exp(-0.5 * ((np.array([row.arousal for row in rows]) - (2 * arousal - 1)) / 0.5) ** 2)
-    common = np.array([5.0 if row.name in COMMON_LEADS else 1.0 for row in rows])
-    weights = common * fits * (mood + 0.05)
+def _thinned(notes: list[Note]) -> list[Note]:
+    """At most `VOICES` notes at a time: the lowest and the highest ones stay."""
+    groups: dict[int, list[Note]] = {}
+    for note in notes:
+        groups.setdefault(round(note.start * 12), []).append(note)
+    out = []
+    for place in sorted(groups):
+        group = sorted(groups[place], key=lambda n: n.pitch)
+        out += group if len(group) <= VOICES else [group[0], *group[-(VOICES - 1) :]]
+    return out
+
+
+def _tunefulness(part: list[Note], span: float) -> float:
+    """How much a part looks like the melody: high, one voice, moving, and there most of the time."""
+    places = {round(n.start * 12) for n in part}
+    covered = min(sum(n.duration for n in part) / span, 1.0)
+    variety = min(len({n.pitch for n in part}) / 6, 1.0)
+    mean = float(np.mean([n.pitch for n in part]))
+    return 0.07 * mean + len(places) / len(part) + variety + 1.5 * covered + min(len(places) / 10, 1.0)
+
+
+def _longest_gap(part: list[Note], span: float) -> float:
+    """Longest time in beats without an onset."""
+    return float(max(np.diff([0.0, *sorted(n.start for n in part), span])))
+
+
+def _roles(
+    cut: _Cut, span: float, most: int, longest_gap: float
+) -> tuple[list[Note], list[list[Note]], list[Note] | None]:
+    """Melody, middle parts and bass of a passage."""
+    usable = [part for part in cut if len(part) >= 3]
+    usable.sort(key=lambda part: (_longest_gap(part, span) > longest_gap, -_tunefulness(part, span)))
+    melody, rest = usable[0], usable[1:]
+    line = _skyline(melody)
+    if len(line) < 0.8 * len(melody):  # chords under the tune, as in a keyboard part, become a part of their own
+        tune = {(n.start, n.pitch) for n in line}
+        below = [n for n in melody if (n.start, n.pitch) not in tune]
+        if len(below) >= 3:
+            rest = [below, *rest]
+    rest.sort(key=lambda part: -float(np.mean([n.pitch for n in part])))
+    bass = None
+    if rest and np.mean([n.pitch for n in rest[-1]]) < 55 and most > 1:
+        bass = rest.pop()
+    inner = sorted(rest, key=lambda part: -len(part))[: max(most - 1 - (bass is not None), 0)]
+    return line, inner, bass
+
+
+def _pick(rng: np.random.Generator, names: tuple[str, ...], pitch: float, arousal: float, core: bool) -> Instrument:
+    """An instrument whose range holds the part and whose sound suits the arousal."""
+    allowed = [n for n in names if not core or n in CORE_LEADS] or list(names)
+    rows = [INSTRUMENTS[name] for name in allowed]
+    fits = np.array([1.0 if row.low + 2 <= pitch <= row.high - 2 else 0.15 for row in rows])
+    mood = np.exp(-0.5 * ((np.array([row.arousal for row in rows]) - (2 * arousal - 1)) / 0.9) ** 2)
+    weights = fits * (mood + 0.05)
     return rows[int(rng.choice(len(rows), p=weights / weights.sum()))]
 
 
-_BACKING = {
-    "calm": ("piano", "acoustic guitar", "harp", "strings", "electric piano", "warm pad"),
-    "middle": ("piano", "steel guitar", "strings", "organ", "accordion", "pizzicato strings"),
-    "excited": ("electric guitar", "organ", "brass section", "strings", "polysynth", "distorted guitar"),
-}
+def _play(
+    notes: list[Note], instrument: Instrument, role: str, shift: int, level: float, legato: float, beats: int
+) -> Track:
+    """Give a part to an instrument: octave, articulation, and accents where the metre and the contour ask for them."""
+    mean = float(np.mean([n.pitch for n in notes])) + shift
+    pitches = np.array([n.pitch for n in notes]) + shift
+
+    def strain(octave: int) -> tuple[int, int]:
+        outside = (pitches + octave < instrument.low) | (pitches + octave > instrument.high)
+        return int(outside.sum()), abs(octave)
+
+    octave = min((0, 12, -12, 24, -24), key=strain)
+    loud = float(np.mean([n.velocity for n in notes]))
+    played = []
+    for n in notes:
+        in_bar = n.start % beats
+        accent = 5 if in_bar < 0.02 else 2 if in_bar % 2 < 0.02 else 0 if in_bar % 1 < 0.02 else -4
+        contour = float(np.clip(0.35 * (n.pitch + shift - mean), -5, 5))
+        velocity = int(np.clip(level + accent + contour + 0.5 * (n.velocity - loud), 20, 127))
+        pitch = fit_register(n.pitch + shift + octave, instrument)
+        played.append(Note(n.start, max(n.duration * legato, 0.1), pitch, velocity))
+    unique = {(n.start, n.pitch): n for n in played}
+    return Track(instrument.name, instrument.program, list(unique.values()), role=role)
 
 
-def excerpt(rng: np.random.Generator, piece: Piece, arousal: float, seconds: float = 10.24) -> Score:
+def _backing(
+    rng: np.random.Generator, ensemble: Ensemble, lead: Instrument, inner: list[list[Note]], bass: list[Note] | None,
+    shift: int, mean: float, level: float, legato: float, beats: int, arousal: float, core: bool,
+) -> list[Track]:  # fmt: skip
+    """Middle parts and bass of the score, given to the ensemble; the core subset keeps one sound for the middle."""
+    tracks = []
+    second = lead if ensemble.unison else _pick(rng, ensemble.inner, mean - 8, arousal, False)
+    for part in inner:
+        player = second if core or ensemble.unison else INSTRUMENTS[str(rng.choice(ensemble.inner))]
+        notes = _thinned(part) if player.polyphonic else _skyline(part)
+        tracks.append(_play(notes, player, "chords", shift, level - 8, legato, beats))
+    if bass is not None:
+        player = lead if ensemble.unison else INSTRUMENTS[str(rng.choice(ensemble.bass))]
+        notes = _thinned(bass) if player.polyphonic else _skyline(bass, lowest=True)
+        tracks.append(_play(notes, player, "bass", shift, level - 2, legato, beats))
+    return tracks
+
+
+def _target_key(rng: np.random.Generator, tonic: int, mode: str, core: bool) -> int:
+    """The key to play in: the nearest of the core keys, or up to five semitones away."""
+    if core:
+        return min(TONICS[mode], key=lambda t: (abs((t - tonic + 6) % 12 - 6), t))
+    return (tonic + int(rng.integers(-5, 6))) % 12
+
+
+def _style_word(ensemble: Ensemble, tracks: list[Track]) -> str:
+    """The style word, made more exact where the number of players allows."""
+    if ensemble.style == "string ensemble":
+        return {2: "string duo", 3: "string trio", 4: "string quartet"}.get(len(tracks), "string ensemble")
+    return ensemble.style
+
+
+def excerpt(
+    rng: np.random.Generator, piece: Piece, arousal: float, seconds: float = 10.24, subset: str | None = None
+) -> Score:
     """Cut, re-pace, transpose and re-orchestrate a passage.
 
-    The tempo written in a score says nothing about its arousal, so the passage is re-paced to the grid: faster,
-    louder and brighter with the target, as long as its onset rate stays playable.
+    The tempo written in a score says nothing about its arousal, so the passage is re-paced: faster,
+        louder and brighter
+    with the target, as long as its onset rate stays playable.
 
     Args:
         rng: source of randomness.
         piece: the work.
         arousal: target, 0 to 1.
         seconds: length of the excerpt.
+        subset: "core", "full", or None to draw one.
 
     Raises:
         ScoreError: no passage with enough notes was found.
+        ValueError: the subset is not known.
     """
-    tempo = choose_tempo(rng, arousal)
-    span = seconds * tempo / 60
-    bar = piece.beats_per_bar
-    last = int((piece.length - span) // bar)
-    if last < 0:
-        raise ScoreError(f"{piece.name}: shorter than one excerpt")
-    for _ in range(12):
-        begin = int(rng.integers(0, last + 1)) * bar
-        cut = [
-            [
-                Note(n.start - begin, n.duration, n.pitch, n.velocity)
-                for n in part
-                if begin - 1e-3 <= n.start < begin + span
-            ]
-            for part in piece.parts
-        ]
-        onsets = {round(max(n.start, 0.0) * 8) for part in cut for n in part}
-        rate = len(onsets) / seconds
-        first = min((n.start for part in cut for n in part), default=span)
-        if 0.7 <= rate <= 9.0 and first < 1.0:
-            break
-    else:
-        raise ScoreError(f"{piece.name}: no passage with a playable number of notes at {tempo:.0f} BPM")
-    order = sorted(
-        (i for i, part in enumerate(cut) if len(part) >= 3),
-        key=lambda i: -float(np.mean([n.pitch for n in cut[i]])) - 0.2 * min(len(cut[i]), 20),
-    )
-    if not order:
+    subset = subset or choose_subset(rng)
+    if subset not in ("core", "full"):
+        raise ValueError(f"subset must be 'core' or 'full', got {subset!r}")
+    core = subset == "core"
+    tempo = choose_tempo(rng, arousal, core=core)
+    if not core:
+        tempo = round(2 * tempo * float(rng.uniform(0.92, 1.08))) / 2
+    span, beats = seconds * tempo / 60, piece.beats_per_bar
+    passage = _passage(rng, piece, tempo, seconds, arousal)
+    cut = passage.cut
+    ensemble = choose_ensemble(rng, piece.pack, arousal)
+    hits = [n for n in _cut(piece.drums, passage.begin, span, passage.stretch) if 35 <= n.pitch <= 81]
+    with_drums = bool(hits) and ensemble.drums and arousal > 0.3
+    if not any(len(part) >= 3 for part in cut):
         raise ScoreError(f"{piece.name}: passage without a melody")
-    # At most four parts: the top ones and the lowest, so that the ensemble stays clean.
-    chosen = order if len(order) <= 4 else order[:3] + order[-1:]
+    most = (CORE_TRACKS if core else 6) - int(with_drums)
+    longest_gap = LONGEST_PAUSE_IN_S * tempo / 60
+    tune, inner, bass = _roles(cut, span, most, longest_gap)
+    if _longest_gap(tune, span) > longest_gap or len(tune) < 3:
+        raise ScoreError(f"{piece.name}: the melody of the passage pauses for too long")
+
     histogram = np.zeros(12)
-    for part in cut:
-        for note in part:
-            histogram[note.pitch % 12] += min(note.duration, 2.0)
+    for note in (note for part in cut for note in part):
+        histogram[note.pitch % 12] += min(note.duration, 2.0)
     tonic, mode, _ = krumhansl_key(histogram)
-    target = min(TONICS[mode], key=lambda t: abs((t - tonic + 6) % 12 - 6))
+    target = _target_key(rng, tonic, mode, core)
     shift = (target - tonic + 6) % 12 - 6
-    level = 52 + 52 * arousal + rng.normal(0, 5)
+    level = 50 + 50 * arousal + rng.normal(0, 4)
     legato = float(np.clip(1.05 - 0.4 * arousal, 0.55, 1.0))
-    group = "calm" if arousal < 0.35 else "middle" if arousal < 0.7 else "excited"
-    tracks = []
-    mean_all = np.mean([n.velocity for i in chosen for n in cut[i]])
-    for rank, index in enumerate(chosen):
-        pitch_mean = float(np.mean([n.pitch for n in cut[index]]))
-        if rank == 0:
-            instrument, role = _lead_candidates(pitch_mean + shift, arousal, rng), "lead"
-        elif rank == len(chosen) - 1 and pitch_mean < 52:
-            bass = ("cello", "acoustic bass", "contrabass") if group != "excited" else ("electric bass", "synth bass")
-            instrument, role = INSTRUMENTS[str(rng.choice(bass))], "bass"
-        else:
-            instrument, role = INSTRUMENTS[str(rng.choice(_BACKING[group]))], "chords"
-        octave = (
-            12 * round(((instrument.low + instrument.high) / 2 - pitch_mean - shift) / 12) if role == "lead" else 0
+
+    mean = float(np.mean([n.pitch for n in tune])) + shift
+    lead = _pick(rng, ensemble.leads, mean, arousal, core)
+    rise = 12 if mean < 60 and lead.high - 2 >= mean + 12 and lead.low + lead.high > 130 else 0  # out of the thicket
+    tracks = [_play(tune, lead, "lead", shift + rise, level + 12, legato, beats)]
+    chords: tuple[str, ...] = ()
+    if inner or bass is not None:
+        tracks += _backing(rng, ensemble, lead, inner, bass, shift, mean, level, legato, beats, arousal, core)
+    elif rng.random() < 0.9:  # a tune without accompaniment gets one
+        player = lead if ensemble.unison else _pick(rng, ensemble.inner, mean - 12, arousal, False)
+        deep = None if ensemble.unison else INSTRUMENTS[str(rng.choice(ensemble.bass))]
+        density = (0.5 + 4.0 * arousal) * 60 / tempo
+        extra, chords = accompaniment(
+            rng, tracks[0].notes, target, mode, beats, int(np.ceil(span / beats)), density, level + 12, player, deep
         )
-        if instrument.low <= pitch_mean + shift <= instrument.high:
-            octave = 0
-        offset = 10 if role == "lead" else -8
-        notes = [
-            Note(
-                max(n.start, 0.0),
-                n.duration * legato,
-                fit_register(n.pitch + shift + octave, instrument),
-                int(np.clip(level + offset + 0.6 * (n.velocity - mean_all), 20, 127)),
-            )
-            for n in cut[index]
-        ]
-        tracks.append(Track(instrument.name, instrument.program, notes, role=role))
-    if piece.drums and arousal > 0.4:
-        hits = [n for n in piece.drums if begin - 1e-3 <= n.start < begin + span and 35 <= n.pitch <= 81]
-        if hits:
-            drums = [Note(max(n.start - begin, 0.0), 0.2, n.pitch, int(np.clip(level, 20, 127))) for n in hits]
-            tracks.append(Track("drums", 0, drums, is_drum=True, role="drums"))
+        tracks += extra
+    if with_drums:
+        loud = float(np.mean([n.velocity for n in hits]))
+        drums = [Note(n.start, 0.2, n.pitch, int(np.clip(level + 0.6 * (n.velocity - loud), 15, 127))) for n in hits]
+        tracks.append(Track("drums", 0, drums, is_drum=True, role="drums"))
+    balance(tracks)
     seed = int(rng.integers(2**31))
-    style = PACK_STYLES[piece.pack]
-    return Score(tracks, tempo, bar, target, mode, style, piece.name, piece.pack, seed).clipped(seconds)
+    style = _style_word(ensemble, tracks)
+    noise = 0.002 if core else 0.006
+    score = Score(
+        tracks, tempo, beats, target, mode, style, piece.name, piece.pack, seed, subset, chords, noise
+    )  # fmt: skip
+    return score.clipped(seconds)

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .instruments import INSTRUMENTS
-from .midi import krumhansl_key
+from .keys import krumhansl_key
 from .score import Score
+
+SAME_ONSET_IN_S = 0.045
+"""Notes closer together than this are heard as one onset."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,11 @@ def music_cues(score: Score, seconds: float = 10.24) -> MusicCues:
         score: the piece.
         seconds: its length.
     """
-    grid = {round(note.start * 8) for track in score.tracks for note in track.notes}
+    starts = sorted(note.start * 60 / score.tempo_bpm for track in score.tracks for note in track.notes)
+    onsets, last = 0, -1.0
+    for start in starts:
+        if start - last > SAME_ONSET_IN_S:
+            onsets, last = onsets + 1, start
     pitched = [track for track in score.tracks if not track.is_drum]
     histogram = np.zeros(12)
     for track in pitched:
@@ -55,7 +62,7 @@ def music_cues(score: Score, seconds: float = 10.24) -> MusicCues:
     legato = np.mean([min(note.duration / gap, 1.0) for note, gap in zip(lead, gaps, strict=False)]) if gaps else 1.0
     sounds = [INSTRUMENTS[track.instrument].arousal for track in pitched] + [0.5 for t in score.tracks if t.is_drum]
     return MusicCues(
-        onset_rate_hz=len(grid) / seconds,
+        onset_rate_hz=onsets / seconds,
         mode=krumhansl_key(histogram)[2],
         melody_pitch=float(np.mean([note.pitch for note in lead])),
         legato=float(legato),

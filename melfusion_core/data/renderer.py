@@ -18,8 +18,8 @@ DEFAULT_SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 """Where Debian's `fluid-soundfont-gm` puts FluidR3 (MIT licence)."""
 
 TICKS_PER_SECOND = 1000
-GAP_IN_S = 3.0
-"""Silence between clips rendered in one run, so that no reverb tail reaches the next clip."""
+GAP_IN_S = 2.0
+"""Silence between clips rendered in one run: the loudest reverb tail has sunk 50 dB below the music by then."""
 
 
 class RendererError(RuntimeError):
@@ -73,8 +73,10 @@ def scores_to_midi(scores: list[Score], seconds: float) -> mido.MidiFile:
             events.append((begin, 1, mido.Message("program_change", channel=channel, program=track.program)))
             pan = 64 if track.role in ("lead", "bass", "drums") else int(rng.integers(40, 89))
             events.append((begin, 1, mido.Message("control_change", channel=channel, control=10, value=pan)))
+            volume = int(np.clip(round(80 * 10 ** (track.gain_db / 40)), 1, 127))
+            events.append((begin, 1, mido.Message("control_change", channel=channel, control=7, value=volume)))
             for note in track.notes:
-                start = max(note.start * 60 / score.tempo_bpm + rng.normal(0, 0.005), 0.0)
+                start = max(note.start * 60 / score.tempo_bpm + rng.normal(0, score.timing_noise_in_s), 0.0)
                 end = min(start + max(note.duration * 60 / score.tempo_bpm, 0.04), seconds)
                 velocity = int(np.clip(note.velocity + rng.normal(0, 3.5), 1, 127))
                 on, off = (int((offset + t) * TICKS_PER_SECOND) for t in (start, end))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
@@ -34,6 +34,7 @@ class Track:
         notes: the notes, in any order.
         is_drum: whether the notes go to the percussion channel.
         role: "lead", "chords", "bass", "pad", "counter" or "drums".
+        gain_db: level of the instrument in the mix, about -16 to 8 dB.
     """
 
     instrument: str
@@ -41,6 +42,7 @@ class Track:
     notes: list[Note] = field(default_factory=list)
     is_drum: bool = False
     role: str = "chords"
+    gain_db: float = 0.0
 
 
 @dataclass
@@ -57,6 +59,10 @@ class Score:
         piece: identifier of the work; splits never divide a work.
         source: "composer" or the name of the score pack.
         seed: seed of the humanising noise added by the renderer.
+        subset: "core" (few keys, tempi on the latent grid, at most four tracks) or "full".
+        chords: chord symbols in playing order, for example ("C", "Am", "F", "G7"); empty when not known.
+        timing_noise_in_s: standard deviation of the timing noise the renderer may add; swing and laid-back playing are
+            already in the notes.
     """
 
     tracks: list[Track]
@@ -68,6 +74,9 @@ class Score:
     piece: str
     source: str
     seed: int
+    subset: str = "full"
+    chords: tuple[str, ...] = ()
+    timing_noise_in_s: float = 0.005
 
     @property
     def lead(self) -> Track:
@@ -97,8 +106,26 @@ class Score:
                 if 0.0 <= n.start < end - 0.05
             ]
             if notes:
-                tracks.append(Track(track.instrument, track.program, notes, track.is_drum, track.role))
-        return Score(
-            tracks, self.tempo_bpm, self.beats_per_bar, self.tonic, self.mode, self.style, self.piece, self.source,
-            self.seed,
-        )  # fmt: skip
+                tracks.append(replace(track, notes=playable(notes)))
+        return replace(self, tracks=tracks)
+
+
+def playable(notes: list[Note]) -> list[Note]:
+    """Notes in order, none sounding twice at once: of equal onsets the longer stays, repeated keys are let go first.
+
+    Args:
+        notes: the notes of one track, in any order.
+    """
+    out: list[Note] = []
+    last: dict[int, int] = {}
+    for note in sorted(notes, key=lambda n: (n.start, n.pitch, -n.duration)):
+        before = last.get(note.pitch)
+        if before is not None:
+            gap = note.start - out[before].start
+            if gap < 0.02:
+                continue
+            if out[before].duration > gap:
+                out[before] = replace(out[before], duration=gap)
+        last[note.pitch] = len(out)
+        out.append(note)
+    return out

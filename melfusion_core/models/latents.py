@@ -40,18 +40,19 @@ def load_codec(folder: str | Path) -> MelCodec:
     return _CODECS[name].from_pretrained(folder)
 
 
-def compression(vae: MelCodec) -> int:
-    """Frames (and mel bins) per latent position.
+def compression(vae: MelCodec) -> tuple[int, int]:
+    """Frames and mel bins per latent position.
 
     Args:
         vae: The music VAE.
 
     Returns:
-        The factor, for example 8.
+        Both factors, for example 8 and 32.
     """
     if isinstance(vae, PatchCodec):
-        return int(vae.config.patch)
-    return patch_size(vae) * 2 ** (len(vae.config.block_out_channels) - 1)
+        return vae.patch
+    factor = patch_size(vae) * 2 ** (len(vae.config.block_out_channels) - 1)
+    return factor, factor
 
 
 def patch_size(vae: MelCodec) -> int:
@@ -169,15 +170,34 @@ def _statistics(vae: MelCodec, latents: torch.Tensor) -> tuple[torch.Tensor, tor
     return statistics[0], statistics[1]
 
 
-def add_frequency_coordinate(latents: torch.Tensor) -> torch.Tensor:
-    """Append a channel that runs from -1 to 1 along the frequency axis: convolutions do not know bass from treble.
+def add_coordinates(latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0) -> torch.Tensor:
+    """Append channels that say where a position lies: convolutions know neither bass from treble nor beat from beat.
+
+    The first runs from -1 to 1 along the frequency axis. Further ones come in pairs, sine and cosine along the time
+    axis with periods of 2, 4, 8, ... positions, so that a model can keep time from the start of a piece.
 
     Args:
-        latents: Latents of shape ``(batch, channels, time, frequency)``.
+        latents: Latents of shape ``(batch, latent_channels, time, frequency)``.
+        channels: Channels that the result has.
+        start: Position in its piece at which each sample starts, a number or of shape ``(batch,)``.
 
     Returns:
-        Tensor of shape ``(batch, channels + 1, time, frequency)``.
+        Tensor of shape ``(batch, channels, time, frequency)``.
+
+    Raises:
+        ValueError: When the number of additional channels is neither 0 nor odd.
     """
-    batch, _, time, frequency = latents.shape
-    coordinate = torch.linspace(-1.0, 1.0, frequency, device=latents.device, dtype=latents.dtype)
-    return torch.cat([latents, coordinate.expand(batch, 1, time, frequency)], dim=1)
+    batch, present, time, frequency = latents.shape
+    extra = channels - present
+    if extra == 0:
+        return latents
+    if extra < 0 or extra % 2 == 0:
+        raise ValueError(f"cannot add {extra} coordinates: the number must be 0 or odd")
+    parts = [torch.linspace(-1.0, 1.0, frequency, device=latents.device).expand(batch, 1, time, frequency)]
+    start = torch.as_tensor(start, device=latents.device).expand(batch)
+    place = start.unsqueeze(1) + torch.arange(time, device=latents.device)
+    for octave in range(1, (extra - 1) // 2 + 1):
+        angle = place.float() * (2 * math.pi / 2**octave)
+        waves = torch.stack([angle.sin(), angle.cos()], dim=1)
+        parts.append(waves.unsqueeze(-1).expand(batch, 2, time, frequency))
+    return torch.cat([latents, *(part.to(latents.dtype) for part in parts)], dim=1)

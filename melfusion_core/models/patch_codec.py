@@ -1,15 +1,14 @@
-"""A linear codec for log-mel spectrograms: the Karhunen-Loeve transform of square patches.
+"""A linear codec for log-mel spectrograms: the Karhunen-Loeve transform of rectangular patches.
 
-Measured on 100 held-out clips of the corpus (8 x 8 patches, 16 of 64 coefficients kept): 0.16 nats mean absolute
-error of the log-mel. A convolutional VAE of 1 M parameters with the same latent size was at 0.59 nats after sixteen
-minutes on a shared core, not trained to its end. It has the `encode` / `decode` interface of `AutoencoderKL`, so
-either can be a pipeline's VAE.
+It has the `encode` / `decode` interface of `AutoencoderKL`, so either can be a pipeline's VAE. A linear transform loses
+fine detail only; the vocoder, trained on decoded spectrograms, puts it back.
 
 Shape legend: ``batch`` spectrograms, ``frames`` and ``n_mels`` of each, ``channels`` coefficients per patch.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -25,7 +24,7 @@ class PatchCodec(ModelMixin, ConfigMixin):
     """Orthogonal projection of spectrogram patches onto their leading principal components.
 
     Args:
-        patch: Side of a patch in frames and mel bins.
+        patch: Frames and mel bins of a patch; one number for a square.
         latent_channels: Coefficients kept per patch.
         in_channels: Channels of the spectrogram, always 1.
         out_channels: Channels of the spectrogram, always 1.
@@ -37,7 +36,7 @@ class PatchCodec(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
-        patch: int = 8,
+        patch: int | Sequence[int] = 8,
         latent_channels: int = 16,
         in_channels: int = 1,
         out_channels: int = 1,
@@ -46,25 +45,33 @@ class PatchCodec(ModelMixin, ConfigMixin):
         scaling_factor: float = 1.0,
     ) -> None:
         super().__init__()
-        if not 0 < latent_channels <= patch * patch:
-            raise ValueError(f"latent_channels must lie in 1 to {patch * patch}, got {latent_channels}")
+        size = math.prod(self.patch)
+        if not 0 < latent_channels <= size:
+            raise ValueError(f"latent_channels must lie in 1 to {size}, got {latent_channels}")
         if in_channels != 1 or out_channels != 1:
             raise ValueError("the patch codec has one input and one output channel")
-        self.mean_patch = nn.Parameter(torch.zeros(patch * patch))
-        self.basis = nn.Parameter(torch.eye(patch * patch)[:latent_channels].contiguous())
+        self.mean_patch = nn.Parameter(torch.zeros(size))
+        self.basis = nn.Parameter(torch.eye(size)[:latent_channels].contiguous())
+
+    @property
+    def patch(self) -> tuple[int, int]:
+        """Frames and mel bins of a patch."""
+        patch = self.config.patch
+        frames, bins = (patch, patch) if isinstance(patch, int) else patch
+        return int(frames), int(bins)
 
     def encode(self, mel: torch.Tensor) -> AutoencoderKLOutput:
         """Project every patch.
 
         Args:
-            mel: Normalised log-mel of shape ``(batch, 1, frames, n_mels)``; both multiples of the patch.
+            mel: Normalised log-mel of shape ``(batch, 1, frames, n_mels)``; both multiples of the patch's sides.
 
         Returns:
-            A distribution without spread over latents of shape ``(batch, channels, frames / patch, n_mels / patch)``.
+            A distribution without spread over latents of shape ``(batch, channels, time, frequency)``, one position
+            per patch.
         """
-        patch = self.config.patch
         offset = self.basis @ self.mean_patch
-        latents = F.conv2d(mel, self.basis.view(-1, 1, patch, patch), -offset, stride=patch)
+        latents = F.conv2d(mel, self.basis.view(-1, 1, *self.patch), -offset, stride=self.patch)
         spread = torch.full_like(latents, -30.0)
         return AutoencoderKLOutput(latent_dist=DiagonalGaussianDistribution(torch.cat([latents, spread], dim=1)))
 
@@ -76,12 +83,22 @@ class PatchCodec(ModelMixin, ConfigMixin):
             return_dict: Whether to return a ``DecoderOutput``.
 
         Returns:
-            Normalised log-mel of shape ``(batch, 1, time * patch, frequency * patch)``.
+            Normalised log-mel of shape ``(batch, 1, frames, n_mels)``.
         """
-        patch = self.config.patch
-        mel = F.conv_transpose2d(latents, self.basis.view(-1, 1, patch, patch), stride=patch)
-        mel = mel + self.mean_patch.view(patch, patch).repeat(latents.shape[2], latents.shape[3])
+        mel = F.conv_transpose2d(latents, self.basis.view(-1, 1, *self.patch), stride=self.patch)
+        mel = mel + self.mean_patch.view(self.patch).repeat(latents.shape[2], latents.shape[3])
         return DecoderOutput(sample=mel) if return_dict else (mel,)
+
+    def cut(self, mel: torch.Tensor) -> torch.Tensor:
+        """The patches of spectrograms.
+
+        Args:
+            mel: Normalised log-mel of shape ``(batch, 1, frames, n_mels)``; both multiples of the patch's sides.
+
+        Returns:
+            Of shape ``(count, frames * bins)`` of a patch.
+        """
+        return F.unfold(mel, self.patch, stride=self.patch).transpose(1, 2).flatten(0, 1)
 
     @torch.no_grad()
     def fit(self, patches: torch.Tensor, whitening: float = 0.5) -> torch.Tensor:
@@ -91,7 +108,7 @@ class PatchCodec(ModelMixin, ConfigMixin):
         slopes) stay larger than fine detail, so that a diffusion model decides them first, as it does in pictures.
 
         Args:
-            patches: Of shape ``(count, patch * patch)``, frames before mel bins.
+            patches: Of shape ``(count, frames * bins)`` of a patch, frames before mel bins; see :meth:`cut`.
             whitening: Exponent of the scales, 0 to 1.
 
         Returns:
@@ -100,7 +117,7 @@ class PatchCodec(ModelMixin, ConfigMixin):
         Raises:
             ValueError: When there are too few patches or whitening is out of range.
         """
-        size, channels = self.config.patch**2, self.config.latent_channels
+        size, channels = math.prod(self.patch), self.config.latent_channels
         if patches.ndim != 2 or patches.shape[1] != size or patches.shape[0] < 4 * size:
             raise ValueError(f"need at least {4 * size} patches of {size} values, got {tuple(patches.shape)}")
         if not 0.0 <= whitening <= 1.0:

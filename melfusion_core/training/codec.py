@@ -23,7 +23,7 @@ class CodecConfig:
     Args:
         data: Corpus folder with ``metadata.jsonl``.
         out: Run folder; the codec is written to ``out/export``.
-        patch: Side of a patch in frames and mel bins.
+        patch: Frames and mel bins of a patch.
         latent_channels: Coefficients kept per patch.
         whitening: Exponent of the normalising scales, 0 to 1.
         clips: Training clips to fit to, evenly spread.
@@ -33,8 +33,8 @@ class CodecConfig:
 
     data: str = ""
     out: str = ""
-    patch: int = 8
-    latent_channels: int = 16
+    patch: tuple[int, ...] = (8, 32)
+    latent_channels: int = 64
     whitening: float = 0.5
     clips: int = 600
     validation_clips: int = 100
@@ -43,6 +43,8 @@ class CodecConfig:
     def __post_init__(self) -> None:
         if not self.data or not self.out:
             raise ValueError("data and out must name folders")
+        if len(self.patch) != 2 or min(self.patch) < 1:
+            raise ValueError("patch must be two positive numbers, frames and mel bins")
         if self.clips < 1 or self.validation_clips < 1:
             raise ValueError("clips and validation_clips must be positive")
 
@@ -68,8 +70,7 @@ def train(config: CodecConfig) -> dict[str, float]:
     clips = read_corpus(config.data)
     codec = PatchCodec(config.patch, config.latent_channels)
     mel = _mels(select(clips, "train", config.clips), mel_config).float()
-    patches = functional.pixel_unshuffle(mel, config.patch).flatten(2).transpose(1, 2).reshape(-1, config.patch**2)
-    spread = codec.fit(patches, config.whitening)
+    spread = codec.fit(codec.cut(mel), config.whitening)
     held_out = _mels(select(clips, "validation", config.validation_clips), mel_config).float()
     rebuilt = decode_mel(codec, encode_mel(codec, held_out).mode())
     error = float(functional.l1_loss(rebuilt, held_out))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
+from PIL import Image
+from tqdm.auto import tqdm
 
 from melfusion_core.image import image_to_tensor, load_image
+from melfusion_core.training.packs import Packs, is_packs
 
 MANIFEST = "metadata.jsonl"
 SPLITS = ("train", "validation", "test")
+SUBSETS = ("all", "core", "full")
 
 
 class CorpusError(ValueError):
@@ -32,6 +37,7 @@ class Clip:
         captions: Captions of the music, at least one.
         image_caption: Caption of the picture, may be empty.
         record: The whole line of the manifest.
+        image_bytes: Content of the picture file where it comes from a pack.
     """
 
     id: str
@@ -41,21 +47,60 @@ class Clip:
     captions: tuple[str, ...]
     image_caption: str
     record: dict
+    image_bytes: bytes | None = field(default=None, repr=False)
 
 
-def read_corpus(root: str | Path) -> list[Clip]:
-    """Read a corpus' manifest.
+def read_corpus(root: str | Path, subset: str = "all") -> list[Clip]:
+    """Read the clips of a corpus or of a pack folder.
 
     Args:
-        root: Folder with ``metadata.jsonl``.
+        root: Folder with ``metadata.jsonl``, or with ``packs.json`` (whose clips have pictures, but no audio).
+        subset: ``core`` or ``full`` for the clips so marked, ``all`` for all clips.
 
     Returns:
         Its clips, in the order of the file.
 
     Raises:
-        CorpusError: When the manifest is missing, empty, or has a bad line or a file that does not exist.
+        CorpusError: When the manifest is missing, empty, or has a bad line or a file that does not exist; when the
+            subset is unknown or has no clip.
+        PackError: When a part of the packs is missing or damaged.
     """
+    if subset not in SUBSETS:
+        raise CorpusError(f"the subset must be one of {SUBSETS}, got {subset!r}")
     root = Path(root)
+    clips = clips_of_packs(Packs(root)) if is_packs(root) else _read_manifest(root)
+    chosen = [clip for clip in clips if subset in ("all", clip.record.get("subset"))]
+    if not chosen:
+        raise CorpusError(f"{root} has no clip of the subset {subset!r}")
+    return chosen
+
+
+def clips_of_packs(packs: Packs) -> list[Clip]:
+    """The clips of an opened pack folder; ``record["row"]`` is a clip's row in the packs.
+
+    Args:
+        packs: The packs.
+
+    Returns:
+        The clips; audio and image name files of the corpus that are not here.
+    """
+    pictures = packs.pictures()
+    return [
+        Clip(
+            id=record["id"],
+            split=record["split"],
+            audio=packs.folder / record["audio"],
+            image=packs.folder / record["image"],
+            captions=tuple(packs.texts[row] for row in record["captions"]),
+            image_caption=packs.texts[record["image_caption"]],
+            record={**record, "row": row},
+            image_bytes=pictures[record["picture"]],
+        )
+        for row, record in enumerate(packs.clips)
+    ]
+
+
+def _read_manifest(root: Path) -> list[Clip]:
     manifest = root / MANIFEST
     if not manifest.is_file():
         raise CorpusError(f"{manifest} does not exist")
@@ -125,8 +170,10 @@ def read_crop(path: Path, sample_rate: int, start: int, samples: int) -> np.ndar
         Float32 samples of shape ``(samples,)``.
 
     Raises:
-        CorpusError: When the file has another rate, is not mono, or is too short.
+        CorpusError: When the file is missing, has another rate, is not mono, or is too short.
     """
+    if not path.is_file():
+        raise CorpusError(f"{path} does not exist (packs hold no audio: this trainer needs the corpus itself)")
     with soundfile.SoundFile(str(path)) as file:
         if file.samplerate != sample_rate or file.channels != 1:
             raise CorpusError(f"{path}: {file.channels} channels at {file.samplerate} Hz, need mono at {sample_rate}")
@@ -193,11 +240,14 @@ def load_pictures(clips: list[Clip], size: int) -> tuple[torch.Tensor, dict[Path
         Pictures of shape ``(pictures, 3, size, size)`` uint8, and the row of each path.
     """
     rows: dict[Path, int] = {}
+    sources: list[Clip] = []
     for clip in clips:
-        rows.setdefault(clip.image, len(rows))
+        if rows.setdefault(clip.image, len(rows)) == len(sources):
+            sources.append(clip)
     pictures = torch.empty(len(rows), 3, size, size, dtype=torch.uint8)
-    for path, row in rows.items():
-        pictures[row] = pixels_to_bytes(image_to_tensor(load_image(path), size))
+    for row, clip in enumerate(tqdm(sources, desc="pictures", mininterval=5.0)):
+        opened = Image.open(io.BytesIO(clip.image_bytes)) if clip.image_bytes is not None else clip.image
+        pictures[row] = pixels_to_bytes(image_to_tensor(load_image(opened), size))
     return pictures, rows
 
 

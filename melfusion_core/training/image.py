@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from diffusers import UNet2DConditionModel
+from torch.nn import functional
 
 from melfusion_core.models.features import fold_pixels, picture_size, unfold_pixels
 from melfusion_core.models.text import load_minilm
@@ -14,7 +16,7 @@ from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.data import Clip, bytes_to_pixels, load_pictures, read_corpus, select
 from melfusion_core.training.figures import save_pictures
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
-from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps
+from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
 from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.presets import build_image_unet, image_scheduler
 
@@ -29,6 +31,9 @@ class ImageConfig(TrainConfig):
         learning_rate: Peak learning rate.
         ema_decay: Decay of the moving average of the weights, after its own warm-up.
         caption_dropout: Fraction of pictures that are shown without their caption.
+        smallest_crop: Side of the smallest random crop relative to the picture's; 1 shows whole pictures only.
+        prediction_type: What the network predicts: ``v_prediction``, ``sample`` or ``epsilon``.
+        init: Folder of an image UNet to start from instead of random weights.
         min_snr_gamma: Gamma of the min-SNR weighting.
         validation_pictures: Held-out pictures to measure on.
         sample_steps: Denoising steps of the samples.
@@ -40,6 +45,9 @@ class ImageConfig(TrainConfig):
     learning_rate: float = 6e-4
     ema_decay: float = 0.998
     caption_dropout: float = 0.15
+    smallest_crop: float = 0.65
+    prediction_type: str = "v_prediction"
+    init: str = ""
     min_snr_gamma: float = 5.0
     validation_pictures: int = 64
     sample_steps: int = 20
@@ -48,6 +56,7 @@ class ImageConfig(TrainConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(0 <= self.caption_dropout <= 1, "caption_dropout must be in [0, 1]")
+        self.require(0 < self.smallest_crop <= 1, "smallest_crop must be in (0, 1]")
         self.require(self.min_snr_gamma > 0, "min_snr_gamma must be positive")
         self.require(self.validation_pictures > 0 and self.sample_steps > 0, "counts must be positive")
 
@@ -65,8 +74,10 @@ class ImageTask(Task):
 
     def __init__(self, config: ImageConfig, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.unet = build_image_unet(config.size).to(device)
-        self.scheduler = image_scheduler()
+        fresh = not config.init
+        self.unet = build_image_unet(config.size) if fresh else UNet2DConditionModel.from_pretrained(config.init)
+        self.unet.to(device)
+        self.scheduler = image_scheduler(config.prediction_type)
         self.networks = {"image_unet": self.unet}
         groups = parameter_groups([self.unet], config.weight_decay)
         self.optimizers = {"image_unet": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))}
@@ -75,8 +86,11 @@ class ImageTask(Task):
         texts = list(dict.fromkeys(["", *(clip.image_caption for clip in train + held_out)]))
         self.captions: CaptionStore = encode_captions(*load_minilm(), texts)
         self.text_rows = {text: row for row, text in enumerate(texts)}
-        self.pictures, self.picture_captions = self._load(train)
-        held_pictures, self.held_captions = self._load(held_out)
+        # Enough pixels that the smallest crop still fills the network's picture.
+        self.pictures, self.picture_captions = self._load(
+            train, round(picture_size(self.unet) / config.smallest_crop)
+        )
+        held_pictures, self.held_captions = self._load(held_out, picture_size(self.unet))
         count = min(config.validation_pictures, len(held_pictures))
         self.held_pixels = fold_pixels(self.unet, bytes_to_pixels(held_pictures[:count]).to(device))
         self.held_captions = self.held_captions[:count]
@@ -95,8 +109,7 @@ class ImageTask(Task):
         batch = self.config.batch_size
         rows = torch.randint(len(self.pictures), (batch,), generator=generator)
         pixels = bytes_to_pixels(self.pictures[rows])
-        flipped = torch.rand(batch, generator=generator) < 0.5
-        pixels[flipped] = pixels[flipped].flip(-1)
+        pixels = random_views(pixels, picture_size(self.unet), self.config.smallest_crop, generator)
         pixels = fold_pixels(self.unet, pixels)
         dropped = (torch.rand(batch, generator=generator) < self.config.caption_dropout).tolist()
         texts = [0 if drop else self.picture_captions[row] for row, drop in zip(rows.tolist(), dropped, strict=True)]
@@ -143,8 +156,8 @@ class ImageTask(Task):
         self.unet.save_pretrained(folder)
         self.scheduler.save_pretrained(folder / "scheduler")
 
-    def _load(self, clips: list[Clip]) -> tuple[torch.Tensor, list[int]]:
-        pictures, rows = load_pictures(clips, picture_size(self.unet))
+    def _load(self, clips: list[Clip], size: int) -> tuple[torch.Tensor, list[int]]:
+        pictures, rows = load_pictures(clips, size)
         captions = {clip.image: clip.image_caption for clip in clips}
         return pictures, [self.text_rows[captions[path]] for path in rows]
 
@@ -154,7 +167,7 @@ class ImageTask(Task):
         noise, timesteps = noise.to(self.device), timesteps.to(self.device)
         text = self.captions.get(texts, self.device)
         noisy = self.scheduler.add_noise(pixels, noise, timesteps)
-        target = self.scheduler.get_velocity(pixels, noise, timesteps)
+        target = training_target(self.scheduler, pixels, noise, timesteps)
         prediction = self.predict(
             noisy, timesteps, encoder_hidden_states=text.states, encoder_attention_mask=text.mask
         ).sample
@@ -165,7 +178,7 @@ class ImageTask(Task):
 
     def _generate(self, texts: list[int]) -> torch.Tensor:
         count, size = len(texts), self.unet.config.sample_size
-        scheduler = image_scheduler()
+        scheduler = image_scheduler(self.config.prediction_type)
         scheduler.set_timesteps(self.config.sample_steps)
         text = self.captions.get(texts + [0] * count, self.device)
         pixels = torch.randn(
@@ -182,6 +195,28 @@ class ImageTask(Task):
             guided = without + self.config.sample_guidance * (with_text - without)
             pixels = scheduler.step(guided, timestep, pixels).prev_sample
         return pixels
+
+
+def random_views(pixels: torch.Tensor, size: int, smallest: float, generator: torch.Generator) -> torch.Tensor:
+    """Random square crops, half of them mirrored, resized to one size.
+
+    Args:
+        pixels: Pictures of shape ``(batch, 3, height, width)``.
+        size: Side of the result in pixels.
+        smallest: Side of the smallest crop relative to the picture's, in (0, 1].
+        generator: CPU generator.
+
+    Returns:
+        Pictures of shape ``(batch, 3, size, size)``.
+    """
+    count = len(pixels)
+    scale = smallest + (1 - smallest) * torch.rand(count, generator=generator)
+    shift = (1 - scale).unsqueeze(1) * (2 * torch.rand(count, 2, generator=generator) - 1)
+    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    transform = torch.zeros(count, 2, 3)
+    transform[:, 0, 0], transform[:, 1, 1], transform[:, :, 2] = scale * mirror, scale, shift
+    grid = functional.affine_grid(transform, [count, 3, size, size], align_corners=False)
+    return functional.grid_sample(pixels, grid.to(pixels), mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def train(config: ImageConfig) -> TrainResult:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from diffusers import DDIMScheduler
 from torch.nn import functional
 
 
@@ -31,12 +32,14 @@ def min_snr_weight(snr: torch.Tensor, gamma: float, prediction_type: str) -> tor
     Args:
         snr: Signal-to-noise ratios, any shape.
         gamma: Ratio from which the weight no longer grows with the clean signal's precision.
-        prediction_type: ``epsilon`` or ``v_prediction``.
+        prediction_type: ``epsilon``, ``v_prediction`` or ``sample``.
 
     Returns:
         ``min(snr, gamma) / snr`` for epsilon; ``min(snr + 1, gamma) / (snr + 1)`` for v, so that the noisiest steps,
         where the layout of a piece is decided, keep weight 1 (the usual ``min(snr, gamma) / (snr + 1)`` is 0 at the
-        last step of a schedule with zero terminal SNR: that step would never be learned).
+        last step of a schedule with zero terminal SNR: that step would never be learned). For the clean sample,
+        ``min(snr + 1, gamma)``: an error of the sample is ``sqrt(snr + 1)`` times as large as one of v, so both
+        types minimise the same loss.
 
     Raises:
         ValueError: When the prediction type is another one.
@@ -45,7 +48,36 @@ def min_snr_weight(snr: torch.Tensor, gamma: float, prediction_type: str) -> tor
         return snr.clamp(max=gamma) / snr
     if prediction_type == "v_prediction":
         return (snr + 1).clamp(max=gamma) / (snr + 1)
+    if prediction_type == "sample":
+        return (snr + 1).clamp(max=gamma)
     raise ValueError(f"unknown prediction type {prediction_type!r}")
+
+
+def training_target(
+    scheduler: DDIMScheduler, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
+) -> torch.Tensor:
+    """What a network should predict, by its scheduler's prediction type.
+
+    Args:
+        scheduler: The noise schedule.
+        clean: Clean samples of shape ``(batch, ...)``.
+        noise: Gaussian noise, same shape.
+        timesteps: Of shape ``(batch,)``.
+
+    Returns:
+        The target, same shape.
+
+    Raises:
+        ValueError: When the prediction type is unknown.
+    """
+    kind = scheduler.config.prediction_type
+    if kind == "sample":
+        return clean
+    if kind == "epsilon":
+        return noise
+    if kind == "v_prediction":
+        return scheduler.get_velocity(clean, noise, timesteps)
+    raise ValueError(f"unknown prediction type {kind!r}")
 
 
 def stratified_timesteps(batch: int, train_timesteps: int, generator: torch.Generator) -> torch.Tensor:

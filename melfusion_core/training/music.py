@@ -18,15 +18,15 @@ from diffusers import UNet2DConditionModel
 
 from melfusion_core.audio import save_audio
 from melfusion_core.models.features import decoder_attention_names
-from melfusion_core.models.latents import add_frequency_coordinate, decode_mel, load_codec
+from melfusion_core.models.latents import add_coordinates, decode_mel, load_codec
 from melfusion_core.models.synapse import VisualSynapse, install_synapse
 from melfusion_core.models.vocoder import ISTFTVocoder
 from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
-from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps
+from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
 from melfusion_core.training.optim import parameter_groups
-from melfusion_core.training.prepare import PreparedData
+from melfusion_core.training.prepare import PrepareConfig, PreparedData, prepared_folder
 from melfusion_core.training.presets import build_music_unet, music_scheduler
 
 
@@ -35,7 +35,9 @@ class MusicConfig(TrainConfig):
     """Train the music UNet and the visual synapse together.
 
     Args:
-        data: Folder that the prepare step wrote.
+        data: Folder that the prepare step wrote, or a corpus or packs to prepare first, into ``out/prepared``.
+        image_unet: Folder of the trained image UNet, to prepare with.
+        subset: Clips to prepare: ``core``, ``full`` or ``all``.
         size: Network size, ``mini`` or ``tiny``.
         batch_size: Crops per step and process; half as many where crops are full clips.
         learning_rate: Peak learning rate.
@@ -49,6 +51,8 @@ class MusicConfig(TrainConfig):
         fusion: ``decoupled`` or ``interpolate``.
         gate_init: Gates at the start.
         gate_rate: Learning rate of the gates relative to the rest.
+        prediction_type: What the network predicts: ``sample`` or ``v_prediction``.
+        coordinates: Coordinate channels of the music UNet's input, 0 or odd; 1 for frequency alone.
         validation_clips: Held-out clips to measure on.
         vae: Folder of the music VAE, for samples; empty for none.
         vocoder: Folder of the vocoder, for audio samples; empty for pictures only.
@@ -71,11 +75,15 @@ class MusicConfig(TrainConfig):
     fusion: str = "decoupled"
     gate_init: float = 0.5
     gate_rate: float = 10.0
+    prediction_type: str = "sample"
+    coordinates: int = 15
     validation_clips: int = 48
     vae: str = ""
     vocoder: str = ""
     sample_steps: int = 20
     sample_guidance: float = 3.5
+    image_unet: str = ""
+    subset: str = "all"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,6 +93,7 @@ class MusicConfig(TrainConfig):
         self.require(0 <= self.full_from <= 1, "full_from must be in [0, 1]")
         self.require(self.batch_size >= 2 and self.validation_clips >= 2, "batches need at least 2 examples")
         self.require(self.min_snr_gamma > 0 and self.gate_rate > 0, "min_snr_gamma and gate_rate must be positive")
+        self.require(self.coordinates == 0 or self.coordinates % 2 == 1, "coordinates must be 0 or odd")
 
 
 class MusicTask(Task):
@@ -100,12 +109,12 @@ class MusicTask(Task):
 
     def __init__(self, config: MusicConfig, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.data = PreparedData.load(config.data)
-        channels = self.data.latents.shape[1]
-        self.unet = build_music_unet(config.size, channels).to(device)
+        self.data = PreparedData.load(_prepared(config, device))
+        channels, *positions = self.data.latents.shape[1:]
+        self.unet = build_music_unet(config.size, channels, tuple(positions), config.coordinates).to(device)
         self.synapse = build_synapse(self.unet, self.data, config.fusion, config.gate_init).to(device)
         self.handle = install_synapse(self.unet, self.synapse)
-        self.scheduler = music_scheduler()
+        self.scheduler = music_scheduler(config.prediction_type)
         self.networks = {"unet": self.unet, "synapse": self.synapse}
         gates = [self.synapse.gate_logits]
         groups = [
@@ -140,11 +149,12 @@ class MusicTask(Task):
             batch, frames = max(1, batch // 2), total
         chosen = torch.randint(len(self.rows), (batch,), generator=generator).tolist()
         places = torch.rand(3, batch, generator=generator).tolist()
-        crops, texts, pictures, strengths = [], [], [], []
+        crops, texts, pictures, strengths, starts = [], [], [], [], []
         for index, place, variant, drop in zip(chosen, *places, strict=True):
             row = self.rows[index]
             clip = self.data.clips[row]
             start = int(place * (total - frames + 1))
+            starts.append(start)
             crops.append(torch.from_numpy(self.data.latents[row][:, start : start + frames].astype("float32")))
             without_text, without_image = self._drops(drop)
             texts.append(0 if without_text else clip["captions"][int(variant * len(clip["captions"]))])
@@ -154,7 +164,7 @@ class MusicTask(Task):
         timesteps = stratified_timesteps(batch, self.scheduler.config.num_train_timesteps, generator)
         noise = torch.randn(latents.shape, generator=generator)
         with loop.autocast():
-            error = self._error(latents, noise, timesteps, texts, pictures, strengths)
+            error = self._error(latents, noise, timesteps, texts, pictures, strengths, torch.tensor(starts))
         loss = (self._weight(timesteps) * error).mean()
         norm = loop.update("music", loss)
         self.handle.clear()
@@ -229,7 +239,7 @@ class MusicTask(Task):
         clips = [self.data.clips[row] for row in rows]
         count = len(rows)
         text = self.data.captions.get([clip["captions"][0] for clip in clips] + [0] * count, self.device)
-        scheduler = music_scheduler()
+        scheduler = music_scheduler(self.config.prediction_type)
         scheduler.set_timesteps(self.config.sample_steps)
         shape = (count, *self.data.latents.shape[1:])
         latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
@@ -238,7 +248,7 @@ class MusicTask(Task):
         for timestep in scheduler.timesteps:
             self.handle.set(self.data.features_at(pictures, timestep.repeat(2 * count), self.device), strengths)
             both = self.unet(
-                add_frequency_coordinate(latents).repeat(2, 1, 1, 1),
+                add_coordinates(latents, self.unet.config.in_channels).repeat(2, 1, 1, 1),
                 timestep,
                 encoder_hidden_states=text.states,
                 encoder_attention_mask=text.mask,
@@ -276,15 +286,16 @@ class MusicTask(Task):
         texts: list[int],
         pictures: list[int],
         strengths: list[float],
+        starts: torch.Tensor | int = 0,
     ) -> torch.Tensor:
         text = self.data.captions.get(texts, self.device)
         features = self.data.features_at(pictures, timesteps, self.device)
         noise, timesteps = noise.to(self.device), timesteps.to(self.device)
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
-        target = self.scheduler.get_velocity(latents, noise, timesteps)
+        target = training_target(self.scheduler, latents, noise, timesteps)
         self.handle.set(features, torch.tensor(strengths, device=self.device))
         prediction = self.predict(
-            add_frequency_coordinate(noisy),
+            add_coordinates(noisy, self.unet.config.in_channels, starts),
             timesteps,
             encoder_hidden_states=text.states,
             encoder_attention_mask=text.mask,
@@ -307,6 +318,18 @@ class MusicTask(Task):
             total += float((self._weight(timesteps[part]) * error).sum())
         self.handle.clear()
         return total / count
+
+
+def _prepared(config: MusicConfig, device: torch.device) -> Path:
+    """The prepared folder: ``data`` itself, or what is made from it in the run folder."""
+    if (Path(config.data) / "latents.json").is_file():
+        return Path(config.data)
+    return prepared_folder(
+        PrepareConfig(
+            data=config.data, out=str(config.out_folder / "prepared"), vae=config.vae, image_unet=config.image_unet,
+            subset=config.subset, device=device.type, threads=config.threads,
+        )
+    )  # fmt: skip
 
 
 def build_synapse(

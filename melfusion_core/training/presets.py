@@ -73,20 +73,30 @@ def build_image_unet(size: str = "mini") -> UNet2DConditionModel:
         out_channels=48 if mini else 12,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-        block_out_channels=(128, 256) if mini else (16, 32),
+        block_out_channels=(96, 160) if mini else (16, 32),
         layers_per_block=1,
         cross_attention_dim=TEXT_DIM,
-        attention_head_dim=(4, 8) if mini else (2, 2),
+        attention_head_dim=(3, 5) if mini else (2, 2),
         norm_num_groups=16 if mini else 8,
     )
 
 
-def build_music_unet(size: str = "mini", latent_channels: int = 16) -> UNet2DConditionModel:
-    """The music model's UNet; its last input channel is the frequency coordinate.
+def build_music_unet(
+    size: str = "mini",
+    latent_channels: int = 64,
+    positions: tuple[int, int] = (80, 4),
+    coordinates: int = 15,
+) -> UNet2DConditionModel:
+    """The music model's UNet; its last input channels are coordinates.
+
+    Wide and shallow on few positions: with attention on both levels every beat can look at every other one.
 
     Args:
         size: ``mini`` or ``tiny``.
-        latent_channels: Channels of the VAE's latents.
+        latent_channels: Channels of the codec's latents.
+        positions: Latent positions of a whole clip along time and frequency; both even.
+        coordinates: Input channels for coordinates, 0 or odd; see
+            :func:`~melfusion_core.models.latents.add_coordinates`.
 
     Returns:
         The untrained network.
@@ -94,40 +104,62 @@ def build_music_unet(size: str = "mini", latent_channels: int = 16) -> UNet2DCon
     _check(size)
     mini = size == "mini"
     return UNet2DConditionModel(
-        sample_size=(80, 16),
-        in_channels=latent_channels + 1,
+        sample_size=positions,
+        in_channels=latent_channels + coordinates,
         out_channels=latent_channels,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(64, 128, 256) if mini else (8, 16, 32),
+        down_block_types=("CrossAttnDownBlock2D",) * 2,
+        up_block_types=("CrossAttnUpBlock2D",) * 2,
+        block_out_channels=(128, 256) if mini else (16, 32),
         layers_per_block=1,
         cross_attention_dim=TEXT_DIM,
-        attention_head_dim=(2, 4, 8) if mini else (1, 2, 2),
+        attention_head_dim=(4, 8) if mini else (2, 2),
         norm_num_groups=16 if mini else 8,
         class_embed_type="projection",
         projection_class_embeddings_input_dim=TEXT_DIM,
     )
 
 
-def image_scheduler() -> DDIMScheduler:
-    """Noise schedule of the image model: scaled linear, v-prediction."""
+def image_scheduler(prediction_type: str = "v_prediction") -> DDIMScheduler:
+    """Noise schedule of the image model: scaled linear.
+
+    Args:
+        prediction_type: ``v_prediction``, ``sample`` or ``epsilon``.
+
+    Returns:
+        The schedule.
+    """
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
-        prediction_type="v_prediction",
+        prediction_type=prediction_type,
         clip_sample=False,
         set_alpha_to_one=True,
     )
 
 
-def music_scheduler() -> DDIMScheduler:
-    """Noise schedule of the music model: scaled linear with zero terminal SNR, v-prediction, trailing steps."""
+def music_scheduler(prediction_type: str = "sample") -> DDIMScheduler:
+    """Noise schedule of the music model: scaled linear with zero terminal SNR, trailing steps.
+
+    The network predicts the clean latents by default: it has few more channels than a position has values, and noise
+    does not fit through them (Li & He 2025, "Back to basics: let denoising generative models denoise").
+
+    Args:
+        prediction_type: ``sample`` or ``v_prediction``; epsilon says nothing at zero SNR.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ValueError: When the prediction type is another one.
+    """
+    if prediction_type not in ("sample", "v_prediction"):
+        raise ValueError(f"prediction_type must be sample or v_prediction, got {prediction_type!r}")
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
-        prediction_type="v_prediction",
+        prediction_type=prediction_type,
         clip_sample=False,
         set_alpha_to_one=True,
         rescale_betas_zero_snr=True,

@@ -10,6 +10,8 @@ from torch.nn import functional
 
 from melfusion_core.audio import save_audio
 from melfusion_core.mel import MelSpectrogram
+from melfusion_core.models.latents import decode_mel, encode_mel, load_codec
+from melfusion_core.models.vocoder import ISTFTVocoder
 from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.data import draw_crops, fixed_crops, read_corpus, select
 from melfusion_core.training.discriminator import SpectrumDiscriminator
@@ -44,7 +46,10 @@ class VocoderConfig(TrainConfig):
         adversarial_weight: Weight of the discriminator's verdict.
         feature_weight: Weight of feature matching.
         mel_noise: Largest standard deviation of noise added to the input, in normalised units, so that the vocoder
-            forgives what the VAE and the music model get wrong.
+            forgives what the music model gets wrong.
+        vae: Folder of the codec; the vocoder then learns to restore what it loses. Empty: clean spectrograms only.
+        codec_share: Fraction of crops that pass through the codec.
+        init: Folder of a vocoder to start from instead of random weights.
         validation_clips: Held-out clips to measure on.
         validation_frames: Frames of each.
     """
@@ -60,6 +65,9 @@ class VocoderConfig(TrainConfig):
     adversarial_weight: float = 0.1
     feature_weight: float = 0.2
     mel_noise: float = 0.03
+    vae: str = ""
+    codec_share: float = 0.8
+    init: str = ""
     validation_clips: int = 16
     validation_frames: int = 160
 
@@ -67,6 +75,7 @@ class VocoderConfig(TrainConfig):
         super().__post_init__()
         self.require(self.crop_frames > 2 and self.validation_frames > 2, "crops must be longer than 2 frames")
         self.require(0 <= self.adversarial_start <= 1, "adversarial_start must be in [0, 1]")
+        self.require(0 <= self.codec_share <= 1, "codec_share must be in [0, 1]")
         self.require(self.mel_noise >= 0, "mel_noise must not be negative")
 
 
@@ -86,7 +95,9 @@ class VocoderTask(Task):
         clips = read_corpus(config.data)
         self.clips = select(clips, "train", config.limit)
         held_out = select(clips, "validation", config.limit)
-        self.vocoder = build_vocoder(config.size).to(device)
+        self.vocoder = ISTFTVocoder.from_pretrained(config.init) if config.init else build_vocoder(config.size)
+        self.vocoder.to(device)
+        self.codec = load_codec(config.vae).to(device).eval().requires_grad_(False) if config.vae else None
         self.discriminator = SpectrumDiscriminator(channels=16 if config.size == "mini" else 4).to(device)
         self.mel_config = self.vocoder.mel_config
         self.mel = MelSpectrogram(self.mel_config).to(device)
@@ -121,9 +132,13 @@ class VocoderTask(Task):
         waveform = (waveform * gain).to(self.device)
         spectrum = self._magnitude(waveform)
         mel = self.mel(waveform)
+        seen = mel
+        coded = (torch.rand(len(mel), 1, 1, 1, generator=generator) < config.codec_share).to(self.device)
+        if self.codec is not None:
+            seen = torch.where(coded, self._through_codec(mel), mel)
         noise = torch.randn(mel.shape, generator=generator) * torch.rand(len(mel), 1, 1, 1, generator=generator)
         with loop.autocast():
-            level = self.predict(mel + config.mel_noise * noise.to(self.device)).float()
+            level = self.predict(seen + config.mel_noise * noise.to(self.device)).float()
         log_l1 = self._log_distance(level, spectrum)
         predicted = level.clamp(max=12.0).exp()
         linear = self._relative_error(predicted, spectrum)
@@ -144,18 +159,13 @@ class VocoderTask(Task):
         return {name: value.detach() for name, value in metrics.items()}
 
     def validate(self) -> dict[str, float]:
-        """Distances of spectra and of finished audio on held-out crops."""
-        mel, spectrum = self.mel(self.held_out), self._magnitude(self.held_out)
-        level = self.vocoder.log_magnitude(mel)
-        audio = self.vocoder(mel)
-        stft_log, stft_convergence = self.stft_loss(audio, self.held_out)
-        return {
-            "log_l1": float(self._log_distance(level, spectrum)),
-            "linear": float(self._relative_error(level.exp(), spectrum)),
-            "stft_log_l1": float(stft_log),
-            "stft_convergence": float(stft_convergence),
-            "mel_l1_nats": float(functional.l1_loss(self.mel(audio), mel)) * self.mel_config.log_std,
-        }
+        """Distances of spectra and of finished audio on held-out crops, clean and, with a codec, coded ones."""
+        mel = self.mel(self.held_out)
+        results = self._distances(mel, mel)
+        if self.codec is not None:
+            coded = self._distances(self._through_codec(mel), mel)
+            results |= {f"coded_{name}": value for name, value in coded.items()}
+        return results
 
     def sample(self, folder: Path) -> None:
         """Held-out clips and their resynthesis, as audio and spectrograms.
@@ -165,7 +175,7 @@ class VocoderTask(Task):
         """
         waveform = self.held_out[:4]
         mel = self.mel(waveform)
-        audio = self.vocoder(mel)
+        audio = self.vocoder(mel if self.codec is None else self._through_codec(mel))
         save_spectrograms(folder / "resynthesis.png", [mel, self.mel(audio)], self.mel_config)
         for number, (original, made) in enumerate(zip(waveform, audio, strict=True)):
             save_audio(folder / f"{number}_original.flac", original, self.mel_config.sample_rate)
@@ -178,6 +188,23 @@ class VocoderTask(Task):
             folder: Where to write.
         """
         self.vocoder.save_pretrained(folder)
+
+    def _through_codec(self, mel: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return decode_mel(self.codec, encode_mel(self.codec, mel).mode())
+
+    def _distances(self, seen: torch.Tensor, mel: torch.Tensor) -> dict[str, float]:
+        spectrum = self._magnitude(self.held_out)
+        level = self.vocoder.log_magnitude(seen)
+        audio = self.vocoder(seen)
+        stft_log, stft_convergence = self.stft_loss(audio, self.held_out)
+        return {
+            "log_l1": float(self._log_distance(level, spectrum)),
+            "linear": float(self._relative_error(level.exp(), spectrum)),
+            "stft_log_l1": float(stft_log),
+            "stft_convergence": float(stft_convergence),
+            "mel_l1_nats": float(functional.l1_loss(self.mel(audio), mel)) * self.mel_config.log_std,
+        }
 
     def _magnitude(self, waveform: torch.Tensor) -> torch.Tensor:
         config = self.mel_config

@@ -6,7 +6,11 @@ import mido
 import numpy as np
 import pytest
 
-from melfusion_core.data.composer import TONICS, compose
+from melfusion_core.data import midi as excerpts
+from melfusion_core.data.composer import CORE_LEADS, compose
+from melfusion_core.data.ensembles import ENSEMBLES, STYLE_WORDS, choose_ensemble
+from melfusion_core.data.instruments import INSTRUMENTS
+from melfusion_core.data.keys import TONICS
 from melfusion_core.data.midi import (
     MAJOR_PROFILE,
     MINOR_PROFILE,
@@ -16,7 +20,7 @@ from melfusion_core.data.midi import (
     krumhansl_key,
     read_piece,
 )
-from melfusion_core.data.renderer import scores_to_midi
+from melfusion_core.data.renderer import GAP_IN_S, scores_to_midi
 from melfusion_core.data.styles import GRID_TEMPI
 
 
@@ -42,11 +46,67 @@ def write_piece(path, bars=24, numerator=4, program=40):
 def test_read_and_cut(tmp_path):
     piece = read_piece(write_piece(tmp_path / "a.mid"), "mutopia_pd")
     assert piece.name == "mutopia_pd/a" and piece.beats_per_bar == 4 and len(piece.parts) == 2
-    score = excerpt(np.random.default_rng(0), piece, 0.6)
-    assert score.tempo_bpm in GRID_TEMPI and score.piece == piece.name
+    assert piece.downbeats[:3] == [0.0, 4.0, 8.0]
+    score = excerpt(np.random.default_rng(0), piece, 0.6, subset="core")
+    assert score.tempo_bpm in GRID_TEMPI and score.piece == piece.name and score.subset == "core"
     assert score.mode == "major" and score.tonic in TONICS["major"]
+    assert len(score.tracks) <= 4 and score.lead.instrument in CORE_LEADS
     assert min(note.start for note in score.lead.notes) == 0.0  # starts on a downbeat
-    assert excerpt(np.random.default_rng(0), piece, 0.6) == score
+    assert excerpt(np.random.default_rng(0), piece, 0.6, subset="core") == score
+    full = [excerpt(np.random.default_rng(s), piece, 0.6, subset="full") for s in range(24)]
+    assert len({f.tonic for f in full}) > 6 and any(f.tempo_bpm not in GRID_TEMPI for f in full)
+    with pytest.raises(ValueError, match="subset"):
+        excerpt(np.random.default_rng(0), piece, 0.6, subset="half")
+
+
+def test_pickups_and_changes_of_metre(tmp_path):
+    path = write_piece(tmp_path / "a.mid", bars=30)
+    midi = mido.MidiFile(path)
+    first = next(m for m in midi.tracks[0] if m.type == "time_signature")
+    midi.tracks[0][midi.tracks[0].index(first)] = first.copy(numerator=1)
+    midi.tracks[0].insert(4, mido.MetaMessage("time_signature", numerator=4, denominator=4))  # after one beat
+    midi.save(path)
+    assert read_piece(path, "openscore_lieder").downbeats[:2] == [1.0, 5.0]
+
+
+def test_metres(tmp_path):
+    for numerator, beats in ((2, 4), (3, 3), (6, 3), (8, 4)):
+        piece = read_piece(write_piece(tmp_path / "a.mid", 30, numerator), "openscore_lieder")
+        assert piece.beats_per_bar == beats
+
+
+def test_style_words_are_true(tmp_path):
+    piece = read_piece(write_piece(tmp_path / "a.mid", bars=60), "openscore_quartets")
+    players = {row.style: {*row.leads, *row.inner, *row.bass} for row in ENSEMBLES}
+    for seed in range(40):
+        score = excerpt(np.random.default_rng(seed), piece, np.random.default_rng(seed).random())
+        playing = {track.instrument for track in score.tracks}
+        if score.style in ("string duo", "string trio", "string quartet"):
+            assert playing <= {"violin", "viola", "cello"}
+            assert len(score.tracks) == {"duo": 2, "trio": 3, "quartet": 4}[score.style.split()[1]]
+        else:
+            assert playing <= players[score.style]
+        assert score.style in STYLE_WORDS
+
+
+def test_ensembles_know_their_players():
+    for row in ENSEMBLES:
+        assert all(INSTRUMENTS[name].lead for name in row.leads)
+        assert all(name in INSTRUMENTS for name in (*row.inner, *row.bass))
+        assert row.unison or (row.inner and row.bass)
+        assert {pack for pack, _ in row.packs} <= set(excerpts.PACK_WEIGHTS)
+    rng = np.random.default_rng(0)
+    assert {choose_ensemble(rng, "freedoom", 0.95).style for _ in range(30)} <= {
+        "rock", "synth music", "chiptune", "cinematic"}  # fmt: skip
+    assert choose_ensemble(rng, "another pack", 0.5).style in ("piano piece", "classical")
+
+
+def test_pauses_are_refused(tmp_path):
+    path = write_piece(tmp_path / "a.mid", bars=60)
+    piece = read_piece(path, "mutopia_pd")
+    piece.parts = [[n for n in part if n.start % 16 < 6] for part in piece.parts]
+    with pytest.raises(ScoreError, match="no passage"):
+        excerpt(np.random.default_rng(0), piece, 0.2)
 
 
 def test_arousal_moves_the_tempo(tmp_path):
@@ -67,7 +127,7 @@ def test_bad_files_are_refused(tmp_path):
         read_piece(write_piece(tmp_path / "short.mid", bars=2), "freedoom")
     short = read_piece(write_piece(tmp_path / "b.mid", bars=6), "freedoom")
     with pytest.raises(ScoreError, match="shorter than one excerpt|no passage"):
-        excerpt(np.random.default_rng(0), short, 1.0)
+        excerpt(np.random.default_rng(0), short, 1.0, subset="core")
 
 
 def test_find_scores(tmp_path):
@@ -92,7 +152,7 @@ def test_scores_to_midi_keeps_clips_apart():
         now += message.time
         if message.type == "note_on":
             sounding += 1
-            assert (now / 1000) % 13.24 < 10.24
+            assert (now / 1000) % (10.24 + GAP_IN_S) < 10.24
         elif message.type == "note_off":
             sounding -= 1
     assert sounding == 0

@@ -11,12 +11,13 @@ from melfusion_core.data.pictures import (
     SPLITS,
     TEST_ONLY_KINDS,
     PictureSource,
-    augment_photo,
+    crop_photo,
     draw_pool,
     draw_regrade,
     load_rated_pictures,
     photo_caption,
     rank_normalise,
+    regrade,
     theme_split,
 )
 
@@ -85,9 +86,9 @@ def test_pool_is_deterministic_and_mixed(folder: Path) -> None:
     assert all(np.isfinite([p.valence, p.arousal]).all() and p.image.size == (16, 16) for p in first)
 
 
-def test_human_ratings_win_for_mild_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_human_ratings_win_where_colours_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "PHOTO_SHARE", 1.0)
-    monkeypatch.setattr(pictures, "STRONG_REGRADE_SHARE", 0.0)
+    monkeypatch.setattr(pictures, "REGRADE_SHARE", 0.0)
     ratings = {(p.valence, p.arousal) for p in load_rated_pictures(folder) if p.valence}
     expected = {
         (
@@ -127,13 +128,20 @@ def test_held_out_kinds_appear_in_test_only(monkeypatch: pytest.MonkeyPatch) -> 
     assert set(TEST_ONLY_KINDS) <= set(drawn)
 
 
-def test_augment_photo() -> None:
+def test_crops_keep_colours_and_regrades_move_them() -> None:
     image = Image.new("RGB", (90, 60), (100, 120, 140))
-    mild, original, change = augment_photo(np.random.default_rng(0), image, 24)
-    assert mild.size == original.size == (24, 24) and not change.strong
-    assert original.getpixel((5, 5)) == (100, 120, 140)
-    strong = [draw_regrade(np.random.default_rng(i), True) for i in range(30)]
-    assert all(item.strong for item in strong) and min(item.saturation for item in strong) < 0.5
+    crop = crop_photo(np.random.default_rng(0), image, 24)
+    assert crop.size == (24, 24) and crop.getpixel((5, 5)) == (100, 120, 140)
+    changes = [draw_regrade(np.random.default_rng(i)) for i in range(30)]
+    assert min(change.saturation for change in changes) < 0.5 < 1.3 < max(change.saturation for change in changes)
+    assert all(regrade(crop, change).getpixel((5, 5)) != (100, 120, 140) for change in changes)
+
+
+def test_a_whole_photograph_is_its_centre_square() -> None:
+    pixels = np.zeros((20, 40, 3), np.uint8)
+    pixels[:, 10:30] = 200
+    whole = crop_photo(np.random.default_rng(0), Image.fromarray(pixels), 20, whole=True)
+    assert np.asarray(whole).min() == 200
 
 
 def test_rank_normalise() -> None:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections import namedtuple
 
 import numpy as np
 import pytest
 import soundfile
 
-from melfusion_core.data import renderer
+from melfusion_core.data import renderer, triplets
+from melfusion_core.data.corpus_stats import corpus_stats, plot_stats
+from melfusion_core.data.listening_page import write_listening_page
 from melfusion_core.data.renderer import RendererError, check_renderer, level
-from melfusion_core.data.triplets import CorpusSpec, build_corpus, corpus_stats, pair_by_affect, split_of
+from melfusion_core.data.triplets import (
+    CorpusBuildError,
+    CorpusSpec,
+    build_corpus,
+    folder_fingerprint,
+    pair_by_affect,
+    soundfont_of,
+    split_of,
+)
 from tests.system import require_program
 
 
@@ -32,9 +44,25 @@ def test_small_corpus_is_complete_and_reproducible(tmp_path):
         sound, rate = soundfile.read(tmp_path / "a" / row["audio"])
         assert rate == 32000 and sound.shape == (327680,) and 0.005 < np.abs(sound).max() <= 0.9
         assert (tmp_path / "a" / row["image"]).is_file()
+        assert row["subset"] in ("core", "full") and len(row["captions"]) == 8
+        assert row["attributes"]["soundfont"] == "FluidR3_GM"
     stats = corpus_stats(tmp_path / "a")
-    assert stats["clips"] == 6 and sum(stats["splits"].values()) == 6
-    with pytest.raises(ValueError, match="other settings"):
+    assert stats["clips"] == 6 and sum(stats["splits"].values()) == 6 == sum(stats["subsets"].values())
+    assert stats["works_in_two_splits"] == 0 and stats["captions"]["vocabulary"] > 30
+    plots = plot_stats(tmp_path / "a", tmp_path / "plots")
+    assert [path.name for path in plots] == ["music.png", "instruments.png", "affect.png", "captions_and_sources.png"]
+    page = write_listening_page(tmp_path / "a", tmp_path / "page", n=2, seed=1)
+    text = page.read_text()
+    assert text.count("<article") == text.count("<audio") == 2 and "http" not in text
+    media = set(re.findall(r'src="([^"]+)"', text))
+    assert len(media) == 6 and all((page.parent / name).stat().st_size > 500 for name in media)
+    clip = tmp_path / "a/audio/000003.flac"
+    whole = clip.read_bytes()
+    clip.unlink()  # an interrupted build goes on to the same result
+    (tmp_path / "a/metadata.jsonl").unlink()
+    build_corpus(tmp_path / "a", spec, workers=1, progress=False)
+    assert clip.read_bytes() == whole and digest(tmp_path / "a") == digest(tmp_path / "b")
+    with pytest.raises(CorpusBuildError, match="other settings.*clips"):
         build_corpus(tmp_path / "a", CorpusSpec(clips=7, seed=3), workers=1, progress=False)
 
 
@@ -80,3 +108,31 @@ def test_splits_hold_whole_pieces():
 def test_bad_specs_are_refused(field, value):
     with pytest.raises(ValueError, match=field):
         CorpusSpec(**{"clips": 4, field: value})
+
+
+def test_other_source_folders_are_noticed(tmp_path):
+    (tmp_path / "s/sub").mkdir(parents=True)
+    (tmp_path / "s/sub/a.mid").write_bytes(b"12")
+    first = folder_fingerprint(tmp_path / "s")
+    assert first.startswith("1 files") and folder_fingerprint(tmp_path / "s") == first
+    (tmp_path / "s/sub/a.mid").write_bytes(b"123")
+    assert folder_fingerprint(tmp_path / "s") != first
+
+
+def test_each_clip_draws_a_soundfont():
+    both = CorpusSpec(clips=100, soundfonts=("a.sf2", "b.sf2"))
+    drawn = [soundfont_of(both, index) for index in range(100)]
+    assert 30 < drawn.count("a.sf2") < 70 and drawn == [soundfont_of(both, index) for index in range(100)]
+    assert soundfont_of(CorpusSpec(clips=1, soundfonts=("a.sf2",)), 0) == "a.sf2"
+
+
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    font = tmp_path / "x.sf2"
+    font.write_bytes(b"1")
+    monkeypatch.setattr(triplets, "check_renderer", lambda font: "fluidsynth")
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(triplets.shutil, "disk_usage", lambda path: usage(10, 9, 1000))
+    with pytest.raises(CorpusBuildError, match="only 0 MB are free"):
+        build_corpus(tmp_path / "c", CorpusSpec(clips=3, soundfonts=(str(font),)), workers=1, progress=False)
+    with pytest.raises(CorpusBuildError, match="is full"), triplets._full_disk_named(tmp_path):
+        raise OSError(28, "No space left on device")

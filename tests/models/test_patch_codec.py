@@ -18,8 +18,21 @@ from melfusion_core.models.patch_codec import PatchCodec
 
 
 def patches_of(mel, patch):
-    """Cut spectrograms into flat patches."""
+    """Cut spectrograms into flat square patches, another way than the codec does."""
     return functional.pixel_unshuffle(mel, patch).flatten(2).transpose(1, 2).reshape(-1, patch * patch)
+
+
+def test_cut_and_rectangular_patches():
+    mel = torch.randn(2, 1, 16, 8, generator=torch.Generator().manual_seed(0))
+    square = PatchCodec(patch=4, latent_channels=16)
+    assert torch.equal(square.cut(mel), patches_of(mel, 4))
+    codec = PatchCodec(patch=(2, 4), latent_channels=8)
+    codec.fit(codec.cut(mel.repeat(8, 1, 1, 1)))
+    latents = encode_mel(codec, mel).mode()
+    assert latents.shape == (2, 8, 8, 2) and compression(codec) == (2, 4)
+    assert torch.allclose(decode_mel(codec, latents), mel, atol=1e-5)
+    first = mel[0, 0, 2:4, 4:8].flatten()  # second patch in time, second in frequency
+    assert torch.allclose(latents[0, :, 1, 1], codec.basis @ (first - codec.mean_patch), atol=1e-5)
 
 
 def smooth_mel(seed=0, batch=4):
@@ -68,7 +81,7 @@ def test_save_and_load(tmp_path):
     codec.save_pretrained(tmp_path)
     loaded = load_codec(tmp_path)
     mel = smooth_mel(1)
-    assert isinstance(loaded, PatchCodec) and compression(loaded) == 4
+    assert isinstance(loaded, PatchCodec) and compression(loaded) == (4, 4)
     assert torch.equal(latents_from_mel(loaded, mel), latents_from_mel(codec, mel))
 
 

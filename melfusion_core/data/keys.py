@@ -1,0 +1,47 @@
+"""Keys: scales, key profiles, and finding the key of some notes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MAJOR_PROFILE = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
+MINOR_PROFILE = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
+"""Key profiles of Krumhansl & Kessler (1982)."""
+
+SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
+"""Semitones of the diatonic scales."""
+
+FLAVOURS = {
+    "ionian": SCALES["major"], "lydian": (0, 2, 4, 6, 7, 9, 11), "mixolydian": (0, 2, 4, 5, 7, 9, 10),
+    "aeolian": SCALES["minor"], "dorian": (0, 2, 3, 5, 7, 9, 10), "phrygian": (0, 1, 3, 5, 7, 8, 10),
+}  # fmt: skip
+"""Church modes: the first three are kinds of major, the others kinds of minor."""
+
+TONICS = {"major": (0, 7, 5, 2), "minor": (9, 4, 2, 0)}
+"""The few keys of the core subset: C, G, F and D major; A, E, D and C minor."""
+
+
+def krumhansl_key(histogram: np.ndarray) -> tuple[int, str, float]:
+    """Key by correlation with the Krumhansl-Kessler profiles.
+
+    Args:
+        histogram: (12,) weight of each pitch class.
+
+    Returns:
+        Tonic pitch class, "major" or "minor", and the best major minus the best minor correlation (-2 to 2).
+    """
+    if histogram.max() <= histogram.min():
+        return 0, "major", 0.0
+    centred = histogram - histogram.mean()
+    centred = centred / np.linalg.norm(centred)
+
+    def correlations(profile: np.ndarray) -> np.ndarray:
+        shape = profile - profile.mean()
+        shape = shape / np.linalg.norm(shape)
+        return np.array([np.roll(shape, tonic) @ centred for tonic in range(12)])
+
+    major, minor = correlations(MAJOR_PROFILE), correlations(MINOR_PROFILE)
+    difference = float(major.max() - minor.max())
+    if difference >= 0:
+        return int(np.argmax(major)), "major", difference
+    return int(np.argmax(minor)), "minor", difference
