@@ -29,6 +29,7 @@ class AudioCues:
         centroid_hz: Mean spectral centroid in Hz, weighted by frame energy.
         tempo_bpm: Estimated tempo; 0 for silence.
         mode: Best major minus best minor Krumhansl correlation; positive is major, 0 for silence.
+        flux: Mean of librosa's onset strength (rises of the log-mel spectrum); 0 for silence.
     """
 
     onset_rate_hz: float
@@ -36,6 +37,7 @@ class AudioCues:
     centroid_hz: float
     tempo_bpm: float
     mode: float
+    flux: float
 
 
 def rms_dbfs(waveform: np.ndarray) -> float:
@@ -96,6 +98,23 @@ def key_mode(chroma: np.ndarray) -> float:
     return best[0] - best[1]
 
 
+def onset_times(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Find the notes and hits that begin.
+
+    Args:
+        waveform: Mono audio of shape `(samples,)`.
+        sample_rate: In Hz.
+
+    Returns:
+        Onsets in seconds, ascending; none for silence.
+    """
+    import librosa
+
+    if rms_dbfs(waveform) < SILENCE_DBFS:
+        return np.zeros(0)
+    return librosa.onset.onset_detect(y=waveform, sr=sample_rate, hop_length=_HOP, delta=_ONSET_DELTA, units="time")
+
+
 def count_onsets(waveform: np.ndarray, sample_rate: int) -> int:
     """Count the notes and hits that begin.
 
@@ -106,11 +125,7 @@ def count_onsets(waveform: np.ndarray, sample_rate: int) -> int:
     Returns:
         Number of detected onsets; 0 for silence.
     """
-    import librosa
-
-    if rms_dbfs(waveform) < SILENCE_DBFS:
-        return 0
-    return len(librosa.onset.onset_detect(y=waveform, sr=sample_rate, hop_length=_HOP, delta=_ONSET_DELTA))
+    return len(onset_times(waveform, sample_rate))
 
 
 def audio_cues(waveform: np.ndarray, sample_rate: int) -> AudioCues:
@@ -135,7 +150,7 @@ def audio_cues(waveform: np.ndarray, sample_rate: int) -> AudioCues:
         raise ValueError("the waveform has values that are not finite")
     level = rms_dbfs(samples)
     if level < SILENCE_DBFS:
-        return AudioCues(0.0, level, 0.0, 0.0, 0.0)
+        return AudioCues(0.0, level, 0.0, 0.0, 0.0, 0.0)
     envelope = librosa.onset.onset_strength(y=samples, sr=sample_rate, hop_length=_HOP)
     onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=sample_rate, hop_length=_HOP, delta=_ONSET_DELTA)
     magnitude = np.abs(librosa.stft(samples, n_fft=2048, hop_length=_HOP))
@@ -146,4 +161,5 @@ def audio_cues(waveform: np.ndarray, sample_rate: int) -> AudioCues:
         centroid_hz=float(np.average(centroid, weights=np.square(magnitude).sum(axis=0) + 1e-12)),
         tempo_bpm=float(librosa.feature.tempo(onset_envelope=envelope, sr=sample_rate, hop_length=_HOP)[0]),
         mode=key_mode(chroma_energy(samples, sample_rate)),
+        flux=float(np.mean(envelope)),
     )

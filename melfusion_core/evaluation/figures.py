@@ -1,4 +1,4 @@
-"""The report in words and pictures."""
+"""The figures of the reports."""
 
 from __future__ import annotations
 
@@ -7,25 +7,36 @@ from typing import Any
 
 import numpy as np
 
-_CUES = (
-    ("onset_rate_hz", "onsets per second"),
-    ("rms_dbfs", "level in dBFS"),
-    ("centroid_hz", "spectral centroid in Hz"),
+from melfusion_core.spectrogram import save_figure
+
+_ROWS = (
+    ("with_image", "picture and caption", "#c2410c"),
+    ("text_only", "caption alone", "#64748b"),
+    ("real", "real clips", "#15803d"),
 )
-_VARIANTS = (("with_image", "picture and caption", "#c2410c"), ("text_only", "caption alone", "#64748b"))
+_COLUMNS = (
+    ("arousal", "arousal_cues", "cues of arousal (mean rank)"),
+    ("arousal", "onset_rate_hz", "onsets per second"),
+    ("arousal", "rms_dbfs", "level in dBFS"),
+    ("valence", "mode", "major - minor (Krumhansl)"),
+)
+_CURVES = (
+    "arousal -> arousal_cues", "arousal -> judged arousal", "valence -> valence_cues", "valence -> judged valence",
+    "own picture among 20",
+)  # fmt: skip
 
 
-def format_estimate(estimate: dict[str, float | int | None], percent: bool = False) -> str:
+def format_estimate(estimate: dict[str, float | int | None] | None, percent: bool = False) -> str:
     """Write a figure with its interval.
 
     Args:
-        estimate: `value`, `low` and `high`, each a number or None.
+        estimate: `value`, `low` and `high`, each a number or None; None where nothing was measured.
         percent: Whether to write percentages.
 
     Returns:
         Text such as "0.41 [0.26, 0.55]".
     """
-    if estimate["value"] is None:
+    if estimate is None or estimate["value"] is None:
         return "not defined"
 
     def number(value: float | int | None) -> str:
@@ -36,103 +47,109 @@ def format_estimate(estimate: dict[str, float | int | None], percent: bool = Fal
     return f"{number(estimate['value'])} [{number(estimate['low'])}, {number(estimate['high'])}]"
 
 
-def format_markdown(report: dict[str, Any]) -> str:
-    """Write the report as Markdown.
-
-    Args:
-        report: As `evaluate` returns it.
-
-    Returns:
-        The text.
-    """
-    settings, judge, caption = report["settings"], report["judge"], report["caption_obeyed"]
-    lines = [
-        "# Evaluation",
-        "",
-        f"{report['n']} held-out triplets of the test split, {settings['num_inference_steps']} steps, "
-        f"{settings['sampler']}, caption guidance {settings['guidance_scale']:g}, picture guidance "
-        f"{settings['image_guidance_scale']:g}, synapse {settings['synapse_strength']:g}, seed {settings['seed']}. "
-        "Brackets are 95 % intervals. Both takes of a pair start from the same noise.",
-        "",
-        "## Does the music obey the picture?",
-        "",
-        f'Caption: "{report["neutral_caption"]}". Spearman rank correlation of the picture\'s mood with what is '
-        "measured in the music; the real clips show how strongly the corpus itself ties them.",
-        "",
-        "| picture -> music | picture and caption | caption alone | gain | real clips |",
-        "|---|---|---|---|---|",
-    ]
-    for name, row in report["picture_obeyed"].items():
-        cells = (format_estimate(row[key]) for key in ("with_image", "text_only", "gain", "real"))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += [
-        "",
-        "## Does the music obey the caption?",
-        "",
-        'Caption: "a piece with ..." and the lead instrument. The judge is a small network trained on real clips.',
-        "",
-        "| takes | lead recognised | among the first three |",
-        "|---|---|---|",
-    ]
-    for key, label in (("text_only", "caption alone"), ("with_image", "picture and caption"), ("real", "real clips")):
-        row = caption[key]
-        lines.append(f"| {label} | {format_estimate(row['top1'], True)} | {format_estimate(row['top3'], True)} |")
-    chance = caption["chance"]
-    lines += [
-        f"| chance | {100 * chance['uniform']:.1f} % of {chance['classes']} classes; always the commonest "
-        f"{100 * chance['commonest']:.1f} % | |",
-        "",
-    ]
-    if judge["real_clips"]:
-        quality = judge["real_clips"]
-        recognised = format_estimate(quality["lead_top1"], True)
-        valence, arousal = quality["valence_spearman"], quality["arousal_spearman"]
-        lines += [
-            f"On the whole test split of real clips the judge recognises {recognised} of the leads; its valence and "
-            f"arousal correlate {valence:.2f} and {arousal:.2f} with the known ones.",
-            "",
-        ]
-    lines += ["## Likeness to real clips", "", "Embedder: the judge; not comparable with VGGish or CLAP figures.", ""]
-    lines += [f"- {name}: {value}" for name, value in report["likeness"].items()]
-    lines += ["", "## Sound", ""]
-    for name, row in report["sound"].items():
-        problems = "; ".join(f"{sentence} ({count})" for sentence, count in row["problems"].items()) or "none"
-        lines.append(
-            f"- {name}: {row['finite']} of {row['takes']} finite, {row['silent']} silent, median peak "
-            f"{row['median_peak_dbfs']} dBFS; problems: {problems}"
-        )
-    return "\n".join(lines) + "\n"
-
-
 def save_scatter(
-    path: Path | str, arousal: np.ndarray, cues: dict[str, dict[str, np.ndarray]], obeyed: dict[str, Any]
+    path: Path | str,
+    mood: dict[str, np.ndarray],
+    cues: dict[str, dict[str, np.ndarray]],
+    pairs: dict[str, Any],
 ) -> None:
-    """Draw the picture's arousal against the cues of the music, with and without the picture.
+    """Draw the pictures' mood against the cues of the music: with the picture, without it, and in the real clips.
 
     Args:
         path: PNG file to write.
-        arousal: Arousal of the pictures, of shape `(n,)`.
+        mood: "arousal" and "valence" of the pictures, each of shape `(n,)`.
         cues: Cues by variant, each an array of shape `(n,)`.
-        obeyed: Correlations by pair and variant, as in the report.
+        pairs: Correlations by pair and variant, as in the report.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 6.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(2, len(_CUES), sharex=True, sharey="col")
-    for row, (variant, label, colour) in enumerate(_VARIANTS):
-        for column, (name, words) in enumerate(_CUES):
-            panel, values = axes[row][column], cues[variant][name]
-            panel.scatter(arousal, values, s=14, color=colour, alpha=0.65, linewidths=0)
-            slope, offset = np.polyfit(arousal, values, 1) if np.ptp(arousal) > 0 else (0.0, float(np.mean(values)))
-            ends = np.array([float(arousal.min()), float(arousal.max())])
+    figure = Figure(figsize=(13, 8.5), layout="constrained")
+    axes = figure.subplots(len(_ROWS), len(_COLUMNS), sharey="col")
+    for row, (variant, label, colour) in enumerate(_ROWS):
+        for column, (axis, name, words) in enumerate(_COLUMNS):
+            panel, values, wanted = axes[row][column], cues[variant][name], mood[axis]
+            panel.scatter(wanted, values, s=12, color=colour, alpha=0.6, linewidths=0)
+            slope, offset = np.polyfit(wanted, values, 1) if np.ptp(wanted) > 0 else (0.0, float(np.mean(values)))
+            ends = np.array([float(wanted.min()), float(wanted.max())])
             panel.plot(ends, slope * ends + offset, color=colour, linewidth=2)
-            rho = format_estimate(obeyed[f"arousal -> {name}"][variant])
-            panel.set_title(f"{label}: rho {rho}", fontsize=9)
-            panel.set_ylabel(words)
+            rho = format_estimate(pairs[f"{axis} -> {name}"][variant])
+            panel.set_title(f"{label}: rho {rho}", fontsize=8)
+            panel.set_ylabel(words, fontsize=8)
             panel.grid(alpha=0.25)
-            if row == 1:
-                panel.set_xlabel("arousal of the picture (rank)")
-    figure.suptitle("Does the music follow the picture? Neutral caption, same noise in both rows")
-    figure.savefig(path, dpi=110)
+            if row == len(_ROWS) - 1:
+                panel.set_xlabel(f"{axis} of the picture (rank)", fontsize=8)
+    figure.suptitle("Does the music follow the picture? Neutral caption, same noise with and without the picture")
+    save_figure(figure, path, dpi=110)
+
+
+def save_doses(path: Path | str, doses: dict[str, Any]) -> None:
+    """Draw the measures of obedience over the synapse strength.
+
+    Args:
+        path: PNG file to write.
+        doses: As in the report.
+    """
+    from matplotlib.figure import Figure
+
+    names = [name for name in _CURVES if name in doses]
+    figure = Figure(figsize=(3.2 * len(names), 3.2), layout="constrained")
+    axes = figure.subplots(1, len(names), squeeze=False)[0]
+    for panel, name in zip(axes, names, strict=True):
+        points = [point for point in doses[name]["points"] if point["value"] is not None]
+        strength = [point["strength"] for point in points]
+        panel.plot(strength, [point["value"] for point in points], "o-", color="#c2410c")
+        ends = [[np.nan if point[end] is None else point[end] for point in points] for end in ("low", "high")]
+        panel.fill_between(strength, *ends, color="#c2410c", alpha=0.15, linewidth=0)
+        panel.axhline(1 / 20 if "among" in name else 0.0, color="#64748b", linewidth=1, linestyle=":")
+        panel.set_title(name, fontsize=9)
+        panel.set_xlabel("synapse strength")
+        panel.grid(alpha=0.25)
+    save_figure(figure, path, dpi=110)
+
+
+def save_confusion(path: Path | str, counts: np.ndarray, names: list[str]) -> None:
+    """Draw a confusion matrix, each row scaled to 1.
+
+    Args:
+        path: PNG file to write.
+        counts: Of shape `(c, c)`, true classes in rows.
+        names: Of the classes.
+    """
+    from matplotlib.figure import Figure
+
+    side = 2.5 + 0.22 * len(names)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    panel = figure.subplots()
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    panel.imshow(shares, cmap="magma", vmin=0, vmax=1)
+    panel.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+    panel.set_yticks(range(len(names)), names, fontsize=7)
+    panel.set_xlabel("heard by the judge")
+    panel.set_ylabel("named in the caption")
+    panel.set_title(f"{int(np.trace(counts))} of {int(counts.sum())} leads recognised", fontsize=10)
+    save_figure(figure, path, dpi=110)
+
+
+def save_heat_map(path: Path | str, table: np.ndarray, rows: list[str], columns: list[str], titles: list[str]) -> None:
+    """Draw tables of scores side by side.
+
+    Args:
+        path: PNG file to write.
+        table: Of shape `(len(titles), len(rows), len(columns))`; NaN where nothing was measured.
+        rows: Names of the rows.
+        columns: Names of the columns.
+        titles: Headings of the tables.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=((1.6 + 0.8 * len(columns)) * len(titles), 1.2 + 0.45 * len(rows)), layout="constrained")
+    axes = figure.subplots(1, len(titles), squeeze=False)[0]
+    for panel, values, title in zip(axes, table, titles, strict=True):
+        panel.imshow(values, cmap="viridis", aspect="auto")
+        panel.set_xticks(range(len(columns)), columns, fontsize=8)
+        panel.set_yticks(range(len(rows)), rows, fontsize=8)
+        panel.set_title(title, fontsize=9)
+        for row, column in np.ndindex(values.shape):
+            if np.isfinite(values[row, column]):
+                panel.text(column, row, f"{values[row, column]:.2f}", ha="center", va="center", fontsize=7, color="w")
+    save_figure(figure, path, dpi=110)

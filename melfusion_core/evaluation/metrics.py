@@ -6,11 +6,11 @@ Shape legend: ``n`` samples, ``d`` embedding dimensions, ``c`` classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 
 
 @dataclass(frozen=True)
@@ -121,18 +121,43 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(f"expected two arrays of one length, got {x.shape} and {y.shape}")
-    return float(_spearman_rows(x[None], y[None])[0])
+    return float(_spearman_weighted(x, y, np.ones((1, len(x))))[0])
 
 
-def _spearman_rows(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Rank correlations of the rows of two arrays of shape `(draws, n)`."""
-    n = x.shape[1]
-    if n < 3:
-        return np.full(len(x), math.nan)
-    rank_x, rank_y = (rankdata(values, axis=1) - (n + 1) / 2 for values in (x, y))
-    scale = np.sqrt((rank_x**2).sum(1) * (rank_y**2).sum(1))
-    defined = scale > 0
-    return np.where(defined, (rank_x * rank_y).sum(1) / np.where(defined, scale, 1.0), math.nan)
+def _spearman_weighted(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Rank correlations of resamples that hold sample i `weights[:, i]` times, for weights of shape `(draws, n)`."""
+    if len(x) < 3:
+        return np.full(len(weights), math.nan)
+    centred = []
+    total = weights.sum(1, keepdims=True)
+    for values in (x, y):
+        names, index = np.unique(values, return_inverse=True)
+        order = np.argsort(index, kind="stable")
+        starts = np.searchsorted(index[order], np.arange(len(names)))
+        counts = np.add.reduceat(weights[:, order], starts, axis=1)
+        ranks = (np.cumsum(counts, axis=1) - (counts - 1.0) / 2.0)[:, index]  # equal values share their mean rank
+        centred.append(ranks - (total + 1.0) / 2.0)
+    scale = np.sqrt((weights * centred[0] ** 2).sum(1) * (weights * centred[1] ** 2).sum(1))
+    defined = scale > 1e-9
+    return np.where(defined, (weights * centred[0] * centred[1]).sum(1) / np.where(defined, scale, 1.0), math.nan)
+
+
+def resample_counts(n: int, seed: int, draws: int, groups: Sequence[str] | None = None) -> np.ndarray:
+    """Draw bootstrap resamples as numbers of copies.
+
+    Args:
+        n: Number of samples.
+        seed: Seed of the resampling.
+        draws: Number of resamples.
+        groups: Groups that are drawn whole, such as the themes of pictures, of length `n`; None for single samples.
+
+    Returns:
+        How often each resample holds each sample, of shape `(draws, n)`.
+    """
+    index = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    count = int(index.max()) + 1
+    drawn = np.random.default_rng(seed).integers(0, count, (draws, count)) + count * np.arange(draws)[:, None]
+    return np.bincount(drawn.ravel(), minlength=draws * count).reshape(draws, count)[:, index].astype(np.float64)
 
 
 def bootstrap(
@@ -157,15 +182,12 @@ def bootstrap(
         raise ValueError("the bootstrap needs at least one sample")
     rng = np.random.default_rng(seed)
     value = float(statistic(np.arange(n)[None])[0])
-    samples = statistic(rng.integers(0, n, (draws, n)))
-    samples = samples[np.isfinite(samples)]
-    if not len(samples) or not math.isfinite(value):
-        return Estimate(value, math.nan, math.nan, n)
-    low, high = np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(value, float(low), float(high), n)
+    return _percentiles(value, statistic(rng.integers(0, n, (draws, n))), n, confidence)
 
 
-def spearman_interval(x: np.ndarray, y: np.ndarray, seed: int = 0, draws: int = 1000) -> Estimate:
+def spearman_interval(
+    x: np.ndarray, y: np.ndarray, seed: int = 0, draws: int = 1000, groups: Sequence[str] | None = None
+) -> Estimate:
     """Spearman's rank correlation with a 95 % bootstrap interval.
 
     Args:
@@ -173,15 +195,24 @@ def spearman_interval(x: np.ndarray, y: np.ndarray, seed: int = 0, draws: int = 
         y: Numbers of shape `(n,)`.
         seed: Seed of the resampling.
         draws: Number of resamples.
+        groups: Groups that are resampled whole, of length `n`; None for single samples.
 
     Returns:
         The correlation with its interval.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    return bootstrap(lambda rows: _spearman_rows(x[rows], y[rows]), len(x), seed, draws)
+    counts = resample_counts(len(x), seed, draws, groups)
+    return _percentiles(spearman(x, y), _spearman_weighted(x, y, counts), len(x))
 
 
-def spearman_gain(x: np.ndarray, y: np.ndarray, baseline: np.ndarray, seed: int = 0, draws: int = 1000) -> Estimate:
+def spearman_gain(
+    x: np.ndarray,
+    y: np.ndarray,
+    baseline: np.ndarray,
+    seed: int = 0,
+    draws: int = 1000,
+    groups: Sequence[str] | None = None,
+) -> Estimate:
     """How much better `y` follows `x` than a paired baseline does.
 
     Args:
@@ -190,16 +221,24 @@ def spearman_gain(x: np.ndarray, y: np.ndarray, baseline: np.ndarray, seed: int 
         baseline: What is compared with, of shape `(n,)`.
         seed: Seed of the resampling.
         draws: Number of resamples.
+        groups: Groups that are resampled whole, of length `n`; None for single samples.
 
     Returns:
         Difference of the two rank correlations with its 95 % bootstrap interval over paired samples.
     """
     x, y, baseline = (np.asarray(values, dtype=np.float64) for values in (x, y, baseline))
 
-    def gain(rows: np.ndarray) -> np.ndarray:
-        return _spearman_rows(x[rows], y[rows]) - _spearman_rows(x[rows], baseline[rows])
+    counts = resample_counts(len(x), seed, draws, groups)
+    samples = _spearman_weighted(x, y, counts) - _spearman_weighted(x, baseline, counts)
+    return _percentiles(spearman(x, y) - spearman(x, baseline), samples, len(x))
 
-    return bootstrap(gain, len(x), seed, draws)
+
+def _percentiles(value: float, samples: np.ndarray, n: int, confidence: float = 0.95) -> Estimate:
+    samples = samples[np.isfinite(samples)]
+    if not len(samples) or not math.isfinite(value):
+        return Estimate(value, math.nan, math.nan, n)
+    low, high = np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Estimate(value, float(low), float(high), n)
 
 
 def accuracy_interval(correct: np.ndarray, confidence: float = 0.95) -> Estimate:
@@ -220,3 +259,104 @@ def accuracy_interval(correct: np.ndarray, confidence: float = 0.95) -> Estimate
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return Estimate(share, max(centre - half, 0.0), min(centre + half, 1.0), n)
+
+
+def paired_frechet(first: np.ndarray, second: np.ndarray, seed: int = 0, draws: int = 100) -> Estimate:
+    """Frechet distance between two versions of the same clips, with an interval over clips.
+
+    Every resample takes the same clips on both sides, so that the bias of small samples mostly cancels.
+
+    Args:
+        first: Embeddings of shape `(n, d)`.
+        second: Embeddings of the same clips in another version, of shape `(n, d)`.
+        seed: Seed of the resampling.
+        draws: Number of resamples.
+
+    Returns:
+        The distance with its 95 % bootstrap interval.
+    """
+
+    def distances(rows: np.ndarray) -> np.ndarray:
+        return np.array([frechet_distance(first[row], second[row]) for row in rows])
+
+    return bootstrap(distances, len(first), seed, draws)
+
+
+def half_frechet(candidate: np.ndarray, real: np.ndarray, seed: int = 0, splits: int = 20) -> Estimate:
+    """Frechet distance from one half of a candidate set to the other half of the real set, over random halves.
+
+    Both sides have the same number of samples and share no clip, so that `half_frechet(real, real)` is the floor of
+    every candidate made of, or for, the same clips.
+
+    Args:
+        candidate: Embeddings of shape `(n, d)`; row `i` belongs to the same clip as row `i` of `real`.
+        real: Embeddings of the real clips, of shape `(n, d)`.
+        seed: Seed of the halves; equal seeds give equal halves.
+        splits: Number of random halvings.
+
+    Returns:
+        Mean distance, and the 2.5 % and 97.5 % quantiles over the halvings.
+
+    Raises:
+        ValueError: If the sets do not fit, or have fewer than four rows.
+    """
+    if candidate.shape != real.shape or len(real) < 4:
+        raise ValueError(f"expected two arrays of one shape with at least four rows, got {candidate.shape}")
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(splits):
+        order = rng.permutation(len(real))
+        half = len(real) // 2
+        values.append(frechet_distance(candidate[order[:half]], real[order[half : 2 * half]]))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return Estimate(float(np.mean(values)), float(low), float(high), len(real) // 2)
+
+
+def retrieval_hits(similarity: np.ndarray, among: int = 20) -> np.ndarray:
+    """How likely each query finds its own partner among some candidates, expected over all draws of the others.
+
+    With `k` of the `n - 1` others more similar, `among - 1` others drawn without replacement are all less similar with
+    probability `C(n - 1 - k, among - 1) / C(n - 1, among - 1)`.
+
+    Args:
+        similarity: Of shape `(n, n)`; the partner of query `i` is candidate `i`.
+        among: Number of candidates, the own partner counted in; at most `n`.
+
+    Returns:
+        Probabilities of shape `(n,)`; chance is `1 / among`.
+
+    Raises:
+        ValueError: If the matrix is not square or has fewer than two rows.
+    """
+    similarity = np.asarray(similarity, dtype=np.float64)
+    if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1] or len(similarity) < 2:
+        raise ValueError(f"expected a square matrix of at least two rows, got {similarity.shape}")
+    n, others = len(similarity), min(among, len(similarity)) - 1
+    own = similarity.diagonal()[:, None]
+    better = (similarity > own).sum(1)
+    tied = (similarity == own).sum(1) - 1
+    hits = np.zeros(n)
+    for row in range(n):
+        # A tie is lost half of the time.
+        counts = (better[row], better[row] + tied[row])
+        hits[row] = np.mean([math.comb(n - 1 - int(k), others) for k in counts]) / math.comb(n - 1, others)
+    return hits
+
+
+def mean_interval(
+    values: np.ndarray, seed: int = 0, draws: int = 1000, groups: Sequence[str] | None = None
+) -> Estimate:
+    """Mean with its 95 % bootstrap interval.
+
+    Args:
+        values: Of shape `(n,)`.
+        seed: Seed of the resampling.
+        draws: Number of resamples.
+        groups: Groups that are resampled whole, of length `n`; None for single samples.
+
+    Returns:
+        The estimate.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    counts = resample_counts(len(values), seed, draws, groups)
+    return _percentiles(float(values.mean()), counts @ values / counts.sum(1), len(values))

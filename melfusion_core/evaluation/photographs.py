@@ -20,8 +20,8 @@ from melfusion_core.audio import save_audio
 from melfusion_core.image import load_image
 
 from .cues import audio_cues
-from .evaluate import load_pipeline
 from .listening import listen
+from .loading import load_pipeline
 
 PEAK_CEILING = 0.98
 """All takes of a report are turned down together until the highest peak is here, as `melfusion generate` does."""

@@ -3,30 +3,70 @@
 from __future__ import annotations
 
 import json
-import math
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
-from melfusion_core.audio import load_audio
+from melfusion_core.audio import load_audio, save_audio
 
-from .classifier import ClipJudge, Judgement
-from .cues import audio_cues
-from .figures import format_markdown, save_scatter
-from .listening import listen
-from .metrics import accuracy_interval, frechet_distance, kl_divergence, spearman_gain, spearman_interval
-from .takes import NEUTRAL_CAPTION, VARIANTS, ComparingPipeline, SamplingSettings, generate_takes, load_takes
+from .caption import caption_obeyed, confusion, likeness
+from .codec import CodecUnderTest, stft_distances
+from .figures import save_confusion, save_doses, save_scatter
+from .judging import Judge, judge_quality
+from .markdown import format_markdown
+from .measure import Measured, measure
+from .metrics import mean_interval
+from .picture import (
+    PictureMeasure,
+    dose_curves,
+    feature_ceiling,
+    is_monotone,
+    moods,
+    own_mood,
+    own_picture,
+    picture_obeyed,
+)
+from .takes import (
+    DOSES,
+    HEADROOM,
+    NEUTRAL_CAPTION,
+    VARIANTS,
+    MeasuredPipeline,
+    SamplingSettings,
+    caption_for,
+    claim_folder,
+    dose_variant,
+    generate_takes,
+    load_take,
+    take_path,
+)
 from .triplets import Triplet, load_triplets
 
-AROUSAL_CUES = ("onset_rate_hz", "rms_dbfs", "centroid_hz")
 DEFAULT_SAMPLING = SamplingSettings()
-SILENT_LEVEL_DBFS = -100.0  # stands for -inf, so that ranks are defined
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is evaluated.
+
+    Args:
+        n: Held-out triplets; 500 for figures that are published.
+        dose_n: The first so many of them for the dose curves.
+        batch_size: Pictures per call of the pipeline.
+        split: Split of the triplets; everything that is tuned must use "validation".
+    """
+
+    n: int = 500
+    dose_n: int = 100
+    batch_size: int = 4
+    split: str = "test"
+
+
+DEFAULT_EXTENT = Extent()
 
 
 def choose_triplets(triplets: Sequence[Triplet], leads: Sequence[str], n: int, seed: int) -> list[Triplet]:
@@ -42,7 +82,7 @@ def choose_triplets(triplets: Sequence[Triplet], leads: Sequence[str], n: int, s
         The chosen triplets.
 
     Raises:
-        ValueError: If the judge knows none of the leads, or `n` is below 3.
+        ValueError: If the judge knows fewer than three of the leads, or `n` is below 3.
     """
     if n < 3:
         raise ValueError(f"n must be at least 3, got {n}")
@@ -53,162 +93,144 @@ def choose_triplets(triplets: Sequence[Triplet], leads: Sequence[str], n: int, s
     return [known[i] for i in order[:n]]
 
 
-def measure_cues(
-    waveforms: Sequence[np.ndarray], sample_rate: int, label: str, progress: bool
-) -> dict[str, np.ndarray]:
-    """Measure the cues of clips.
+class Evaluation:
+    """One evaluation: a pipeline, a judge, triplets and a folder that keeps takes and measurements."""
 
-    Args:
-        waveforms: Mono clips.
-        sample_rate: In Hz.
-        label: What they are, for the progress bar.
-        progress: Show a progress bar.
+    def __init__(
+        self,
+        pipeline: MeasuredPipeline,
+        judge: Judge,
+        corpus_root: Path | str,
+        out: Path | str,
+        extent: Extent,
+        settings: SamplingSettings,
+        progress: bool = True,
+    ) -> None:
+        """Choose the triplets and claim the folder.
 
-    Returns:
-        One array of shape `(clips,)` per cue; `combined` is the mean rank of the three cues of arousal.
-    """
-    rows = [
-        asdict(audio_cues(waveform, sample_rate)) for waveform in tqdm(waveforms, desc=label, disable=not progress)
-    ]
-    cues = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    cues["rms_dbfs"] = np.maximum(cues["rms_dbfs"], SILENT_LEVEL_DBFS)
-    cues["combined"] = np.mean([rankdata(cues[name]) for name in AROUSAL_CUES], axis=0)
-    return cues
+        Args:
+            pipeline: What generates.
+            judge: Who hears.
+            corpus_root: Corpus folder.
+            out: Folder to write.
+            extent: How much is evaluated.
+            settings: How takes are generated.
+            progress: Show progress bars.
 
+        Raises:
+            ValueError: If the sample rates of judge and pipeline differ, or `out` belongs to other settings.
+        """
+        if pipeline.sample_rate != judge.sample_rate:
+            raise ValueError(f"the pipeline makes {pipeline.sample_rate} Hz, the judge hears {judge.sample_rate} Hz")
+        self.pipeline, self.judge, self.out = pipeline, judge, Path(out)
+        self.extent, self.settings, self.progress = extent, settings, progress
+        self.corpus_root, self.seed = corpus_root, settings.seed
+        held_out = load_triplets(corpus_root, extent.split)
+        self.triplets = choose_triplets(held_out, judge.classes("lead"), extent.n, self.seed)
+        self.samples = round(settings.duration_s * judge.sample_rate)
+        claim_folder(self.out, settings)
 
-def picture_obeyed(
-    arousal: np.ndarray,
-    valence: np.ndarray,
-    cues: dict[str, dict[str, np.ndarray]],
-    judged: dict[str, np.ndarray],
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Rank correlations of the picture's mood with the music's cues.
+    def generate(self) -> None:
+        """Generate the takes that are missing."""
+        for part in ("neutral", "described"):
+            generate_takes(
+                self.pipeline, self.triplets, part, self.out, self.settings, self.extent.batch_size, self.progress
+            )
+        for strength in DOSES:
+            if dose_variant(strength) not in VARIANTS:
+                generate_takes(
+                    self.pipeline, self.triplets[: self.extent.dose_n], "neutral", self.out, self.settings,
+                    self.extent.batch_size, self.progress, dose=strength,
+                )  # fmt: skip
 
-    Args:
-        arousal: Arousal of the pictures, of shape `(n,)`.
-        valence: Valence of the pictures, of shape `(n,)`.
-        cues: Cues by variant ("with_image", "text_only", "real"), as `measure_cues` gives them.
-        judged: Valence and arousal heard by the judge by variant, each of shape `(n, 2)`.
-        seed: Seed of the bootstrap.
+    def real_clip(self, triplet: Triplet) -> np.ndarray:
+        """Read a real clip, cut or padded to the length of the takes.
 
-    Returns:
-        By pair ("arousal -> rms_dbfs", ...) the correlation of every variant and the gain of the picture, with
-        95 % intervals.
-    """
-    pairs: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = {
-        f"arousal -> {name}": (arousal, {variant: values[name] for variant, values in cues.items()})
-        for name in (*AROUSAL_CUES, "combined", "tempo_bpm")
-    }
-    pairs["arousal -> judged arousal"] = arousal, {variant: values[:, 1] for variant, values in judged.items()}
-    pairs["valence -> mode"] = valence, {variant: values["mode"] for variant, values in cues.items()}
-    pairs["valence -> judged valence"] = valence, {variant: values[:, 0] for variant, values in judged.items()}
-    return {
-        name: {
-            **{variant: spearman_interval(mood, values, seed).to_dict() for variant, values in by_variant.items()},
-            "gain": spearman_gain(mood, by_variant["with_image"], by_variant["text_only"], seed).to_dict(),
-        }
-        for name, (mood, by_variant) in pairs.items()
-    }
+        Args:
+            triplet: Whose clip.
 
+        Returns:
+            Waveform of shape `(samples,)`.
+        """
+        waveform = load_audio(triplet.audio, self.judge.sample_rate).numpy()[: self.samples]
+        return np.pad(waveform, (0, self.samples - len(waveform)))
 
-def caption_obeyed(heard: dict[str, Judgement], triplets: Sequence[Triplet], leads: Sequence[str]) -> dict[str, Any]:
-    """Accuracy of the recognised lead instrument.
+    def measure(self, part: str, variant: str, triplets: Sequence[Triplet] | None = None) -> Measured:
+        """Measure takes, or the real clips.
 
-    Args:
-        heard: What the judge hears by variant ("with_image", "text_only", "real").
-        triplets: The triplets, whose lead the captions named.
-        leads: Lead instruments that the judge knows.
+        Args:
+            part: "neutral" or "described", or "real" for the real clips.
+            variant: "with_image", "text_only" or a dose; ignored for real clips.
+            triplets: Whose; None for all.
 
-    Returns:
-        Top-1 and top-3 accuracy by variant with Wilson intervals, and the accuracy of chance.
-    """
-    truth = np.array([list(leads).index(triplet.lead) for triplet in triplets])
-    result: dict[str, Any] = {}
-    for variant, judgement in heard.items():
-        ranked = np.argsort(-judgement.lead, axis=1)
-        result[variant] = {
-            "top1": accuracy_interval(ranked[:, 0] == truth).to_dict(),
-            "top3": accuracy_interval((ranked[:, :3] == truth[:, None]).any(1)).to_dict(),
-        }
-    commonest = Counter(truth.tolist()).most_common(1)[0][1] / len(truth)
-    result["chance"] = {"uniform": round(1 / len(leads), 4), "commonest": round(commonest, 4), "classes": len(leads)}
-    return result
+        Returns:
+            What was measured.
+        """
+        rate = self.judge.sample_rate
 
+        def read(triplet: Triplet) -> np.ndarray:
+            return self.real_clip(triplet) if part == "real" else load_take(self.out, part, variant, triplet, rate)
 
-def likeness(
-    heard: dict[str, Judgement], reference: np.ndarray, paired: Judgement, seed: int = 0
-) -> dict[str, float | int | str | None]:
-    """Frechet distances to real clips and KL to the paired real clips, with the judge as embedder.
+        label = "real clips" if part == "real" else f"{part}, {variant}"
+        cache = self.out / "cues" / f"{part}-{variant}.json"
+        return measure(self.judge, triplets or self.triplets, read, label, cache, self.progress)
 
-    Args:
-        heard: What the judge hears in the takes with named instrument, by variant.
-        reference: Embeddings of real held-out clips other than the paired ones, of shape `(m, d)`.
-        paired: What the judge hears in the real clips of the same triplets.
-        seed: Seed of the choice of equal numbers.
+    def rebuild(self, codec: CodecUnderTest) -> tuple[dict[str, Any], Any]:
+        """Encode and decode the real clips.
 
-    Returns:
-        Distances of every variant; the floor is that of the paired real clips to the same reference.
-    """
-    result: dict[str, float | int | str | None] = {"embedder": "judge", "reference_clips": len(reference)}
-    rng = np.random.default_rng(seed)
-    n = len(paired.embedding)
-    # Equal numbers on both sides, where there are enough, keep the bias of small samples the same for all.
-    rows = rng.permutation(len(reference))[: max(n, 2)]
-    if len(rows) < 2:
-        return {**result, "note": "too few other real clips for a Frechet distance"}
-    for variant, judgement in heard.items():
-        result[f"frechet_{variant}"] = round(frechet_distance(judgement.embedding, reference[rows]), 4)
-        result[f"kl_{variant}"] = round(kl_divergence(paired.lead, judgement.lead), 4)
-    result["frechet_floor_real"] = round(frechet_distance(paired.embedding, reference[rows]), 4)
-    return result
+        Args:
+            codec: The pipeline's codec.
 
+        Returns:
+            Spectral distances with intervals, and what the judge hears in the reconstructions.
+        """
+        rows: list[tuple[float, float, float]] = []
 
-def sound_check(waveforms: Sequence[np.ndarray], sample_rate: int) -> dict[str, Any]:
-    """Sum up the listening checks of takes.
+        def clips():
+            for triplet in tqdm(self.triplets, desc="codec", disable=not self.progress):
+                original = codec.cut(self.real_clip(triplet))
+                path = take_path(self.out, "codec", "rebuilt", triplet)
+                if not path.is_file():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    partial = path.with_name(f"partial-{path.name}")
+                    save_audio(partial, codec.rebuild([original])[0] / HEADROOM, codec.sample_rate, subtype="PCM_24")
+                    partial.rename(path)
+                rebuilt = load_take(self.out, "codec", "rebuilt", triplet, codec.sample_rate)
+                rows.append((codec.mel_distance(original, rebuilt), *stft_distances(original, rebuilt)))
+                yield np.pad(rebuilt, (0, self.samples - len(rebuilt)))
 
-    Args:
-        waveforms: Mono takes.
-        sample_rate: In Hz.
-
-    Returns:
-        Shares and medians, and the number of takes by problem.
-    """
-    checks = [listen(waveform, sample_rate) for waveform in waveforms]
-    problems = Counter(sentence for check in checks for sentence in check.problems())
-    loud = [check.peak_dbfs for check in checks if math.isfinite(check.peak_dbfs)]
-    return {
-        "takes": len(checks),
-        "finite": sum(check.finite for check in checks),
-        "silent": sum(check.silent_share > 0.9 for check in checks),
-        "median_peak_dbfs": round(float(np.median(loud)), 2) if loud else None,
-        "median_tonality": round(float(np.median([check.tonality for check in checks])), 4),
-        "problems": dict(problems),
-    }
+        heard = self.judge.hear(clips())
+        names = ("mel_l1_nats", "stft_convergence", "stft_log_l1_nats")
+        columns = np.array(rows).T
+        figures = {name: mean_interval(x, self.seed).to_dict() for name, x in zip(names, columns, strict=True)}
+        return figures, heard
 
 
 def evaluate(
-    pipeline: ComparingPipeline,
-    judge: ClipJudge,
+    pipeline: MeasuredPipeline,
+    judge: Judge,
     corpus_root: Path | str,
     out: Path | str,
-    n: int = 128,
+    extent: Extent = DEFAULT_EXTENT,
     settings: SamplingSettings = DEFAULT_SAMPLING,
-    batch_size: int = 4,
+    codec: CodecUnderTest | None = None,
+    picture_measure: PictureMeasure | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Evaluate a model on the test split and write `report.json`, `report.md` and `arousal.png`.
+    """Evaluate a model on held-out triplets and write `report.json`, `report.md` and the figures.
 
-    Takes are kept, so that an interrupted evaluation goes on where it stopped.
+    Takes and cues are kept, so that an interrupted evaluation goes on where it stopped.
 
     Args:
-        pipeline: What generates: has `sample_rate` and `compare`.
-        judge: Judge trained on the same corpus's train split.
+        pipeline: What generates: has `sample_rate`, `compare` and can be called.
+        judge: Judge trained on its part of the same corpus's train split.
         corpus_root: Corpus folder.
         out: Folder to write.
-        n: Number of triplets.
+        extent: How much is evaluated.
         settings: How to generate.
-        batch_size: Pictures per call of the pipeline.
+        codec: The pipeline's codec; None leaves its section out, and the report says so.
+        picture_measure: Gives a picture's colour and texture features, for the ceiling of what needs no eye; None
+            leaves the ceiling out.
         progress: Show progress bars.
 
     Returns:
@@ -217,52 +239,51 @@ def evaluate(
     Raises:
         ValueError: If the sample rates of judge and pipeline differ, or `out` belongs to other settings.
     """
-    out = Path(out)
-    rate = judge.mel_config.sample_rate
-    if pipeline.sample_rate != rate:
-        raise ValueError(f"the pipeline makes {pipeline.sample_rate} Hz, the judge hears {rate} Hz")
-    leads = tuple(judge.config.leads)
-    held_out = load_triplets(corpus_root, "test")
-    triplets = choose_triplets(held_out, leads, n, settings.seed)
-    for part in ("neutral", "named"):
-        generate_takes(pipeline, triplets, part, out, settings, batch_size, progress)
-
-    samples = round(settings.duration_s * rate)
-    chosen = {triplet.id for triplet in triplets}
-    real = [_clip(triplet, rate, samples) for triplet in triplets]
-    others = [_clip(triplet, rate, samples) for triplet in held_out if triplet.id not in chosen]
-    neutral = {variant: load_takes(out, "neutral", variant, triplets, rate) for variant in VARIANTS}
-    named = {variant: load_takes(out, "named", variant, triplets, rate) for variant in VARIANTS}
-    heard_real = judge.judge_many(real)
-    heard = {variant: judge.judge_many(waveforms) for variant, waveforms in named.items()}
-    felt = {variant: judge.judge_many(waveforms).affect for variant, waveforms in neutral.items()}
-    cues = {v: measure_cues(w, rate, f"cues, {v}", progress) for v, w in {**neutral, "real": real}.items()}
-    arousal, valence = (np.array([getattr(t, f"image_{axis}") for t in triplets]) for axis in ("arousal", "valence"))
-    reference = judge.judge_many(others).embedding if others else np.zeros((0, heard_real.embedding.shape[1]))
-    report = {
+    run = Evaluation(pipeline, judge, corpus_root, out, extent, settings, progress)
+    run.generate()
+    seed, triplets = settings.seed, run.triplets
+    real = run.measure("real", "clips")
+    neutral = {variant: run.measure("neutral", variant) for variant in VARIANTS}
+    described = {variant: run.measure("described", variant) for variant in VARIANTS}
+    dosed = triplets[: extent.dose_n]
+    doses = {strength: run.measure("neutral", dose_variant(strength), dosed) for strength in DOSES}
+    seen = judge.see([triplet.image for triplet in triplets])
+    curves = dose_curves(dosed, doses, seen[: len(dosed)], seed)
+    heard = {variant: each.heard for variant, each in described.items()}
+    report: dict[str, Any] = {
         "n": len(triplets),
+        "dose_n": len(dosed),
+        "split": extent.split,
         "settings": asdict(settings),
         "neutral_caption": NEUTRAL_CAPTION,
-        "judge": {"real_clips": dict(judge.config).get("training", {}).get("test", {}), "leads": len(leads)},
-        "picture_obeyed": picture_obeyed(arousal, valence, cues, {**felt, "real": heard_real.affect}, settings.seed),
-        "caption_obeyed": caption_obeyed({**heard, "real": heard_real}, triplets, leads),
-        "likeness": likeness(heard, reference, heard_real, settings.seed),
-        "sound": {
-            f"{part}, {variant}": sound_check(takes[variant], rate)
-            for part, takes in (("neutral", neutral), ("named", named))
-            for variant in takes
-        },
+        "described_caption": caption_for(triplets[0], "described"),
+        "judge": {"name": judge.name, "real_clips": judge_quality(judge, real.heard, triplets, seed)},
+        "picture_obeyed": picture_obeyed(triplets, neutral, real, seed),
+        "own_picture": own_picture(seen, {**neutral, "real": real}, seed),
+        "own_mood": own_mood(triplets, {**neutral, "real": real}, seed),
+        "doses": {name: {"points": curve, "monotone": is_monotone(curve)} for name, curve in curves.items()},
     }
-    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (out / "report.md").write_text(format_markdown(report), encoding="utf-8")
-    save_scatter(out / "arousal.png", arousal, cues, report["picture_obeyed"])
-    rows = {f"{variant}_{name}": cues[variant][name].tolist() for variant in cues for name in cues[variant]}
-    rows |= {"id": [t.id for t in triplets], "image_arousal": arousal.tolist(), "image_valence": valence.tolist()}
-    (out / "cues.json").write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    if picture_measure is not None:
+        train = load_triplets(corpus_root, "train")
+        report["feature_ceiling"] = feature_ceiling(train, triplets, picture_measure, seed, progress)
+    captions = [caption_for(triplet, "described") for triplet in triplets]
+    report["caption_obeyed"] = caption_obeyed(judge, {**described, "real": real}, triplets, captions, seed)
+    if codec is not None:
+        report["codec"], heard["codec"] = run.rebuild(codec)
+    report["likeness"] = likeness(heard, real.heard, judge.name, seed)
+    parts = (("neutral", neutral), ("described", described))
+    report["sound"] = {f"{part}, {variant}": each[variant].sound for part, each in parts for variant in each}
+    run.out.joinpath("report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    run.out.joinpath("report.md").write_text(format_markdown(report), encoding="utf-8")
+    _draw(run, report, {**neutral, "real": real}, described["with_image"])
     return report
 
 
-def _clip(triplet: Triplet, sample_rate: int, samples: int) -> np.ndarray:
-    """A real clip cut or padded to the length of the takes."""
-    waveform = load_audio(triplet.audio, sample_rate).numpy()[:samples]
-    return np.pad(waveform, (0, samples - len(waveform)))
+def _draw(run: Evaluation, report: dict[str, Any], sets: dict[str, Measured], described: Measured) -> None:
+    mood = moods(run.triplets)
+    pairs = report["picture_obeyed"]["all"]["pairs"]
+    save_scatter(run.out / "affect.png", mood, {name: each.cues for name, each in sets.items()}, pairs)
+    save_doses(run.out / "doses.png", report["doses"])
+    counts, names = confusion(run.judge, described.heard, run.triplets)
+    if names:
+        save_confusion(run.out / "confusion.png", counts, names)

@@ -10,19 +10,21 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from PIL import Image
 from tqdm.auto import tqdm
 
 from melfusion_core.audio import load_audio, save_audio
 
+from .judging import open_picture
 from .triplets import Triplet
 
 NEUTRAL_CAPTION = "a piece of music"
-PARTS = ("neutral", "named")
+PARTS = ("neutral", "described")
 VARIANTS = ("with_image", "text_only")
+DOSES = (0.0, 0.5, 1.0, 1.5)
+"""Synapse strengths of the dose curves; 0 is text-only, 1 the take with the picture."""
 
 
-class ComparingPipeline(Protocol):
+class MeasuredPipeline(Protocol):
     """What evaluation needs of a pipeline; `MelFusionPipeline` has it."""
 
     sample_rate: int
@@ -32,6 +34,13 @@ class ComparingPipeline(Protocol):
 
         Args:
             settings: `prompt`, `image` and `generator` as lists, and the fields of `SamplingSettings`.
+        """
+
+    def __call__(self, **settings: Any) -> Any:
+        """Generate with the picture only.
+
+        Args:
+            settings: As for `compare`.
         """
 
 
@@ -48,7 +57,8 @@ class SamplingSettings:
         num_inference_steps: Denoising steps.
         guidance_scale: Weight of the caption.
         image_guidance_scale: Weight of the picture.
-        synapse_strength: Strength of the picture.
+        guidance_rescale: Rescaling of guided takes, 0 to 1.
+        synapse_strength: Strength of the picture, other than in the dose curves.
         duration_s: Length in seconds.
         sampler: Name of the sampler.
         model: Name or hash of the model, so that takes of two models never mix.
@@ -58,6 +68,7 @@ class SamplingSettings:
     num_inference_steps: int = 25
     guidance_scale: float = 3.0
     image_guidance_scale: float = 4.0
+    guidance_rescale: float = 0.0
     synapse_strength: float = 1.0
     duration_s: float = 10.24
     sampler: str = "dpm++"
@@ -68,8 +79,9 @@ def caption_for(triplet: Triplet, part: str) -> str:
     """Caption of a take.
 
     Args:
-        triplet: Whose picture and lead instrument are used.
-        part: "neutral" says nothing of the music, "named" names the lead instrument only.
+        triplet: Whose picture and attributes are used.
+        part: "neutral" says nothing of the music; "described" names style, lead instrument, mode and tempo word, as
+            far as the corpus knows them, in one fixed sentence.
 
     Returns:
         The caption.
@@ -79,7 +91,24 @@ def caption_for(triplet: Triplet, part: str) -> str:
     """
     if part not in PARTS:
         raise ValueError(f"unknown part {part!r}; choose from {', '.join(PARTS)}")
-    return NEUTRAL_CAPTION if part == "neutral" else f"a piece with {triplet.lead}"
+    if part == "neutral":
+        return NEUTRAL_CAPTION
+    kind = triplet.style or "piece"
+    words = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}{' piece' if triplet.style else ''} with {triplet.lead}"
+    words += f" in a {triplet.mode} key" if triplet.mode else ""
+    return words + (f", at a {triplet.tempo_word} tempo" if triplet.tempo_word else "")
+
+
+def dose_variant(strength: float) -> str:
+    """Name of the takes at a synapse strength.
+
+    Args:
+        strength: One of `DOSES`.
+
+    Returns:
+        "text_only" for 0, "with_image" for 1, else such as "dose_0.5".
+    """
+    return {0.0: "text_only", 1.0: "with_image"}.get(strength, f"dose_{strength:g}")
 
 
 def take_path(out: Path, part: str, variant: str, triplet: Triplet) -> Path:
@@ -87,8 +116,8 @@ def take_path(out: Path, part: str, variant: str, triplet: Triplet) -> Path:
 
     Args:
         out: Folder of the evaluation.
-        part: "neutral" or "named".
-        variant: "with_image" or "text_only".
+        part: "neutral" or "described".
+        variant: "with_image", "text_only" or a dose.
         triplet: Whose picture is used.
 
     Returns:
@@ -98,45 +127,52 @@ def take_path(out: Path, part: str, variant: str, triplet: Triplet) -> Path:
 
 
 def generate_takes(
-    pipeline: ComparingPipeline,
+    pipeline: MeasuredPipeline,
     triplets: Sequence[Triplet],
     part: str,
     out: Path,
     settings: SamplingSettings,
     batch_size: int = 4,
     progress: bool = True,
+    dose: float | None = None,
 ) -> None:
     """Generate the takes that are not on disk yet, several pictures per call.
 
     Args:
         pipeline: What generates.
-        triplets: Whose pictures and lead instruments are used.
-        part: "neutral" or "named".
+        triplets: Whose pictures and attributes are used; the seed of a take follows from its place here.
+        part: "neutral" or "described".
         out: Folder of the evaluation.
         settings: How to generate.
         batch_size: Pictures per call.
         progress: Show a progress bar.
+        dose: Synapse strength of takes with the picture only; None for both takes at the settings' strength.
 
     Raises:
         ValueError: If `out` holds takes made with other settings.
     """
     claim_folder(out, settings)
+    variants = VARIANTS if dose is None else (dose_variant(dose),)
     places = {triplet.id: index for index, triplet in enumerate(triplets)}
-    missing = [t for t in triplets if not all(take_path(out, part, v, t).is_file() for v in VARIANTS)]
-    bar = tqdm(total=len(triplets), initial=len(triplets) - len(missing), desc=f"takes, {part}", disable=not progress)
+    missing = [t for t in triplets if not all(take_path(out, part, v, t).is_file() for v in variants)]
+    label = f"takes, {part}" if dose is None else f"takes, strength {dose:g}"
+    bar = tqdm(total=len(triplets), initial=len(triplets) - len(missing), desc=label, disable=not progress)
     sampling = {key: value for key, value in asdict(settings).items() if key not in ("seed", "model")}
+    if dose is not None:
+        sampling["synapse_strength"] = dose
     for start in range(0, len(missing), batch_size):
         batch = missing[start : start + batch_size]
         seeds = [take_seed(settings.seed, part, places[triplet.id]) for triplet in batch]
-        output = pipeline.compare(
+        made = (pipeline.compare if dose is None else pipeline)(
             prompt=[caption_for(triplet, part) for triplet in batch],
-            image=[_open(triplet.image) for triplet in batch],
+            image=[open_picture(triplet.image) for triplet in batch],
             generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             output_type="np",
             **sampling,
         )
-        for variant in VARIANTS:
-            for triplet, waveform in zip(batch, getattr(output, variant), strict=True):
+        for variant in variants:
+            waveforms = getattr(made, variant) if dose is None else made.audios
+            for triplet, waveform in zip(batch, waveforms, strict=True):
                 path = take_path(out, part, variant, triplet)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 partial = path.with_name(f"partial-{path.name}")
@@ -146,21 +182,20 @@ def generate_takes(
     bar.close()
 
 
-def load_takes(out: Path, part: str, variant: str, triplets: Sequence[Triplet], sample_rate: int) -> list[np.ndarray]:
-    """Read takes.
+def load_take(out: Path, part: str, variant: str, triplet: Triplet, sample_rate: int) -> np.ndarray:
+    """Read a take.
 
     Args:
         out: Folder of the evaluation.
-        part: "neutral" or "named".
-        variant: "with_image" or "text_only".
-        triplets: Whose takes to read.
+        part: "neutral" or "described".
+        variant: "with_image", "text_only" or a dose.
+        triplet: Whose take to read.
         sample_rate: Wanted sample rate in Hz.
 
     Returns:
-        Waveforms of shape `(samples,)`.
+        Waveform of shape `(samples,)`.
     """
-    paths = [take_path(out, part, variant, triplet) for triplet in triplets]
-    return [load_audio(path, sample_rate).numpy() * HEADROOM for path in paths]
+    return load_audio(take_path(out, part, variant, triplet), sample_rate).numpy() * HEADROOM
 
 
 def take_seed(seed: int, part: str, index: int) -> int:
@@ -168,7 +203,7 @@ def take_seed(seed: int, part: str, index: int) -> int:
 
     Args:
         seed: Seed of the evaluation.
-        part: "neutral" or "named".
+        part: "neutral" or "described".
         index: Place of the triplet in the evaluation.
 
     Returns:
@@ -199,8 +234,3 @@ def claim_folder(out: Path, settings: SamplingSettings) -> None:
             raise ValueError(f"{out} holds takes made with other settings ({changed}); choose another folder")
         return
     marker.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
-
-
-def _open(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        return image.convert("RGB")

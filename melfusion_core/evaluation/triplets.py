@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 SPLITS = ("train", "validation", "test")
+PHOTO = "photo"
+"""Kind of the photographs whose mood people rated, in their own colours."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,13 @@ class Triplet:
         image_arousal: Rank-normalised arousal of the picture, [0, 1].
         music_valence: Rank-normalised valence of the music, [0, 1].
         music_arousal: Rank-normalised arousal of the music, [0, 1].
+        kind: Kind of the picture: "photo", "regraded" or "scene"; empty when unknown.
+        theme: What the picture shows, coarsely; empty when unknown.
+        style: Style of the music; empty when unknown.
+        mode: "major" or "minor"; empty when unknown.
+        tempo_word: Class of the tempo, such as "slow"; empty when unknown.
+        tempo_bpm: Quarter notes per minute; 0 when unknown.
+        onset_rate_hz: Onsets of the score per second; 0 when unknown.
     """
 
     id: str
@@ -37,6 +46,13 @@ class Triplet:
     image_arousal: float
     music_valence: float
     music_arousal: float
+    kind: str = ""
+    theme: str = ""
+    style: str = ""
+    mode: str = ""
+    tempo_word: str = ""
+    tempo_bpm: float = 0.0
+    onset_rate_hz: float = 0.0
 
 
 def load_triplets(root: Path | str, split: str) -> list[Triplet]:
@@ -74,15 +90,23 @@ def load_triplets(root: Path | str, split: str) -> list[Triplet]:
 
 
 def _triplet(root: Path, row: dict[str, Any]) -> Triplet:
+    attributes = row["attributes"]
     return Triplet(
         id=row["id"],
         audio=root / row["audio"],
         image=root / row["image"],
         caption=row["caption"],
-        lead=row["attributes"]["lead"],
-        instruments=tuple(row["attributes"]["instruments"]),
+        lead=attributes["lead"],
+        instruments=tuple(attributes["instruments"]),
         image_valence=row["image_valence"],
         image_arousal=row["image_arousal"],
         music_valence=row["music_valence"],
         music_arousal=row["music_arousal"],
+        kind=row.get("image_kind") or "",
+        theme=row.get("theme") or "",
+        style=attributes.get("style") or "",
+        mode=attributes.get("mode") or "",
+        tempo_word=attributes.get("tempo_word") or "",
+        tempo_bpm=float(attributes.get("tempo_bpm") or 0.0),
+        onset_rate_hz=float(attributes.get("onset_rate_hz") or 0.0),
     )

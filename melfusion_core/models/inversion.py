@@ -7,26 +7,75 @@ from collections.abc import Callable, Sequence
 import torch
 from diffusers import SchedulerMixin
 
+LEAST_NOISE = 0.2
+"""Noise level at which the inversion of a network that predicts the clean sample starts."""
 
-def inversion_timesteps(key_timesteps: Sequence[int], num_steps: int) -> list[int]:
-    """Timesteps of an inversion: even from 0 to the last key timestep, with every key timestep among them.
+
+def first_timestep(scheduler: SchedulerMixin) -> int:
+    """Timestep that a clean sample is taken to be at.
+
+    A network that predicts the clean sample gives the noise as a difference divided by the noise level: next to 0 that
+    is all error. Measured on the mini's image model, 25 steps up and 25 down: the pictures come back with an RMS error
+    of 39 % of their deviation from timestep 0, of 6 % from the first timestep with noise level 0.2.
+
+    Args:
+        scheduler: The image model's scheduler.
+
+    Returns:
+        0, or for the prediction type ``sample`` the first timestep with a noise level of at least 0.2.
+    """
+    if scheduler.config.prediction_type != "sample":
+        return 0
+    return int((scheduler.alphas_cumprod > 1.0 - LEAST_NOISE**2).sum())
+
+
+def inversion_timesteps(key_timesteps: Sequence[int], num_steps: int, first: int = 0) -> list[int]:
+    """Timesteps of an inversion: even from the first to the last key timestep, with every key timestep among them.
 
     Args:
         key_timesteps: Where features are wanted.
         num_steps: Number of even steps.
+        first: Timestep that the clean sample is taken to be at.
 
     Returns:
         Increasing timesteps, at least one.
 
     Raises:
-        ValueError: When there is no key timestep, one is negative, or num_steps is not positive.
+        ValueError: When there is no key timestep, one comes before the first, or num_steps is not positive.
     """
-    if not key_timesteps or min(key_timesteps) < 0:
-        raise ValueError(f"key timesteps must be given and not negative, got {tuple(key_timesteps)}")
+    if not key_timesteps or min(key_timesteps) < first:
+        raise ValueError(f"key timesteps must be given and not below {first}, got {tuple(key_timesteps)}")
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1, got {num_steps}")
-    last = max(key_timesteps)
-    return sorted({round(step * last / num_steps) for step in range(num_steps)} | set(key_timesteps))
+    span = max(key_timesteps) - first
+    return sorted({first + round(step * span / num_steps) for step in range(num_steps)} | set(key_timesteps))
+
+
+def clean_and_noise(
+    sample: torch.Tensor, output: torch.Tensor, alpha_cumprod: float, prediction_type: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a prediction says of the clean sample and of the noise.
+
+    Args:
+        sample: Noisy sample, any shape.
+        output: The network's prediction, same shape.
+        alpha_cumprod: Signal power at the sample's timestep, above 0 and below 1.
+        prediction_type: ``"epsilon"``, ``"v_prediction"`` or ``"sample"``.
+
+    Returns:
+        The clean sample and the noise, same shape.
+
+    Raises:
+        ValueError: When the prediction type is unknown.
+    """
+    signal, noise = alpha_cumprod**0.5, (1.0 - alpha_cumprod) ** 0.5
+    if prediction_type == "epsilon":
+        return (sample - noise * output) / signal, output
+    if prediction_type == "sample":
+        return output, (sample - signal * output) / noise
+    if prediction_type == "v_prediction":
+        return signal * sample - noise * output, signal * output + noise * sample
+    raise ValueError(f"unknown prediction type {prediction_type!r}")
 
 
 def ddim_invert(
@@ -43,31 +92,23 @@ def ddim_invert(
     Args:
         predict: The network, called with ``(sample, timestep)``.
         sample: Clean sample, any shape; it is taken to be at the first timestep.
-        scheduler: Any diffusers scheduler with ``alphas_cumprod`` and an epsilon or v prediction type.
+        scheduler: Any diffusers scheduler with ``alphas_cumprod`` and an epsilon, v or sample prediction type.
         timesteps: Increasing timesteps; ``predict`` is called once at each.
 
     Returns:
         The sample at the last timestep.
 
     Raises:
-        ValueError: When the prediction type is neither ``epsilon`` nor ``v_prediction``, or a timestep is outside the
-            schedule.
+        ValueError: When the prediction type is unknown, or a timestep is outside the schedule.
     """
     prediction_type = scheduler.config.prediction_type
-    if prediction_type not in ("epsilon", "v_prediction"):
-        raise ValueError(f"cannot invert a model with prediction type {prediction_type!r}")
     if timesteps[-1] >= len(scheduler.alphas_cumprod):
         raise ValueError(f"timestep {timesteps[-1]} is outside the schedule of {len(scheduler.alphas_cumprod)} steps")
     for timestep, next_timestep in zip(timesteps, [*timesteps[1:], None], strict=True):
         output = predict(sample, timestep)
         if next_timestep is None:
             break
-        alpha = float(scheduler.alphas_cumprod[timestep])
-        signal, noise = alpha**0.5, (1.0 - alpha) ** 0.5
-        if prediction_type == "epsilon":
-            epsilon, clean = output, (sample - noise * output) / signal
-        else:
-            epsilon, clean = signal * output + noise * sample, signal * sample - noise * output
+        clean, epsilon = clean_and_noise(sample, output, float(scheduler.alphas_cumprod[timestep]), prediction_type)
         next_alpha = float(scheduler.alphas_cumprod[next_timestep])
         sample = next_alpha**0.5 * clean + (1.0 - next_alpha) ** 0.5 * epsilon
     return sample

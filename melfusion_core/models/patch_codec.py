@@ -1,7 +1,7 @@
 """A linear codec for log-mel spectrograms: the Karhunen-Loeve transform of rectangular patches.
 
-It has the `encode` / `decode` interface of `AutoencoderKL`, so either can be a pipeline's VAE. A linear transform loses
-fine detail only; the vocoder, trained on decoded spectrograms, puts it back.
+It has the `encode` / `decode` interface of `AutoencoderKL`, so either can be a pipeline's VAE. A linear transform
+loses fine detail only; the vocoder, trained on decoded spectrograms, puts it back.
 
 Shape legend: ``batch`` spectrograms, ``frames`` and ``n_mels`` of each, ``channels`` coefficients per patch.
 """

@@ -87,9 +87,7 @@ class ImageTask(Task):
         self.captions: CaptionStore = encode_captions(*load_minilm(), texts)
         self.text_rows = {text: row for row, text in enumerate(texts)}
         # Enough pixels that the smallest crop still fills the network's picture.
-        self.pictures, self.picture_captions = self._load(
-            train, round(picture_size(self.unet) / config.smallest_crop)
-        )
+        self.pictures, self.picture_captions = self._load(train, round(picture_size(self.unet) / config.smallest_crop))
         held_pictures, self.held_captions = self._load(held_out, picture_size(self.unet))
         count = min(config.validation_pictures, len(held_pictures))
         self.held_pixels = fold_pixels(self.unet, bytes_to_pixels(held_pictures[:count]).to(device))

@@ -10,7 +10,12 @@ from melfusion_core.evaluation.metrics import (
     bootstrap,
     frechet_distance,
     gaussian_frechet_distance,
+    half_frechet,
     kl_divergence,
+    mean_interval,
+    paired_frechet,
+    resample_counts,
+    retrieval_hits,
     spearman,
     spearman_gain,
     spearman_interval,
@@ -80,3 +85,59 @@ def test_accuracy_interval_is_wilsons() -> None:
     assert (estimate.low, estimate.high) == pytest.approx((0.4902, 0.9433), abs=1e-3)
     assert accuracy_interval(np.ones(5)).high == pytest.approx(1.0)
     assert math.isnan(accuracy_interval(np.zeros(0)).value)
+
+
+def test_frechet_distance_of_gaussian_samples_nears_the_closed_form() -> None:
+    rng = np.random.default_rng(2)
+    first = rng.normal(0.0, 1.0, (20000, 2))
+    second = rng.normal([2.0, 0.0], [1.0, 3.0], (20000, 2))
+    assert frechet_distance(first, second) == pytest.approx(4.0 + 4.0, rel=0.05)
+
+
+def test_frechet_distance_rises_with_noise() -> None:
+    rng = np.random.default_rng(3)
+    clips = rng.normal(size=(200, 5))
+    noise = rng.normal(size=(200, 5))
+    distances = [frechet_distance(clips, clips + level * noise) for level in (0.0, 0.2, 0.5, 1.0, 2.0)]
+    assert distances[0] == pytest.approx(0.0, abs=1e-9) and distances == sorted(distances)
+    paired = paired_frechet(clips + 0.5 * noise, clips, draws=20)
+    assert paired.low <= paired.value * 1.5 and paired.value == pytest.approx(distances[2])
+    floor, worse = half_frechet(clips, clips), half_frechet(clips + 2 * noise, clips)
+    assert 0 < floor.value < worse.value and floor.n == 100
+    with pytest.raises(ValueError, match="one shape"):
+        half_frechet(clips, clips[:50])
+
+
+def test_resampled_groups_stay_whole() -> None:
+    groups = ["a", "a", "b", "c", "c", "c"]
+    counts = resample_counts(6, 0, 50, groups)
+    assert (counts[:, 0] == counts[:, 1]).all() and (counts[:, 3] == counts[:, 5]).all()
+    np.testing.assert_array_equal(counts[:, 0] + counts[:, 2] + counts[:, 3], 3.0)
+    values = np.array([0.0, 0.0, 1.0, 2.0, 2.0, 2.0])
+    assert mean_interval(values, groups=groups).low == 0.0 and mean_interval(values, groups=groups).high == 2.0
+
+
+def test_resampled_rank_correlations_are_those_of_the_copies() -> None:
+    from scipy.stats import spearmanr
+
+    from melfusion_core.evaluation.metrics import _spearman_weighted
+
+    rng = np.random.default_rng(4)
+    x, y = rng.integers(0, 6, 30).astype(float), rng.normal(size=30)
+    counts = resample_counts(30, 1, 5)
+    for row, value in zip(counts.astype(int), _spearman_weighted(x, y, counts), strict=True):
+        assert value == pytest.approx(spearmanr(np.repeat(x, row), np.repeat(y, row)).statistic)
+
+
+def test_retrieval_in_closed_form() -> None:
+    n = 40
+    np.testing.assert_allclose(retrieval_hits(np.eye(n)), 1.0)
+    np.testing.assert_allclose(retrieval_hits(-np.eye(n)), 0.0)
+    random = np.random.default_rng(0).normal(size=(1500, 1500))
+    assert retrieval_hits(random).mean() == pytest.approx(1 / 20, abs=0.012)
+    one_better = np.eye(n)
+    one_better[0, 1] = 2.0
+    assert retrieval_hits(one_better)[0] == pytest.approx(1 - 19 / (n - 1))
+    assert retrieval_hits(np.ones((4, 4)), among=2)[0] == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="square"):
+        retrieval_hits(np.ones((3, 2)))

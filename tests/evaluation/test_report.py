@@ -1,3 +1,5 @@
+"""`melfusion evaluate` from takes to report, with a pipeline that obeys and with the real one."""
+
 from __future__ import annotations
 
 import json
@@ -9,21 +11,27 @@ import numpy as np
 import pytest
 import torch
 
-from melfusion_core.evaluation import evaluate as command
-from melfusion_core.evaluation.classifier import ClipJudge
-from melfusion_core.evaluation.report import choose_triplets, evaluate
+from melfusion_core.cli import evaluate as command
+from melfusion_core.evaluation import report as report_module
+from melfusion_core.evaluation.codec import CodecUnderTest
+from melfusion_core.evaluation.judging import Judge
+from melfusion_core.evaluation.loading import fingerprint
+from melfusion_core.evaluation.picture import is_monotone
+from melfusion_core.evaluation.report import Extent, choose_triplets, evaluate
 from melfusion_core.evaluation.takes import (
     VARIANTS,
     SamplingSettings,
     caption_for,
+    dose_variant,
     generate_takes,
-    load_takes,
+    load_take,
     take_path,
     take_seed,
 )
 from melfusion_core.evaluation.triplets import load_triplets
 
-from .conftest import RATE, SAMPLES, TINY_MEL, tone
+from ..conftest import TINY_MEL as PIPELINE_MEL
+from .conftest import RATE, SAMPLES, make_network, tone
 
 SETTINGS = SamplingSettings(duration_s=SAMPLES / RATE, num_inference_steps=2)
 
@@ -36,60 +44,86 @@ class ObedientPipeline:
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
 
-    def compare(self, **settings: Any) -> SimpleNamespace:
+    def _take(self, caption: str, image: Any, generator: torch.Generator, strength: float) -> np.ndarray:
+        chance, red = float(torch.rand((), generator=generator)), image.getpixel((0, 0))[0] / 255
+        weight = min(strength, 1.0)
+        return tone("tuba" if "tuba" in caption else "flute", weight * red + (1 - weight) * chance, 0)
+
+    def __call__(self, **settings: Any) -> SimpleNamespace:
         self.calls.append(settings)
-        takes: dict[str, list[np.ndarray]] = {"with_image": [], "text_only": []}
-        for caption, image, generator in zip(
-            settings["prompt"], settings["image"], settings["generator"], strict=True
-        ):
-            chance = float(torch.rand((), generator=generator))
-            lead = "tuba" if "tuba" in caption else "flute"
-            takes["with_image"].append(tone(lead, image.getpixel((0, 0))[0] / 255, 0))
-            takes["text_only"].append(tone(lead, chance, 0))
-        return SimpleNamespace(**{name: np.stack(parts) for name, parts in takes.items()})
+        rows = zip(settings["prompt"], settings["image"], settings["generator"], strict=True)
+        return SimpleNamespace(audios=[self._take(*row, settings["synapse_strength"]) for row in rows])
+
+    def compare(self, **settings: Any) -> SimpleNamespace:
+        states = [generator.get_state() for generator in settings["generator"]]
+        with_image = self(**settings).audios
+        for generator, state in zip(settings["generator"], states, strict=True):
+            generator.set_state(state)
+        text_only = self(**{**settings, "synapse_strength": 0.0}).audios
+        self.calls.pop()
+        return SimpleNamespace(with_image=with_image, text_only=text_only)
 
 
-@pytest.fixture(scope="module")
-def judge() -> ClipJudge:
-    torch.manual_seed(0)
-    return ClipJudge(("flute", "tuba"), ("drums", "flute", "tuba"), 8, 4, mel=TINY_MEL).eval()
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take longer than all the rest."""
+    monkeypatch.setattr(report_module, "_draw", lambda *_: None)
 
 
-def test_evaluate_end_to_end_and_resumes(tiny_corpus: Path, tmp_path: Path, judge: ClipJudge) -> None:
+def test_evaluate_end_to_end_and_resumes(
+    tiny_corpus: Path, tmp_path: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipeline = ObedientPipeline()
-    report = evaluate(pipeline, judge, tiny_corpus, tmp_path, 12, SETTINGS, batch_size=5, progress=False)
-    obeyed = report["picture_obeyed"]["arousal -> rms_dbfs"]
+    extent = Extent(n=24, dose_n=12, batch_size=5)
+    features = command.colour_features
+    report = evaluate(
+        pipeline, judge, tiny_corpus, tmp_path, extent, SETTINGS, picture_measure=features, progress=False
+    )
+    pairs = report["picture_obeyed"]["all"]["pairs"]
+    obeyed = pairs["arousal -> rms_dbfs"]
     assert obeyed["with_image"]["value"] > 0.9 and obeyed["gain"]["low"] > 0.0
     assert abs(obeyed["text_only"]["value"]) < 0.8 and obeyed["real"]["value"] > 0.9
-    assert report["caption_obeyed"]["chance"]["uniform"] == 0.5
-    assert report["sound"]["neutral, with_image"]["takes"] == 12
-    assert report["likeness"]["reference_clips"] == 12
-    assert len(pipeline.calls) == 6 and pipeline.calls[0]["num_inference_steps"] == 2
+    assert report["picture_obeyed"]["photo"]["themes"] > 1
+    assert report["feature_ceiling"]["all"]["arousal"]["value"] > 0.9
+    assert report["caption_obeyed"]["chance"]["lead"]["uniform"] == 0.5
+    assert report["own_picture"]["chance"] == 0.05
+    points = report["doses"]["arousal -> rms_dbfs"]["points"]
+    assert [point["strength"] for point in points] == [0.0, 0.5, 1.0, 1.5]
+    assert points[0]["value"] < points[2]["value"]
+    assert report["likeness"]["sets"]["with_image"]["frechet"]["value"] >= 0
+    assert report["sound"]["neutral, with_image"]["takes"] == 24 and "codec" not in report
+    # Two parts of 24 in fives, and two doses of 12.
+    assert len(pipeline.calls) == 2 * 5 + 2 * 3 and pipeline.calls[0]["num_inference_steps"] == 2
     assert pipeline.calls[0]["prompt"] == ["a piece of music"] * 5
     assert json.loads((tmp_path / "report.json").read_text()) == report
     text = (tmp_path / "report.md").read_text()
-    assert "Does the music obey the picture?" in text and "not comparable" in text
-    assert (tmp_path / "arousal.png").stat().st_size > 5000
+    assert "Does the music obey the picture?" in text and "not comparable" in text and "codec was not measured" in text
+    for name in ("affect", "doses", "confusion"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
     # One take is lost: only its pair is made again, and the report is the same.
-    triplets = choose_triplets(load_triplets(tiny_corpus, "test"), judge.config.leads, 12, SETTINGS.seed)
+    triplets = choose_triplets(load_triplets(tiny_corpus, "test"), judge.classes("lead"), 24, SETTINGS.seed)
     take_path(tmp_path, "neutral", "text_only", triplets[3]).unlink()
+    monkeypatch.setattr(report_module, "_draw", lambda *_: None)
     again = ObedientPipeline()
-    assert evaluate(again, judge, tiny_corpus, tmp_path, 12, SETTINGS, progress=False) == report
-    assert [len(call["prompt"]) for call in again.calls] == [1]
+    repeated = evaluate(
+        again, judge, tiny_corpus, tmp_path, extent, SETTINGS, picture_measure=features, progress=False
+    )
+    assert repeated == report and [len(call["prompt"]) for call in again.calls] == [1]
 
 
-def test_folders_and_rates_do_not_mix(tiny_corpus: Path, tmp_path: Path, judge: ClipJudge) -> None:
-    evaluate(ObedientPipeline(), judge, tiny_corpus, tmp_path, 4, SETTINGS, progress=False)
+def test_folders_and_rates_do_not_mix(tiny_corpus: Path, tmp_path: Path, judge: Judge, undrawn: None) -> None:
+    extent = Extent(n=3, dose_n=3)
+    evaluate(ObedientPipeline(), judge, tiny_corpus, tmp_path, extent, SETTINGS, progress=False)
     other = SamplingSettings(duration_s=SETTINGS.duration_s, num_inference_steps=3)
     with pytest.raises(ValueError, match="num_inference_steps"):
-        evaluate(ObedientPipeline(), judge, tiny_corpus, tmp_path, 4, other, progress=False)
+        evaluate(ObedientPipeline(), judge, tiny_corpus, tmp_path, extent, other, progress=False)
     pipeline = ObedientPipeline()
     pipeline.sample_rate = 44100
     with pytest.raises(ValueError, match="44100 Hz"):
-        evaluate(pipeline, judge, tiny_corpus, tmp_path, 4, SETTINGS, progress=False)
+        evaluate(pipeline, judge, tiny_corpus, tmp_path, extent, SETTINGS, progress=False)
 
 
-def test_choice_and_seeds(tiny_corpus: Path) -> None:
+def test_choice_captions_and_seeds(tiny_corpus: Path, tmp_path: Path) -> None:
     triplets = load_triplets(tiny_corpus, "test")
     few, many = (choose_triplets(triplets, ("tuba",), n, 1) for n in (4, 9))
     assert many[:4] == few and {t.lead for t in many} == {"tuba"}
@@ -97,47 +131,62 @@ def test_choice_and_seeds(tiny_corpus: Path) -> None:
         choose_triplets(triplets, ("tuba",), 2, 1)
     with pytest.raises(ValueError, match="fewer than three"):
         choose_triplets(triplets, ("viola",), 4, 1)
-    assert caption_for(few[0], "named") == "a piece with tuba"
+    assert caption_for(few[0], "described") == "a march piece with tuba in a major key, at a slow tempo"
     with pytest.raises(ValueError, match="unknown part"):
         caption_for(few[0], "loud")
-    seeds = {take_seed(0, part, i) for part in ("neutral", "named") for i in range(20)}
+    seeds = {take_seed(0, part, i) for part in ("neutral", "described") for i in range(20)}
     assert len(seeds) == 40 and all(0 <= seed < 2**63 for seed in seeds)
+    assert [dose_variant(s) for s in (0.0, 0.5, 1.0, 1.5)] == ["text_only", "dose_0.5", "with_image", "dose_1.5"]
+    assert is_monotone([{"value": 0.1}, {"value": 0.1}, {"value": 0.3}])
+    assert not is_monotone([{"value": 0.3}, {"value": 0.1}]) and not is_monotone([{"value": None}, {"value": 0.1}])
+    with pytest.raises(FileNotFoundError, match="metadata.jsonl"):
+        load_triplets(tmp_path, "test")
+    with pytest.raises(ValueError, match="unknown split"):
+        load_triplets(tiny_corpus, "dev")
+    with pytest.raises(ValueError, match="no triplets"):
+        load_triplets(tiny_corpus, "validation")
+    (tmp_path / "metadata.jsonl").write_text('{"split": "test"}\n')
+    with pytest.raises(ValueError, match="line 1"):
+        load_triplets(tmp_path, "test")
 
 
-def test_command(tiny_corpus: Path, tmp_path: Path, judge: ClipJudge, capsys: pytest.CaptureFixture[str]) -> None:
-    judge.save_pretrained(tmp_path / "judge")
-    model = tmp_path / "model"
-    argv = [
-        str(model),
-        str(tiny_corpus),
-        "--out",
-        str(tmp_path / "out"),
-        "--judge",
-        str(tmp_path / "judge"),
-        "--n",
-        "4",
-    ]
-    argv += ["--duration", str(SETTINGS.duration_s)]
+def test_command(
+    tiny_corpus: Path, tmp_path: Path, judge: Judge, undrawn: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge.network.save_pretrained(tmp_path / "judge")
+    model, out = tmp_path / "model", tmp_path / "out"
+    argv = [str(model), str(tiny_corpus), "--out", str(out), "--judge", str(tmp_path / "judge"), "--n", "4"]
+    argv += ["--duration", "1.0"]
     assert command.main(argv, lambda folder, device: ObedientPipeline()) == 2
     assert "no model folder" in capsys.readouterr().err
     model.mkdir()
     (model / "model_index.json").write_text("{}")
-    first = command.fingerprint(model)
+    first = fingerprint(model)
     assert command.main(argv, lambda folder, device: ObedientPipeline()) == 0
     assert "# Evaluation" in capsys.readouterr().out
     (model / "model_index.json").write_text("{ }")
-    assert command.fingerprint(model) != first and first.startswith("model-")
+    assert fingerprint(model) != first and first.startswith("model-")
     assert command.main(argv, lambda folder, device: ObedientPipeline()) == 2
     assert "other settings (model)" in capsys.readouterr().err
 
 
-def test_takes_of_the_real_pipeline(tiny_corpus: Path, tmp_path: Path, shared_pipeline: Any) -> None:
-    triplets = load_triplets(tiny_corpus, "test")[:3]
-    settings = SamplingSettings(duration_s=2.0, num_inference_steps=2, guidance_scale=4.0, image_guidance_scale=2.0)
-    for name, batch_size in (("together", 3), ("alone", 1)):
-        generate_takes(shared_pipeline, triplets, "neutral", tmp_path / name, settings, batch_size, progress=False)
+def test_the_real_pipeline(tiny_corpus: Path, tmp_path: Path, shared_pipeline: Any, undrawn: None) -> None:
+    mel = PIPELINE_MEL.to_dict()
+    hearing = Judge(make_network(mel), "tiny judge")
+    settings = SamplingSettings(duration_s=2.56, num_inference_steps=2)
+    codec = CodecUnderTest(shared_pipeline.vae, shared_pipeline.vocoder)
+    report = evaluate(
+        shared_pipeline, hearing, tiny_corpus, tmp_path, Extent(4, 3, 4), settings, codec, progress=False
+    )
+    assert report["codec"]["mel_l1_nats"]["n"] == 4
+    assert report["likeness"]["sets"]["codec"]["frechet_over_codec"] == 1.0
+    triplets = choose_triplets(load_triplets(tiny_corpus, "test"), hearing.classes("lead"), 4, 0)
     rate = shared_pipeline.sample_rate
+    generate_takes(shared_pipeline, triplets, "neutral", tmp_path / "alone", settings, 1, progress=False)
     for variant in VARIANTS:
-        together, alone = (load_takes(tmp_path / n, "neutral", variant, triplets, rate) for n in ("together", "alone"))
-        assert [len(take) for take in together] == [2 * rate] * 3
-        np.testing.assert_allclose(together, alone, atol=2e-3)
+        for triplet in triplets:
+            together, alone = (
+                load_take(tmp_path / name, "neutral", variant, triplet, rate) for name in (".", "alone")
+            )
+            assert len(together) == round(2.56 * rate)
+            np.testing.assert_allclose(together, alone, atol=2e-3)

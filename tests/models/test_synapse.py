@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from melfusion_core.models.features import decoder_attention_names
-from melfusion_core.models.inversion import ddim_invert, inversion_timesteps
+from melfusion_core.models.inversion import ddim_invert, first_timestep, inversion_timesteps
 from melfusion_core.models.synapse import (
     ImageFeatures,
     VisualSynapse,
@@ -278,7 +279,7 @@ def test_capture_restores_processors_after_an_error(image_unet, scheduler):
         capture_image_features(image_unet, scheduler, torch.zeros(1, 3, 16, 16), random_text(2))
 
 
-@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction", "sample"])
 def test_inversion_against_the_closed_form(prediction_type):
     """For Gaussian data N(0, s^2) the exact path is x_t = x_0 sqrt(a s^2 + 1 - a) / sqrt(a_0 s^2 + 1 - a_0)."""
     scheduler = DDIMScheduler(beta_schedule="scaled_linear", prediction_type=prediction_type)
@@ -294,6 +295,8 @@ def test_inversion_against_the_closed_form(prediction_type):
         epsilon = (sample - math.sqrt(alpha) * clean) / math.sqrt(1 - alpha)
         if prediction_type == "epsilon":
             return epsilon
+        if prediction_type == "sample":
+            return clean
         return math.sqrt(alpha) * epsilon - math.sqrt(1 - alpha) * clean
 
     start = torch.tensor([0.7, -1.2], dtype=torch.float64)
@@ -301,14 +304,25 @@ def test_inversion_against_the_closed_form(prediction_type):
     torch.testing.assert_close(end, start * math.sqrt(variance(900) / variance(0)), rtol=5e-3, atol=0)
     with pytest.raises(ValueError, match="outside"):
         ddim_invert(predict, start, scheduler, [0, 1000])
-    with pytest.raises(ValueError, match="sample"):
-        ddim_invert(predict, start, DDIMScheduler(prediction_type="sample"), [0, 1])
+    wrong = SimpleNamespace(config=SimpleNamespace(prediction_type="flow"), alphas_cumprod=scheduler.alphas_cumprod)
+    with pytest.raises(ValueError, match="flow"):
+        ddim_invert(predict, start, wrong, [0, 1])
+
+
+def test_inversion_of_clean_sample_networks_starts_where_noise_is_seen():
+    scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    assert first_timestep(scheduler) == 0
+    scheduler.register_to_config(prediction_type="sample")
+    first = first_timestep(scheduler)
+    noise = (1 - scheduler.alphas_cumprod).sqrt()
+    assert float(noise[first]) >= 0.2 > float(noise[first - 1])
 
 
 def test_inversion_timesteps():
     assert inversion_timesteps((100, 500), 5) == [0, 100, 200, 300, 400, 500]
     assert inversion_timesteps((100, 500), 1) == [0, 100, 500]
     assert inversion_timesteps((0,), 4) == [0]
+    assert inversion_timesteps((100,), 2, first=40) == [40, 70, 100]
     for wrong in (((), 3), ((-1,), 3), ((5,), 0)):
         with pytest.raises(ValueError):
             inversion_timesteps(*wrong)

@@ -1,0 +1,193 @@
+"""`melfusion evaluate` and `melfusion evaluate-judge`: flags to calls."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from melfusion_core.cli import options
+from melfusion_core.cli.options import CommandError
+
+QUICK = {"n": 50, "dose_n": 50}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of `melfusion evaluate`.
+
+    Returns:
+        The parser.
+    """
+    parser = argparse.ArgumentParser(
+        prog="melfusion evaluate",
+        description="Measure on held-out triplets whether the music obeys the caption and the picture, and how like "
+        "real music it is. Takes and cues are kept: an interrupted evaluation goes on where it stopped, and one with "
+        "a larger --n adds to them. Of every triplet two pairs of takes are made, and of the first --dose-n two more.",
+    )
+    defaults = options.DEFAULTS
+    parser.add_argument("model", type=Path, help="folder of the model, in diffusers format")
+    parser.add_argument("corpus", type=Path, help="folder of the corpus")
+    parser.add_argument("--out", type=Path, required=True, help="folder for takes and report")
+    parser.add_argument("--judge", type=Path, help="export of `melfusion train judge` (default the shipped judge)")
+    parser.add_argument("--n", type=options.whole_number(3, 100_000), default=500, help="triplets (default 500)")
+    parser.add_argument(
+        "--dose-n",
+        type=options.whole_number(3, 100_000),
+        default=100,
+        help="triplets of the dose curves (default 100)",
+    )
+    parser.add_argument("--quick", action="store_true", help="50 triplets, for every day")
+    parser.add_argument("--split", choices=("validation", "test"), default="test", help="(default test)")
+    parser.add_argument(
+        "--steps", type=options.whole_number(*options.STEPS), default=defaults["steps"],
+        help=f"denoising steps (default {defaults['steps']})",
+    )  # fmt: skip
+    numbers = (
+        ("guidance", options.GUIDANCE, "guidance", "weight of the caption"),
+        ("image-guidance", options.GUIDANCE, "image_guidance", "weight of the picture"),
+        ("rescale", (0.0, 1.0), "guidance_rescale", "rescaling of guided takes"),
+        ("synapse", options.SYNAPSE_STRENGTH, "synapse_strength", "strength of the picture"),
+        ("duration", options.DURATION_S, "duration", "seconds"),
+    )
+    for flag, limits, name, text in numbers:
+        default = defaults[name]
+        parser.add_argument(
+            f"--{flag}", type=options.number(*limits), default=default, help=f"{text} (default {default:g})"
+        )
+    parser.add_argument("--sampler", choices=("dpm++", "ddim"), default=defaults["sampler"], help="(default dpm++)")
+    parser.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
+    parser.add_argument("--batch", type=options.whole_number(1, 1024), default=4, help="pictures per call (default 4)")
+    parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
+    parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default cpu)')
+    return parser
+
+
+def main(argv: Sequence[str] | None = None, load: Callable[[Path, str], Any] | None = None) -> int:
+    """Run `melfusion evaluate`.
+
+    Args:
+        argv: Command line without the program's name; None takes that of the process.
+        load: Function from folder and device to a pipeline; None loads a `MelFusionPipeline`.
+
+    Returns:
+        Exit code: 0, or 2 when an input is not usable.
+    """
+    args = build_parser().parse_args(argv)
+    if args.quick:
+        args.n, args.dose_n = QUICK["n"], QUICK["dose_n"]
+    import torch
+
+    from melfusion_core.evaluation.codec import CodecUnderTest
+    from melfusion_core.evaluation.judging import load_judge
+    from melfusion_core.evaluation.loading import fingerprint, load_pipeline
+    from melfusion_core.evaluation.report import Extent, evaluate
+    from melfusion_core.evaluation.takes import SamplingSettings
+
+    if not args.model.is_dir():
+        print(f"melfusion evaluate: there is no model folder at {args.model}", file=sys.stderr)
+        return 2
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    settings = SamplingSettings(
+        args.seed, args.steps, args.guidance, args.image_guidance, args.rescale, args.synapse, args.duration,
+        args.sampler, fingerprint(args.model),
+    )  # fmt: skip
+    try:
+        judge = load_judge(args.judge or default_judge(), args.device)
+        pipeline = (load or load_pipeline)(args.model, args.device)
+        codec = CodecUnderTest(pipeline.vae, pipeline.vocoder) if hasattr(pipeline, "vocoder") else None
+        extent = Extent(args.n, min(args.dose_n, args.n), args.batch, args.split)
+        evaluate(pipeline, judge, args.corpus, args.out, extent, settings, codec, colour_features)
+    except (OSError, ValueError) as error:
+        print(f"melfusion evaluate: {error}", file=sys.stderr)
+        return 2
+    print((args.out / "report.md").read_text(encoding="utf-8"))
+    return 0
+
+
+def default_judge() -> Path:
+    """Find the judge that ships with the program.
+
+    Returns:
+        The folder `melfusion-judge` beside the shipped model.
+    """
+    return options.default_model().with_name("melfusion-judge")
+
+
+def colour_features(image: Any) -> list[float]:
+    """Colour and texture features of a picture, those of the corpus' colour model.
+
+    Args:
+        image: PIL picture.
+
+    Returns:
+        Seven numbers.
+    """
+    from dataclasses import astuple
+
+    from melfusion_core.data.picture_affect import picture_features
+
+    return list(astuple(picture_features(image)))
+
+
+def add_judge_parser(commands: argparse._SubParsersAction) -> None:
+    """Add `melfusion evaluate-judge` to the program's parser.
+
+    Args:
+        commands: Where commands are added.
+    """
+    parser = commands.add_parser(
+        "evaluate-judge",
+        help="measure a judge on held-out real clips",
+        description="Measure what a judge hears in held-out real clips, by attribute, and how often it finds the own "
+        "picture and caption among 20: the ceilings of every evaluation with it.",
+    )
+    parser.add_argument("judge", type=Path, help="export of `melfusion train judge`")
+    parser.add_argument("corpus", type=Path, help="folder of the corpus")
+    parser.add_argument("--out", type=Path, required=True, help="folder for judge.json and judge.md")
+    parser.add_argument("--split", choices=("validation", "test"), default="test", help="(default test)")
+    parser.add_argument("--n", type=options.whole_number(3, 100_000), default=100_000, help="clips (default all)")
+    parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default cpu)')
+    parser.set_defaults(run=run_judge)
+
+
+def run_judge(args: argparse.Namespace) -> int:
+    """Measure a judge.
+
+    Args:
+        args: Parsed command line.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        CommandError: The judge or the corpus is not usable.
+    """
+    import numpy as np
+    from tqdm.auto import tqdm
+
+    from melfusion_core.audio import load_audio
+    from melfusion_core.evaluation.judging import judge_quality, load_judge
+    from melfusion_core.evaluation.markdown import format_quality
+    from melfusion_core.evaluation.triplets import load_triplets
+
+    try:
+        judge = load_judge(args.judge, args.device)
+        triplets = load_triplets(args.corpus, args.split)
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    order = np.random.default_rng(0).permutation(len(triplets))[: args.n]
+    chosen = [triplets[index] for index in order]
+    clips = (load_audio(triplet.audio, judge.sample_rate).numpy() for triplet in tqdm(chosen, desc="listening"))
+    quality = judge_quality(judge, judge.hear(clips), chosen)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "judge.json").write_text(json.dumps(quality, indent=1) + "\n", encoding="utf-8")
+    text = "\n".join(
+        [f"# Judge on {len(chosen)} real clips of the {args.split} split", "", *format_quality(quality), ""]
+    )
+    (args.out / "judge.md").write_text(text, encoding="utf-8")
+    print(text)
+    return 0

@@ -1,0 +1,191 @@
+"""A codec under test: waveform to log-mel to latents and back, with its distances and its speed.
+
+Shape legend: ``batch`` clips, ``samples`` of a waveform, ``frames`` of a spectrogram.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from melfusion_core.mel import MelSpectrogram
+from melfusion_core.models.latents import compression, decode_mel, encode_mel
+
+STFT_SIZES = (512, 1024, 2048)
+STAGES = ("codec", "vocoder")
+
+
+class CodecUnderTest:
+    """VAE and vocoder, as the pipeline uses them.
+
+    Args:
+        vae: Codec between log-mel and latents.
+        vocoder: Makes waveforms of log-mel; its `mel_config` is that of the spectrograms.
+    """
+
+    def __init__(self, vae: Any, vocoder: Any) -> None:
+        self.vae, self.vocoder = vae.eval(), vocoder.eval()
+        self.mel_config = vocoder.mel_config
+        self.device = next(vocoder.parameters()).device
+        self.spectrogram = MelSpectrogram(self.mel_config).to(self.device)
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the waveforms, in Hz."""
+        return self.mel_config.sample_rate
+
+    @property
+    def grid(self) -> int:
+        """Samples per latent position: lengths are multiples of it."""
+        return self.mel_config.hop_length * compression(self.vae)[0]
+
+    def cut(self, waveform: np.ndarray) -> np.ndarray:
+        """Drop the last samples that fill no latent position.
+
+        Args:
+            waveform: Of shape `(samples,)`.
+
+        Returns:
+            The beginning of it.
+
+        Raises:
+            ValueError: If nothing is left.
+        """
+        samples = len(waveform) // self.grid * self.grid
+        if not samples:
+            raise ValueError(f"a clip of {len(waveform)} samples is too short for this codec")
+        return np.asarray(waveform[:samples], dtype=np.float32)
+
+    @torch.no_grad()
+    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """Waveforms to raw latents.
+
+        Args:
+            waveforms: Of shape `(batch, samples)`.
+
+        Returns:
+            Latents of shape `(batch, channels, time, frequency)`.
+        """
+        return encode_mel(self.vae, self.spectrogram(waveforms.to(self.device))).mode()
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Raw latents to waveforms.
+
+        Args:
+            latents: Of shape `(batch, channels, time, frequency)`.
+
+        Returns:
+            Waveforms of shape `(batch, samples)`.
+        """
+        return self.vocoder(decode_mel(self.vae, latents))
+
+    @torch.no_grad()
+    def rebuild(
+        self, waveforms: Sequence[np.ndarray], stage: str = "codec", batch_size: int = 8, progress: bool = False
+    ) -> list[np.ndarray]:
+        """Encode and decode clips of one length.
+
+        Args:
+            waveforms: Clips of shape `(samples,)`, already cut.
+            stage: "codec" for VAE and vocoder, "vocoder" for the vocoder on the exact spectrogram.
+            batch_size: Clips at a time.
+            progress: Show a progress bar.
+
+        Returns:
+            Clips of the same length, in the same order.
+
+        Raises:
+            ValueError: If `stage` is unknown.
+        """
+        if stage not in STAGES:
+            raise ValueError(f"unknown stage {stage!r}; choose from {', '.join(STAGES)}")
+        rebuilt: list[np.ndarray] = []
+        for start in tqdm(range(0, len(waveforms), batch_size), desc=f"rebuilding, {stage}", disable=not progress):
+            clips = torch.from_numpy(np.stack(waveforms[start : start + batch_size])).to(self.device)
+            if stage == "codec":
+                sound = self.decode(self.encode(clips))
+            else:
+                sound = self.vocoder(self.spectrogram(clips))
+            rebuilt += list(sound.float().cpu().numpy())
+        return rebuilt
+
+    def mel_distance(self, original: np.ndarray, rebuilt: np.ndarray) -> float:
+        """Mean absolute difference of the log-mel spectrograms.
+
+        Args:
+            original: Of shape `(samples,)`.
+            rebuilt: Of shape `(samples,)`.
+
+        Returns:
+            Distance in nats of mel magnitude.
+        """
+        pair = torch.from_numpy(np.stack([original, rebuilt])).float().to(self.device)
+        mel = self.spectrogram(pair)
+        return float((mel[0] - mel[1]).abs().mean()) * self.mel_config.log_std
+
+
+def stft_distances(original: np.ndarray, rebuilt: np.ndarray, floor: float = 1e-3) -> tuple[float, float]:
+    """Multi-resolution STFT distances (Yamamoto, Song & Kim, 2020), windows of 512, 1024 and 2048 samples.
+
+    Args:
+        original: Of shape `(samples,)`.
+        rebuilt: Of shape `(samples,)`.
+        floor: Lowest magnitude under the logarithm.
+
+    Returns:
+        Spectral convergence `|| |X| - |Y| || / || |X| ||` and mean absolute difference of log magnitudes in nats, both
+        averaged over the resolutions.
+    """
+    pair = torch.from_numpy(np.stack([original, rebuilt])).float()
+    convergence, level = [], []
+    for size in STFT_SIZES:
+        window = torch.hann_window(size)
+        one, other = torch.stft(pair, size, size // 4, window=window, return_complex=True).abs()
+        convergence.append(float(torch.linalg.norm(one - other) / torch.linalg.norm(one).clamp_min(1e-9)))
+        level.append(float((one.clamp_min(floor).log() - other.clamp_min(floor).log()).abs().mean()))
+    return statistics.fmean(convergence), statistics.fmean(level)
+
+
+def codec_speed(codec: CodecUnderTest, seconds: float = 10.24, repeats: int = 3) -> dict[str, float | int | str]:
+    """Time encoding and decoding of one clip.
+
+    Args:
+        codec: What to time.
+        seconds: Length of the clip.
+        repeats: Timed runs; one more goes first, untimed.
+
+    Returns:
+        Seconds, and multiples of real time, with the threads and the device they were measured with.
+    """
+    noise = np.random.default_rng(0).normal(0, 0.1, max(round(seconds * codec.sample_rate), codec.grid))
+    clip = torch.from_numpy(codec.cut(noise))[None]
+    length_s = clip.shape[1] / codec.sample_rate
+    latents = codec.encode(clip)
+
+    def median_s(action: Callable[[], Any]) -> float:
+        taken = []
+        for _ in range(repeats + 1):
+            started = time.perf_counter()
+            action()
+            if codec.device.type == "cuda":
+                torch.cuda.synchronize(codec.device)
+            taken.append(time.perf_counter() - started)
+        return statistics.median(taken[1:])
+
+    encode_s, decode_s = median_s(lambda: codec.encode(clip)), median_s(lambda: codec.decode(latents))
+    return {
+        "clip_s": round(length_s, 2),
+        "encode_s": round(encode_s, 4),
+        "decode_s": round(decode_s, 4),
+        "encode_times_real_time": round(length_s / encode_s, 1),
+        "decode_times_real_time": round(length_s / decode_s, 1),
+        "threads": torch.get_num_threads(),
+        "device": str(codec.device),
+    }

@@ -1,0 +1,218 @@
+"""The frozen networks of a full-size pipeline, and the loss of its synapse.
+
+Shape legend: ``batch`` rows, ``samples`` of a waveform, ``channels``/``time``/``frequency`` of a latent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from melfusion_core.image import image_to_tensor
+from melfusion_core.mel import MelSpectrogram
+from melfusion_core.models.components import load_components
+from melfusion_core.models.features import ImageFeatures, capture_image_features, picture_size
+from melfusion_core.models.image_latents import encode_pixels
+from melfusion_core.models.latents import add_coordinates, compression, latents_from_mel
+from melfusion_core.models.synapse import install_synapse
+from melfusion_core.models.text import MAX_CAPTION_TOKENS, TextCondition, encode_captions, unet_text_arguments
+from melfusion_core.training.rows import Row
+from melfusion_core.training.trainable import choose_weights
+
+NAMES = ("vae", "unet", "image_unet", "synapse", "vocoder", "scheduler", "image_scheduler")
+NAMES += ("tokenizer", "text_encoder", "image_vae", "image_null")
+PRECISIONS = {"no": torch.float32, "bf16": torch.bfloat16}
+
+
+class FullModel:
+    """A full-size pipeline's components, arranged for training.
+
+    Args:
+        folder: The pipeline's folder.
+        device: Where to train.
+        mode: What is trained, see :func:`~melfusion_core.training.trainable.choose_weights`.
+        precision: ``no`` or ``bf16``: dtype of the frozen networks; trained weights are float32.
+        duration_s: Length of a clip in seconds.
+        peak: Peak that waveforms are scaled to, as the public music models expect; 0 leaves them as they are.
+        lora_rank: Rank of low-rank changes.
+        lora_alpha: Their scale is this over the rank.
+        checkpointing: Whether the UNet recomputes activations to save memory.
+        cache_rows: How many rows' latents, captions and picture features are kept in main memory.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        device: torch.device,
+        mode: str = "gates",
+        precision: str = "no",
+        duration_s: float = 10.24,
+        peak: float = 0.5,
+        lora_rank: int = 16,
+        lora_alpha: float = 16.0,
+        checkpointing: bool = False,
+        cache_rows: int = 0,
+    ) -> None:
+        parts = load_components(folder, NAMES)
+        dtype = PRECISIONS[precision]
+        self.device, self.duration_s, self.peak = device, duration_s, peak
+        self.index = _settings(folder)
+        self.vae, self.vocoder = parts["vae"].to(device), parts["vocoder"]
+        self.image_unet = parts["image_unet"].to(device, dtype)
+        self.image_vae = None if parts["image_vae"] is None else parts["image_vae"].to(device, dtype)
+        self.image_null = None if parts["image_null"] is None else parts["image_null"].to(device)
+        self.text_encoder, self.tokenizer = parts["text_encoder"].to(device), parts["tokenizer"]
+        self.scheduler, self.image_scheduler = parts["scheduler"], parts["image_scheduler"]
+        self.unet, self.synapse = parts["unet"].to(device), parts["synapse"].to(device)
+        self.trained = choose_weights(self.unet, self.synapse, mode, lora_rank, lora_alpha)
+        if checkpointing:
+            self.unet.enable_gradient_checkpointing()
+        self.handle = install_synapse(self.unet, self.synapse)
+        self.spectrogram = MelSpectrogram(self.vocoder.mel_config).to(device)
+        self._cache_rows = cache_rows
+        self._caches: dict[str, OrderedDict[Any, Any]] = {
+            name: OrderedDict() for name in ("latents", "text", "features")
+        }
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of a clip: as many as whole latent positions that the UNet halves evenly."""
+        config = self.spectrogram.config
+        unit = 2 ** (len(self.unet.config.block_out_channels) - 1) * compression(self.vae)[0] * config.hop_length
+        return -(-round(self.duration_s * config.sample_rate) // unit) * unit
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square that the image model sees, in pixels."""
+        if self.index.get("image_resolution"):
+            return int(self.index["image_resolution"])
+        if self.image_vae is None:
+            return picture_size(self.image_unet)
+        return int(self.image_unet.config.sample_size) * 2 ** (len(self.image_vae.config.block_out_channels) - 1)
+
+    @torch.no_grad()
+    def latents(self, index: int, row: Row, place: float) -> torch.Tensor:
+        """Latents of a row's music: a piece of a longer clip, a shorter one followed by silence.
+
+        Args:
+            index: The row's number.
+            row: The row.
+            place: Which piece, from 0 (the first) to 1.
+
+        Returns:
+            Normalised latents of shape ``(1, channels, time, frequency)``, on the CPU.
+        """
+
+        def make() -> torch.Tensor:
+            config = self.spectrogram.config
+            waveform = row.read_audio(config.sample_rate)
+            start = int(place * max(0, len(waveform) - self.num_samples))
+            piece = waveform[start : start + self.num_samples]
+            piece = piece - piece.mean()
+            if self.peak:
+                piece = piece * (self.peak / piece.abs().max().clamp_min(1e-8))
+            piece = torch.nn.functional.pad(piece, (0, self.num_samples - len(piece)))
+            mel = self.spectrogram(piece.unsqueeze(0).to(self.device))
+            return latents_from_mel(self.vae, mel.to(self.vae.dtype)).float().cpu()
+
+        return self._kept("latents", (index, round(place, 6)), make)
+
+    @torch.no_grad()
+    def text(self, caption: str) -> TextCondition:
+        """A caption's condition.
+
+        Args:
+            caption: The caption; ``""`` for none.
+
+        Returns:
+            The condition, batch 1, on the CPU.
+        """
+        length = int(self.index.get("max_caption_tokens") or MAX_CAPTION_TOKENS)
+
+        def make() -> TextCondition:
+            return encode_captions(self.tokenizer, self.text_encoder, [caption], length).to("cpu")
+
+        return self._kept("text", caption, make)
+
+    @torch.no_grad()
+    def features(self, index: int, row: Row) -> ImageFeatures:
+        """A row's picture as the synapse sees it.
+
+        Args:
+            index: The row's number.
+            row: The row.
+
+        Returns:
+            Features, batch 1, on the CPU.
+        """
+
+        def make() -> ImageFeatures:
+            pixels = image_to_tensor(row.read_image(), self.image_size).unsqueeze(0).to(self.device)
+            null = self.text("") if self.image_null is None else self.image_null.condition()
+            config = self.synapse.config
+            latents = encode_pixels(self.image_vae, pixels)
+            found = capture_image_features(
+                self.image_unet, self.image_scheduler, latents, null, config.key_timesteps, config.num_inversion_steps
+            )
+            return found.to("cpu")
+
+        return self._kept("features", index, make)
+
+    def _kept(self, kind: str, key: Any, make: Callable[[], Any]) -> Any:
+        cache = self._caches[kind]
+        if key not in cache:
+            value = make()
+            if not self._cache_rows:
+                return value
+            cache[key] = value
+            while len(cache) > self._cache_rows:
+                cache.popitem(last=False)
+        cache.move_to_end(key)
+        return cache[key]
+
+    def errors(
+        self,
+        latents: torch.Tensor,
+        noise: torch.Tensor,
+        timesteps: torch.Tensor,
+        texts: Sequence[TextCondition],
+        features: Sequence[ImageFeatures],
+        strengths: Sequence[float],
+    ) -> torch.Tensor:
+        """Squared error of the UNet's prediction of noise, or of v, as its schedule says.
+
+        Args:
+            latents: Clean latents of shape ``(batch, channels, time, frequency)``.
+            noise: Same shape.
+            timesteps: Of shape ``(batch,)``.
+            texts: One condition per row.
+            features: One picture per row.
+            strengths: 1 with the picture, 0 without, per row.
+
+        Returns:
+            Mean over each row, of shape ``(batch,)``, float32.
+
+        Raises:
+            ValueError: When the schedule predicts something else.
+        """
+        latents, noise, timesteps = (tensor.to(self.device) for tensor in (latents, noise, timesteps))
+        noisy = self.scheduler.add_noise(latents, noise, timesteps)
+        kind = self.scheduler.config.prediction_type
+        if kind not in ("epsilon", "v_prediction"):
+            raise ValueError(f"cannot train a model with prediction type {kind!r}")
+        target = noise if kind == "epsilon" else self.scheduler.get_velocity(latents, noise, timesteps)
+        text = TextCondition.concat(texts).to(self.device)
+        picture = ImageFeatures.concat(features).to(self.device, torch.float32)
+        self.handle.set(picture.at(timesteps), torch.tensor(strengths, device=self.device))
+        sample = add_coordinates(noisy, self.unet.config.in_channels)
+        prediction = self.unet(sample, timesteps, **unet_text_arguments(self.unet, text), return_dict=False)[0]
+        return (prediction.float() - target.float()).square().mean(dim=(1, 2, 3))
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
