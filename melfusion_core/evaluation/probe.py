@@ -37,7 +37,7 @@ from melfusion_core.models.text import TextCondition
 from .figures import format_estimate, save_heat_map
 from .judging import open_picture
 from .metrics import mean_interval, spearman_interval
-from .ridge import ridge_cross_predict, ridge_predict
+from .ridge import class_groups, ridge_cross_predict, ridge_predict
 
 DEFAULT_TIMESTEPS = (20, 100, 250, 500, 800)
 LEAST_CLASS = 4
@@ -189,15 +189,17 @@ def score(
     known = sorted(name for name, count in counts.items() if count >= LEAST_CLASS)
     targets = np.concatenate([mood, (labels[:, None] == np.array(known)[None]).astype(float)], axis=1)
     held = np.ones(len(pictures), dtype=bool) if crossed else np.array([picture.held_out for picture in pictures])
+    groups = class_groups(labels, themes)
     if crossed:
-        predicted = ridge_cross_predict(features, targets, themes, seed=seed)
-        if classes == "theme":
-            predicted[:, 2:] = ridge_cross_predict(
-                features, targets[:, 2:], np.arange(len(themes)).astype(str), seed=seed
-            )
+        mood_said = ridge_cross_predict(features, mood, themes, seed=seed)
+        class_said = ridge_cross_predict(features, targets[:, 2:], groups, seed=seed)
+        predicted = np.concatenate([mood_said, class_said], axis=1)
     else:
         predicted = np.zeros(targets.shape)
-        predicted[held] = ridge_predict(features[~held], targets[~held], themes[~held], features[held])
+        for columns, parts in ((slice(2), themes), (slice(2, None), groups)):
+            predicted[held, columns] = ridge_predict(
+                features[~held], targets[~held, columns], parts[~held], features[held]
+            )
     result: dict[str, Any] = {"n": int(held.sum()), "themes": len(set(themes[held].tolist()))}
     for column, axis in enumerate(AXES):
         estimate = spearman_interval(mood[held, column], predicted[held, column], seed, groups=themes[held])

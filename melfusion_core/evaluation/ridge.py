@@ -39,6 +39,29 @@ def group_folds(groups: Sequence[str], folds: int, seed: int = 0) -> np.ndarray:
     return fold_of[index]
 
 
+def class_groups(labels: Sequence[str], themes: Sequence[str]) -> np.ndarray:
+    """Groups that the folds of a classification keep together: themes, where a class has several of them.
+
+    A class that is one theme would have no example left when its theme is held out: its samples stand for themselves.
+
+    Args:
+        labels: Class of each sample; length `n`.
+        themes: Theme of each sample; length `n`.
+
+    Returns:
+        Names of the groups, of shape `(n,)`.
+    """
+    themes_of: dict[str, set[str]] = {}
+    for label, theme in zip(labels, themes, strict=True):
+        themes_of.setdefault(label, set()).add(theme)
+    return np.array(
+        [
+            theme if len(themes_of[label]) > 1 else f"sample {index}"
+            for index, (label, theme) in enumerate(zip(labels, themes, strict=True))
+        ]
+    )
+
+
 def ridge_path(
     features: np.ndarray, targets: np.ndarray, others: np.ndarray, penalties: Sequence[float] = PENALTIES
 ) -> np.ndarray:

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from diffusers import SchedulerMixin, UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 
-from melfusion_core.models.inversion import ddim_invert, inversion_timesteps
+from melfusion_core.models.devices import execution_device
+from melfusion_core.models.inversion import ddim_invert, first_timestep, inversion_timesteps
 from melfusion_core.models.text import TextCondition
 
 KeyValue = tuple[torch.Tensor, torch.Tensor]
@@ -176,6 +177,10 @@ class ImageFeatures:
 def decoder_attention_names(unet: UNet2DConditionModel, kind: str) -> list[str]:
     """Names of the attention processors in a UNet's decoder, in module order.
 
+    Where each residual layer is followed by several transformers (AudioLDM2: one for itself and one for each of two
+    text encoders), only the last one's cross-attention counts, so that there is one layer per residual layer in every
+    UNet: Stable Diffusion, Tango, MusicLDM and AudioLDM2 all have nine, which pair with each other in order.
+
     Args:
         unet: The UNet.
         kind: ``"attn1"`` for self-attention, ``"attn2"`` for cross-attention.
@@ -183,7 +188,17 @@ def decoder_attention_names(unet: UNet2DConditionModel, kind: str) -> list[str]:
     Returns:
         Keys of ``unet.attn_processors``.
     """
-    return [name for name in unet.attn_processors if name.startswith("up_blocks.") and name.split(".")[-2] == kind]
+    names = [name for name in unet.attn_processors if name.startswith("up_blocks.") and name.split(".")[-2] == kind]
+    if kind != "attn2":
+        return names
+    chosen = []
+    for name in names:
+        _, block_index, _, attention_index = name.split(".")[:4]
+        block = unet.up_blocks[int(block_index)]
+        group = len(block.attentions) // len(block.resnets)
+        if int(attention_index) % group == group - 1:
+            chosen.append(name)
+    return chosen
 
 
 class _CaptureProcessor:
@@ -339,8 +354,9 @@ def capture_image_features(
         raise ValueError(f"expected one null caption, got {len(null_text)}")
     wanted = tuple(sorted({int(timestep) for timestep in key_timesteps}))
     parameter = next(image_unet.parameters())
-    pixels = fold_pixels(image_unet, pixels.to(parameter.device, parameter.dtype))
-    null_text = null_text.to(parameter.device, parameter.dtype).index([0] * len(pixels))
+    device = execution_device(image_unet)
+    pixels = fold_pixels(image_unet, pixels.to(device, parameter.dtype))
+    null_text = null_text.to(device, parameter.dtype).index([0] * len(pixels))
     kept: list[tuple[KeyValue, ...]] = []
     with _capturing(image_unet) as (captures, store):
 
@@ -358,5 +374,6 @@ def capture_image_features(
                 kept.append(tuple((key.to(dtype), value.to(dtype)) for key, value in store))
             return output
 
-        ddim_invert(predict, pixels, scheduler, inversion_timesteps(wanted, num_inversion_steps))
+        timesteps = inversion_timesteps(wanted, num_inversion_steps, first_timestep(scheduler))
+        ddim_invert(predict, pixels, scheduler, timesteps)
     return ImageFeatures(wanted, tuple(kept))

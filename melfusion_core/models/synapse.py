@@ -341,7 +341,8 @@ class SynapseProcessor:
         Args:
             attn: The attention layer.
             hidden_states: Music states of shape ``(batch, queries, dim)``.
-            encoder_hidden_states: Caption states of shape ``(batch, text, text_dim)``.
+            encoder_hidden_states: Caption states of shape ``(batch, text, text_dim)``; None where the layer attends to
+                the music itself, as in UNets that know the caption through its class embedding only (MusicLDM).
             attention_mask: Additive caption mask of shape ``(batch, 1, text)``.
             temb: Unused; transformer blocks pass none here.
             kwargs: Unused; diffusers passes none.
@@ -349,6 +350,8 @@ class SynapseProcessor:
         Returns:
             New music states of shape ``(batch, queries, dim)``.
         """
+        if encoder_hidden_states is None:
+            encoder_hidden_states = hidden_states
         query = split_heads(attn.to_q(hidden_states), attn.heads)
         text_key = attn.to_k(encoder_hidden_states)
         text_value = attn.to_v(encoder_hidden_states)

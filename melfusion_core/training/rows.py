@@ -220,7 +220,8 @@ def _open_datasets(data: str, split: str, columns: dict[str, str]) -> Table:
             raise RowError(f"the dataset {data} has no column {' or '.join(wanted)}; it has {table.column_names}")
         names[role] = present[0]
     for role, feature in (("audio", datasets.Audio), ("image", datasets.Image)):
-        if isinstance(table.features[names[role]], feature):
+        found = table.features[names[role]]
+        if isinstance(found, feature) and found.decode:
             table = table.cast_column(names[role], feature(decode=False))
 
     def make(index: int) -> Row:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from melfusion_core.cli.evaluate import colour_features
 from melfusion_core.evaluation.probe import ImageModel, ProbePicture, probe, reconstruct, token_statistics
-from melfusion_core.evaluation.ridge import group_folds, ridge_cross_predict, ridge_path, ridge_predict
+from melfusion_core.evaluation.ridge import class_groups, group_folds, ridge_cross_predict, ridge_path, ridge_predict
 from melfusion_core.models.features import ImageFeatures
 from melfusion_core.models.text import TextCondition
 
@@ -36,6 +36,11 @@ def test_ridge_is_the_closed_form(size):
     a, b = (x - mean) / std, (z - mean) / std
     weights = np.linalg.solve(a.T @ a + 3.0 * np.eye(size), a.T @ (y - y.mean(0)))
     np.testing.assert_allclose(predicted, b @ weights + y.mean(0), atol=1e-8)
+
+
+def test_a_class_of_one_theme_is_not_held_out_whole():
+    groups = class_groups(["sea", "photo", "sea", "photo"], ["sea", "dog", "sea", "cat"])
+    assert groups.tolist() == ["sample 0", "dog", "sample 2", "cat"]
 
 
 def test_ridge_finds_what_is_linear_and_nothing_in_noise():

@@ -38,7 +38,11 @@ def corpus(tmp_path_factory):
             "style": "waltz",
             "mode": ("major", None)[index % 2],
         }
-        attributes |= {"tempo_word": ("slow", "fast")[index % 2], "tempo_bpm": 60.0 + index, "onset_rate_hz": 2.0 + index % 5}
+        attributes |= {
+            "tempo_word": ("slow", "fast")[index % 2],
+            "tempo_bpm": 60.0 + index,
+            "onset_rate_hz": 2.0 + index % 5,
+        }
         mood = {f"{side}_{axis}": index / 16 for side in ("music", "image") for axis in ("valence", "arousal")}
         row = {"id": str(index), "split": "train" if index < 12 else "validation", "piece": f"piece {index}"}
         row |= {"audio": f"audio/{index}.flac", "image": f"images/{index}.jpg", "caption": f"a waltz for {lead}"}

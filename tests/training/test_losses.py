@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from diffusers import DDIMScheduler
 
 from melfusion_core.training import losses
 from melfusion_core.training.optim import learning_rate_factor
@@ -16,8 +17,32 @@ def test_min_snr_weights_by_hand():
     snr = torch.tensor([99.0, 4.0, 1.0, 0.0])
     assert torch.allclose(losses.min_snr_weight(snr, 5.0, "v_prediction"), torch.tensor([0.05, 1.0, 1.0, 1.0]))
     assert torch.allclose(losses.min_snr_weight(snr[:3], 5.0, "epsilon"), torch.tensor([5 / 99, 1.0, 1.0]))
-    with pytest.raises(ValueError, match="sample"):
-        losses.min_snr_weight(snr, 5.0, "sample")
+    assert torch.allclose(losses.min_snr_weight(snr, 5.0, "sample"), torch.tensor([5.0, 5.0, 2.0, 1.0]))
+    with pytest.raises(ValueError, match="flow"):
+        losses.min_snr_weight(snr, 5.0, "flow")
+
+
+def test_every_target_gives_the_same_weighted_loss():
+    """One and the same guess of the clean sample costs the same, whether it is stated as sample or as velocity."""
+    generator = torch.Generator().manual_seed(0)
+    clean, noise, error = (torch.randn(4, 8, generator=generator) for _ in range(3))
+    timesteps = torch.tensor([20, 300, 700, 950])
+    costs = {}
+    for kind in ("sample", "v_prediction"):
+        scheduler = DDIMScheduler(prediction_type=kind)
+        target = losses.training_target(scheduler, clean, noise, timesteps)
+        signal, spread = (
+            p[timesteps].sqrt()[:, None] for p in (scheduler.alphas_cumprod, 1 - scheduler.alphas_cumprod)
+        )
+        guess = clean + error
+        if kind == "v_prediction":
+            noisy = scheduler.add_noise(clean, noise, timesteps)
+            guess = (signal * noisy - guess) / spread
+        weight = losses.min_snr_weight(losses.snr_of(scheduler.alphas_cumprod, timesteps), 5.0, kind)
+        costs[kind] = weight * (guess - target).square().mean(dim=1)
+    assert torch.allclose(costs["sample"], costs["v_prediction"], rtol=1e-3)
+    scheduler = DDIMScheduler(prediction_type="epsilon")
+    assert losses.training_target(scheduler, clean, noise, timesteps) is noise
 
 
 def test_stratified_timesteps_fill_every_stratum():

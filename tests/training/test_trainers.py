@@ -8,6 +8,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
+from melfusion_core.models.patch_codec import PatchCodec
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.vocoder import ISTFTVocoder
 from melfusion_core.training import image, music, prepare, vae, vocoder
@@ -59,6 +60,23 @@ def test_vocoder(mini_corpus, tmp_path, adversarial_start):
     made = ISTFTVocoder.from_pretrained(run / "export")(torch.zeros(1, 1, 8, 128))
     assert made.shape == (1, 8 * 512)
     assert (run / "samples/0000002/0_resynthesis.flac").exists()
+
+
+def test_vocoder_learns_through_a_codec(mini_corpus, tmp_path):
+    PatchCodec(patch=(8, 32), latent_channels=4).save_pretrained(tmp_path / "codec")
+    settings = {"crop_frames": 8, "validation_frames": 16, "adversarial_start": 1.0, "codec_share": 1.0}
+    vae_folder = str(tmp_path / "codec")
+    run = train_in_two_sittings(
+        vocoder.VocoderConfig, vocoder.VocoderTask, mini_corpus, tmp_path, vae=vae_folder, **settings
+    )
+    metrics = json.loads((run / "summary.json").read_text())["validation"]
+    assert metrics["coded_mel_l1_nats"] > metrics["mel_l1_nats"]  # a codec with 4 of 256 coefficients loses much
+    folder, frames = str(tmp_path / "next"), settings["validation_frames"]
+    config = vocoder.VocoderConfig(
+        data=str(mini_corpus), out=folder, max_steps=1, validation_frames=frames, init=str(run / "export")
+    )
+    start = vocoder.VocoderTask(config, torch.device("cpu")).vocoder
+    assert torch.equal(start.head.weight, ISTFTVocoder.from_pretrained(run / "export").head.weight)
 
 
 @pytest.fixture

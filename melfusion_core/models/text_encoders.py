@@ -1,0 +1,221 @@
+"""Text encoders made of several networks, as one component that gives a :class:`TextCondition`.
+
+FLAN-T5 and MiniLM need none of this: they are one tokenizer and one network (:func:`encode_text`). AudioLDM2 listens
+to CLAP, FLAN-T5 and a small language model; MusicLDM to CLAP alone.
+
+Shape legend: ``batch`` captions, ``tokens`` positions (padded), ``dim`` features per token.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.pipelines.audioldm2 import AudioLDM2Pipeline, AudioLDM2ProjectionModel
+from transformers import (
+    AutoTokenizer,
+    ClapModel,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    T5EncoderModel,
+)
+
+from melfusion_core.models.text import TextCondition
+
+
+class CaptionEncoder(ModelMixin, ConfigMixin):
+    """A text encoder of several parts, each saved in a folder of its own below this component's.
+
+    Subclasses name their parts in ``part_classes`` (class to load by folder name) and set an attribute for each.
+    """
+
+    config_name = "config.json"
+    part_classes: dict[str, type] = {}
+
+    @abstractmethod
+    def encode(self, captions: list[str], max_length: int) -> TextCondition:
+        """Encode captions.
+
+        Args:
+            captions: One caption per batch row; ``""`` is the null condition.
+            max_length: Number of tokens that every caption is padded or cut to.
+
+        Returns:
+            The condition, on the encoder's device.
+        """
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
+        """Save every part.
+
+        Args:
+            save_directory: The folder.
+            kwargs: As for diffusers; ``max_shard_size`` counts for the parts, the rest means nothing here.
+        """
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.save_config(folder)
+        options = {name: kwargs[name] for name in ("max_shard_size",) if name in kwargs}
+        for name in self.part_classes:
+            part = getattr(self, name)
+            part.save_pretrained(folder / name, **(options if isinstance(part, torch.nn.Module) else {}))
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> CaptionEncoder:
+        """Load every part, and check that every weight was there.
+
+        Args:
+            pretrained_model_name_or_path: What :meth:`save_pretrained` wrote.
+            kwargs: As for diffusers; ``dtype`` or ``torch_dtype`` counts.
+
+        Returns:
+            The encoder.
+
+        Raises:
+            ValueError: When weights are missing or unexpected.
+        """
+        dtype = kwargs.get("dtype") or kwargs.get("torch_dtype") or torch.float32
+        folder = Path(pretrained_model_name_or_path)
+        parts = {}
+        for name, part_class in cls.part_classes.items():
+            if part_class is AutoTokenizer:
+                parts[name] = AutoTokenizer.from_pretrained(folder / name, local_files_only=True)
+                continue
+            option = "torch_dtype" if issubclass(part_class, ModelMixin) else "dtype"
+            part, report = part_class.from_pretrained(
+                folder / name, local_files_only=True, use_safetensors=True, output_loading_info=True, **{option: dtype}
+            )
+            wrong = {kind: sorted(map(str, names)) for kind, names in report.items() if names}
+            if wrong:
+                raise ValueError(f"{name} in {folder} does not hold exactly its weights: {wrong}")
+            parts[name] = part
+        return cls(**parts).eval()
+
+
+class AudioLDM2TextEncoder(CaptionEncoder):
+    """AudioLDM2's: CLAP and FLAN-T5 states feed GPT-2, whose eight vectors and the FLAN-T5 states go to the UNet.
+
+    Every caption is encoded by itself, so that padding of a batch never reaches the language model's positions.
+
+    Args:
+        clap_tokenizer: CLAP's tokenizer.
+        clap: The CLAP model; only its text half is used.
+        t5_tokenizer: FLAN-T5's tokenizer.
+        t5: FLAN-T5's encoder.
+        projection: AudioLDM2's projection of both into the language model's space.
+        language_model: GPT-2.
+    """
+
+    part_classes = {
+        "clap_tokenizer": AutoTokenizer,
+        "clap": ClapModel,
+        "t5_tokenizer": AutoTokenizer,
+        "t5": T5EncoderModel,
+        "projection": AudioLDM2ProjectionModel,
+        "language_model": GPT2LMHeadModel,
+    }
+
+    def __init__(
+        self,
+        clap_tokenizer: PreTrainedTokenizerBase | None = None,
+        clap: PreTrainedModel | None = None,
+        t5_tokenizer: PreTrainedTokenizerBase | None = None,
+        t5: PreTrainedModel | None = None,
+        projection: ModelMixin | None = None,
+        language_model: PreTrainedModel | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_to_config()  # the parts are saved beside, not in the JSON
+        self.clap_tokenizer, self.clap = clap_tokenizer, clap
+        self.t5_tokenizer, self.t5 = t5_tokenizer, t5
+        self.projection, self.language_model = projection, language_model
+
+    @torch.no_grad()
+    def encode(self, captions: list[str], max_length: int) -> TextCondition:
+        """Encode captions.
+
+        Args:
+            captions: One caption per batch row.
+            max_length: Number of FLAN-T5 tokens that every caption is padded or cut to.
+
+        Returns:
+            The language model's vectors as ``states``, FLAN-T5's as ``states_1``, CLAP's embedding as ``pooled``.
+        """
+        pipe = AudioLDM2Pipeline(
+            vae=None,
+            text_encoder=self.clap,
+            text_encoder_2=self.t5,
+            projection_model=self.projection,
+            language_model=self.language_model,
+            tokenizer=self.clap_tokenizer,
+            tokenizer_2=self.t5_tokenizer,
+            feature_extractor=None,
+            unet=None,
+            scheduler=None,
+            vocoder=None,
+        )
+        rows = []
+        for caption in captions:
+            states, mask, generated = pipe.encode_prompt([caption], self.t5.device, 1, False)
+            states, mask = states[:, :max_length], mask[:, :max_length].bool()
+            missing = max_length - states.shape[1]
+            rows.append((generated, F.pad(states, (0, 0, 0, missing)), F.pad(mask, (0, missing))))
+        generated, states, mask = (torch.cat(parts) for parts in zip(*rows, strict=True))
+        everywhere = torch.ones(generated.shape[:2], dtype=torch.bool, device=generated.device)
+        pooled = clap_embedding(self.clap_tokenizer, self.clap, captions)
+        return TextCondition(generated, everywhere, pooled, states * mask.unsqueeze(-1), mask)
+
+
+class MusicLDMTextEncoder(CaptionEncoder):
+    """MusicLDM's and AudioLDM's: CLAP's text embedding, which reaches the UNet with the timestep.
+
+    Args:
+        clap_tokenizer: CLAP's tokenizer.
+        clap: The CLAP model; only its text half is used.
+    """
+
+    part_classes = {"clap_tokenizer": AutoTokenizer, "clap": ClapModel}
+
+    def __init__(
+        self, clap_tokenizer: PreTrainedTokenizerBase | None = None, clap: PreTrainedModel | None = None
+    ) -> None:
+        super().__init__()
+        self.register_to_config()
+        self.clap_tokenizer, self.clap = clap_tokenizer, clap
+
+    @torch.no_grad()
+    def encode(self, captions: list[str], max_length: int) -> TextCondition:
+        """Encode captions.
+
+        Args:
+            captions: One caption per batch row.
+            max_length: Means nothing here: CLAP cuts captions at its own length.
+
+        Returns:
+            CLAP's embedding as ``pooled``, and as the only token of ``states``.
+        """
+        pooled = clap_embedding(self.clap_tokenizer, self.clap, captions)
+        mask = torch.ones(len(captions), 1, dtype=torch.bool, device=pooled.device)
+        return TextCondition(pooled.unsqueeze(1), mask, pooled)
+
+
+@torch.no_grad()
+def clap_embedding(tokenizer: PreTrainedTokenizerBase, clap: PreTrainedModel, captions: list[str]) -> torch.Tensor:
+    """Text embeddings of CLAP.
+
+    Args:
+        tokenizer: Its tokenizer.
+        clap: The model.
+        captions: One caption per row.
+
+    Returns:
+        Unit vectors of shape ``(batch, dim)``.
+    """
+    length = min(tokenizer.model_max_length, clap.config.text_config.max_position_embeddings - 2)
+    tokens = tokenizer(captions, padding=True, truncation=True, max_length=length, return_tensors="pt").to(clap.device)
+    features = clap.get_text_features(tokens.input_ids, attention_mask=tokens.attention_mask)
+    return F.normalize(getattr(features, "pooler_output", features), dim=-1)
