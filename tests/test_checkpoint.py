@@ -11,11 +11,15 @@ from PIL import Image
 from safetensors import safe_open
 
 from melfusion_core import MelFusionPipeline
+from melfusion_core.evaluation.judging import load_judge
+from melfusion_core.models.judge import SCALARS
 from tests.test_imports import ROOT
 
 CHECKPOINT = ROOT / "checkpoints" / "melfusion-mini"
 LARGEST_SHARD_BYTES = 9_500_000
 COMPONENTS = ("vae", "unet", "image_unet", "synapse", "vocoder", "scheduler", "image_scheduler")
+
+JUDGE = ROOT / "checkpoints" / "melfusion-judge"
 
 pytestmark = pytest.mark.checkpoint
 
@@ -73,3 +77,25 @@ def test_the_picture_is_heard_and_zero_strength_is_the_caption_alone(mini):
     np.testing.assert_array_equal(take(image=picture(True)), dark)
     assert np.abs(bright - dark).mean() > 1e-3
     assert np.abs(dark - alone).mean() > 1e-3
+
+
+def test_the_shipped_judge_hears_speed_and_tells_tones_apart():
+    """Clicks at two rates and two steady tones: far from its training, but it must not mix these up."""
+    judge = load_judge(JUDGE)
+    assert sum(file.stat().st_size for file in JUDGE.rglob("*.safetensors")) < 8_000_000
+    rate = judge.sample_rate
+    time = np.arange(round(10.24 * rate)) / rate
+
+    def plucked(onsets_per_second: float, hertz: float) -> np.ndarray:
+        since = time % (1 / onsets_per_second)
+        return (0.3 * np.exp(-6 * since) * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+    clips = [plucked(1.0, 440.0), plucked(6.0, 440.0), plucked(1.0, 110.0)]
+    heard = judge.hear(clips)
+    onset_rate = heard.scalars[:, SCALARS.index("log_onset_rate")]
+    assert onset_rate[1] > onset_rate[0] + 0.5
+    assert heard.affect[1, 1] > heard.affect[0, 1]
+    embedded = judge.embed(clips)
+    assert np.isfinite(embedded).all()
+    assert np.array_equal(embedded, judge.embed(clips))
+    assert np.linalg.norm(embedded[0] - embedded[2]) > 1e-2

@@ -182,6 +182,9 @@ class ISTFTVocoder(ModelMixin, ConfigMixin):
 def integrate_phase(magnitude: torch.Tensor, n_fft: int, hop_length: int) -> torch.Tensor:
     """Phases for a magnitude spectrogram: every peak turns with its own frequency, its neighbours follow it.
 
+    The neighbours' phases also say when in the window a peak sounds: its group delay, which follows from the slope of
+    the magnitude (Prusa et al. 2017, "A noniterative method for reconstruction of phase from STFT magnitude").
+
     Args:
         magnitude: Of shape ``(batch, bins, frames)``.
         n_fft: Window length in samples.
@@ -203,7 +206,13 @@ def integrate_phase(magnitude: torch.Tensor, n_fft: int, hop_length: int) -> tor
     nearest = torch.where(index - last <= following - index, last, following)
     nearest = torch.where((nearest >= 0) & (nearest < bins), nearest, index)
     turn = (2 * math.pi * hop_length / n_fft) * (nearest + offset.gather(1, nearest))
-    lag = (math.pi * (index - nearest)).remainder(2 * math.pi)  # frames start half a window before their centre
+    # Where in the window the sound lies, in samples after its centre: for a Gaussian window of variance s^2, s^2 times
+    # the slope of the log magnitude over time; a Hann window is about one with s^2 = 0.0408 n_fft^2.
+    padded = functional.pad(level, (1, 1), mode="replicate")
+    delay = (padded[..., 2:] - padded[..., :-2]) * (0.0408 * n_fft**2 / (2 * hop_length))
+    delay = delay.clamp(-0.45 * n_fft, 0.45 * n_fft)
+    # Frames start half a window before their centre.
+    lag = (index - nearest) * (math.pi - (2 * math.pi / n_fft) * delay)
     phases = []
     phase = torch.zeros_like(magnitude[..., 0])
     for frame in range(frames):
