@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import torch
 
@@ -19,7 +20,7 @@ class MelConfig:
         sample_rate: Sample rate in Hz.
         n_fft: Length of the analysis window in samples.
         hop_length: Distance between two frames in samples.
-        n_mels: Number of mel bins (HTK scale, filters not normalised).
+        n_mels: Number of mel bins (HTK scale, filters not normalised; :class:`SlaneyMelConfig` differs).
         fmin: Lower edge of the lowest mel filter in Hz.
         fmax: Upper edge of the highest mel filter in Hz.
         log_floor: Mel magnitudes below this value are raised to it before the logarithm.
@@ -36,6 +37,7 @@ class MelConfig:
     log_floor: float = 1e-2
     log_mean: float = -0.5
     log_std: float = 2.0
+    slaney: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.sample_rate <= 0 or self.n_fft <= 0 or self.hop_length <= 0 or self.n_mels <= 0:
@@ -57,6 +59,36 @@ class MelConfig:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class SlaneyMelConfig(MelConfig):
+    """Spectrograms as AudioLDM, Tango, AudioLDM2 and MusicLDM make them: Slaney's mel scale, filters of equal area.
+
+    The logarithm is not normalised further (mean 0, deviation 1). The defaults are those of the public models.
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        n_fft: Length of the analysis window in samples.
+        hop_length: Distance between two frames in samples.
+        n_mels: Number of mel bins.
+        fmin: Lower edge of the lowest mel filter in Hz.
+        fmax: Upper edge of the highest mel filter in Hz.
+        log_floor: Mel magnitudes below this value are raised to it before the logarithm.
+        log_mean: Mean subtracted when normalising.
+        log_std: Standard deviation divided by when normalising.
+    """
+
+    sample_rate: int = 16000
+    n_fft: int = 1024
+    hop_length: int = 160
+    n_mels: int = 64
+    fmin: float = 0.0
+    fmax: float = 8000.0
+    log_floor: float = 1e-5
+    log_mean: float = 0.0
+    log_std: float = 1.0
+    slaney: ClassVar[bool] = True
+
+
 def mel_filterbank(config: MelConfig) -> torch.Tensor:
     """The triangular mel filters of a configuration.
 
@@ -64,7 +96,7 @@ def mel_filterbank(config: MelConfig) -> torch.Tensor:
         config: The spectrogram's configuration.
 
     Returns:
-        Filters of shape ``(n_fft // 2 + 1, n_mels)``, float32, peak value 1.
+        Filters of shape ``(n_fft // 2 + 1, n_mels)``, float32; peak value 1, or for Slaney's filters equal areas.
     """
     # librosa pulls in numba, which takes a second: only those who make spectrograms pay for it.
     from librosa.filters import mel as librosa_mel
@@ -75,8 +107,8 @@ def mel_filterbank(config: MelConfig) -> torch.Tensor:
         n_mels=config.n_mels,
         fmin=config.fmin,
         fmax=config.fmax,
-        htk=True,
-        norm=None,
+        htk=not config.slaney,
+        norm="slaney" if config.slaney else None,
     )
     return torch.from_numpy(filters).float().T.contiguous()
 

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from melfusion_core.cli import assemble_full
 from melfusion_core.cli.options import CommandError
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="make a checkpoint of trained components",
         description="Put the exports of the trainers (RUN/export) together into a checkpoint in diffusers format: "
         "half precision (the frozen image model and the vocoder in 8 bits), shards of at most "
-        f"{MAX_SHARD_SIZE}. A model card already there is kept.",
+        f"{MAX_SHARD_SIZE}. A model card already there is kept. Or, with --preset, make a full-size model of public "
+        "repositories; or, with --base and --trained, put what `melfusion_core.training.synapse` trained into one.",
     )
-    parser.add_argument("--vae", type=Path, required=True, help="export of `melfusion train codec`, or of `vae`")
+    parser.add_argument("--vae", type=Path, help="export of `melfusion train codec`, or of `vae`")
     for name in ("vocoder", "image", "music"):
-        parser.add_argument(f"--{name}", type=Path, required=True, help=f"export of `melfusion train {name}`")
-    parser.add_argument("--prepared", type=Path, required=True, help="folder of `melfusion train prepare`")
+        parser.add_argument(f"--{name}", type=Path, help=f"export of `melfusion train {name}`")
+    parser.add_argument("--prepared", type=Path, help="folder of `melfusion train prepare`")
+    assemble_full.add_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder; an older checkpoint is replaced")
     parser.set_defaults(run=run)
 
@@ -54,11 +57,16 @@ def run(args: argparse.Namespace) -> int:
         CommandError: A component is missing, the output folder is not a checkpoint, or a weight does not fit half
             precision.
     """
+    if args.out.exists() and any(args.out.iterdir()) and not (args.out / "model_index.json").is_file():
+        raise CommandError(f"{args.out} holds something else than a checkpoint; it is left alone.")
+    if args.preset is not None or args.base is not None:
+        return assemble_full.run(args)
+    missing = [f"--{name}" for name in ("vae", "vocoder", "image", "music", "prepared") if getattr(args, name) is None]
+    if missing:
+        raise CommandError(f"Without --preset or --base, {', '.join(missing)} must be given.")
     for folder in (args.vae, args.vocoder, args.image, args.music, args.prepared):
         if not folder.is_dir():
             raise CommandError(f"The folder {folder} does not exist.")
-    if args.out.exists() and any(args.out.iterdir()) and not (args.out / "model_index.json").is_file():
-        raise CommandError(f"{args.out} holds something else than a checkpoint; it is left alone.")
     pipe = assemble(args.vae, args.vocoder, args.image, args.music, args.prepared)
     write_checkpoint(pipe, args.out)
     print(args.out)

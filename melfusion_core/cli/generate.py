@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from melfusion_core.cli import options
+from melfusion_core.cli.models import add_memory_arguments, add_model_arguments, model_folder, prepare_pipeline
 from melfusion_core.cli.options import CommandError
 from melfusion_core.recipe import (
     SAMPLERS,
@@ -99,19 +100,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--recipe", type=Path, help="make again what a .json, .wav, .flac or .mp3 file describes, sample for sample"
     )
     add_model_arguments(parser)
+    add_memory_arguments(parser)
     parser.set_defaults(run=run)
-
-
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that choose a model and where it runs.
-
-    Args:
-        parser: To add to.
-    """
-    parser.add_argument(
-        "--model", type=Path, default=None, help=f"checkpoint folder (default checkpoints/{options.MODEL_NAME})"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (default auto)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -126,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CommandError: Something is missing, unreadable, out of range or not writable.
     """
-    folder = args.model or options.default_model()
+    folder = model_folder(args.model)
     if args.out is not None:
         _check_target(args.out)
     # Everything that can be refused is refused before the model is loaded.
@@ -138,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
     from melfusion_core.cli import takes
     from melfusion_core.mel import MelConfig
 
-    pipe = takes.load_pipeline(folder, args.device)
+    pipe = prepare_pipeline(takes.load_pipeline(folder, args.device), args)
     mel_config: MelConfig = pipe.vocoder.mel_config
     if args.recipe is None:
         recipe = Recipe(**settings, sample_rate=mel_config.sample_rate, device=str(pipe.device))

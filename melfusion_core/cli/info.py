@@ -1,4 +1,4 @@
-"""`melfusion info`: what is installed, and what a checkpoint holds."""
+"""`melfusion info`: what is installed, what a checkpoint holds, and what a full-size model would need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import platform
 
 from melfusion_core.cli import options
-from melfusion_core.cli.generate import add_model_arguments
+from melfusion_core.cli.models import add_model_arguments, model_folder
 from melfusion_core.recipe import checkpoint_sha256, library_versions
 
 
@@ -17,8 +17,19 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     Args:
         commands: Where commands are added.
     """
-    parser = commands.add_parser("info", help="describe the installation and a model, as JSON")
+    parser = commands.add_parser("info", help="describe the installation and a model, or a full-size preset")
     add_model_arguments(parser)
+    parser.add_argument(
+        "--preset",
+        choices=("paper", "audioldm2", "musicldm"),
+        help="instead: parameters, memory and time of a full-size model, as a table, from its configuration alone",
+    )
+    parser.add_argument(
+        "--resolution", type=options.whole_number(64, 2048), default=512, help="with --preset: side of the picture"
+    )
+    parser.add_argument(
+        "--steps", type=options.whole_number(*options.STEPS), default=200, help="with --preset: denoising steps"
+    )
     parser.set_defaults(run=run)
 
 
@@ -31,9 +42,15 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         Exit code.
     """
+    if args.preset is not None:
+        from melfusion_core.pipelines.assembly.estimate import table
+        from melfusion_core.pipelines.assembly.presets import TABLE
+
+        print(table(TABLE[args.preset], args.resolution // 8 * 8, args.steps))
+        return 0
     from melfusion_core.cli.takes import load_pipeline
 
-    folder = args.model or options.default_model()
+    folder = model_folder(args.model)
     pipe = load_pipeline(folder, args.device)
     parameters = {
         name: sum(weight.numel() for weight in component.parameters())

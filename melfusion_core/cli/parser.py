@@ -10,7 +10,18 @@ import typing
 from collections.abc import Sequence
 from typing import NoReturn
 
-from melfusion_core.cli import assemble, bench, corpus, generate, info
+from melfusion_core.cli import (
+    assemble,
+    bench,
+    corpus,
+    evaluate,
+    evaluate_codec,
+    evaluate_published,
+    generate,
+    info,
+    probe,
+    push,
+)
 from melfusion_core.cli.options import CommandError
 
 # Commands whose flags live with the code that they start: module and function; the function takes a configuration.
@@ -19,10 +30,12 @@ TRAINERS = {
     "vae": ("melfusion_core.training.vae", "train"),
     "vocoder": ("melfusion_core.training.vocoder", "train"),
     "image": ("melfusion_core.training.image", "train"),
+    "judge": ("melfusion_core.training.judge", "train"),
     "prepare": ("melfusion_core.training.prepare", "prepare"),
     "music": ("melfusion_core.training.music", "train"),
+    "synapse": ("melfusion_core.training.synapse", "train"),
 }
-EVALUATION = "melfusion_core.evaluation.evaluate"
+EVALUATION = "melfusion_core.cli.evaluate"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,21 +65,28 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("component", choices=list(TRAINERS), help="COMPONENT --help lists its flags")
     assemble.add_parser(commands)
     commands.add_parser("evaluate", help="measure a model on the test split of a corpus", add_help=False)
+    evaluate_codec.add_parser(commands)
+    evaluate_published.add_parser(commands)
+    evaluate.add_judge_parser(commands)
+    probe.add_parser(commands)
     bench.add_parser(commands)
     info.add_parser(commands)
+    push.add_parser(commands)
     return parser
 
 
 def _train(component: str, flags: list[str]) -> int:
     from melfusion_core.training.config import parse_config
+    from melfusion_core.training.data import CorpusError
     from melfusion_core.training.loop import TrainingError
+    from melfusion_core.training.packs import PackError
 
     module, function = TRAINERS[component]
     train = getattr(importlib.import_module(module), function)
     config_class = typing.get_type_hints(train)["config"]
     try:
         train(parse_config(config_class, flags, program=f"melfusion train {component}"))
-    except TrainingError as error:
+    except (TrainingError, CorpusError, PackError) as error:
         raise CommandError(str(error), code=1) from error
     return 0
 

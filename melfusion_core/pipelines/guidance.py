@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import torch
 from diffusers import UNet2DConditionModel
 
-from melfusion_core.models.latents import add_frequency_coordinate
+from melfusion_core.models.devices import execution_device
+from melfusion_core.models.latents import add_coordinates
 from melfusion_core.models.synapse import ImageFeatures, SynapseHandle
-from melfusion_core.models.text import TextCondition
+from melfusion_core.models.text import TextCondition, unet_text_arguments
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class GuidedModel:
     ) -> None:
         self.unet = unet
         self.handle = handle
-        device, dtype = unet.device, unet.dtype
+        device, dtype = execution_device(unet), unet.dtype
         texts: list[TextCondition] = []
         images: list[ImageFeatures] = []
         latent_rows: list[int] = []
@@ -105,8 +106,7 @@ class GuidedModel:
                 images.append(condition.image)
                 first_image += len(condition)
             first_sample += len(condition)
-        text = TextCondition.concat(texts).to(device, dtype)
-        self._states, self._mask, self._pooled = text.states, text.mask, text.pooled
+        self._text = unet_text_arguments(unet, TextCondition.concat(texts).to(device, dtype))
         self._latent_rows = torch.tensor(latent_rows, device=device)
         weight_matrix = torch.zeros(first_sample, len(latent_rows))
         for sample, row, weight in weights:
@@ -134,19 +134,10 @@ class GuidedModel:
         """
         config = self.unet.config
         sample = latents[self._latent_rows].to(self.unet.dtype)
-        if config.in_channels == sample.shape[1] + 1:
-            sample = add_frequency_coordinate(sample)
-        class_labels = self._pooled if config.class_embed_type == "projection" else None
+        sample = add_coordinates(sample, config.in_channels)
         if self.handle is not None and self._image is not None:
             self.handle.set(self._image.at(int(timestep)), self._strengths)
-        output = self.unet(
-            sample,
-            timestep,
-            encoder_hidden_states=self._states,
-            encoder_attention_mask=self._mask,
-            class_labels=class_labels,
-            return_dict=False,
-        )[0].float()
+        output = self.unet(sample, timestep, **self._text, return_dict=False)[0].float()
         guided = (self._weights @ output.flatten(1)).view_as(latents)
         if self._rescale is not None:
             guided = rescale_guidance(guided, output[self._reference_rows], self._rescale)

@@ -1,12 +1,64 @@
-"""Strict loading: diffusers fills missing weights with random numbers and a log line; here that is an error."""
+"""Strict loading: diffusers fills missing weights with random numbers and a log line; here that is an error.
+
+And plain words where the Hub cannot be reached.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
+
+
+class HubError(RuntimeError):
+    """A repository could not be had from the Hub; the message says what to do."""
+
+
+def download_pipeline(repo: str, **options: Any) -> Path:
+    """Fetch a pipeline's repository: configurations and safetensors only.
+
+    Args:
+        repo: Name on the Hub.
+        options: Of ``huggingface_hub.snapshot_download``, such as ``revision``, ``token`` and ``local_files_only``.
+
+    Returns:
+        Its folder in the local cache.
+
+    Raises:
+        HubError: When it could not be had.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        folder = snapshot_download(repo, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model"], **options)
+    except HFValidationError as error:
+        raise HubError(f"{repo} is neither a folder nor the name of a repository.") from error
+    except OSError as error:
+        raise HubError(hub_message(repo, error)) from error
+    if not (Path(folder) / "model_index.json").is_file():
+        raise HubError(f"{repo} holds no pipeline: it has no model_index.json.")
+    return Path(folder)
+
+
+def hub_message(repo: str, error: Exception) -> str:
+    """Say in one line that the Hub did not give a repository, and what can be done.
+
+    Args:
+        repo: The repository.
+        error: What huggingface_hub raised.
+
+    Returns:
+        The message.
+    """
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (
+        f"{repo} could not be had from the Hugging Face Hub ({first}). Check the name, your connection and, for gated "
+        "repositories, `hf auth login`; or fetch the folder on another machine and give it as a local folder."
+    )
 
 
 def check_weights(name: str, module: torch.nn.Module, folder: Path, variant: str | None = None) -> None:
@@ -27,7 +79,10 @@ def check_weights(name: str, module: torch.nn.Module, folder: Path, variant: str
     for file in files:
         with safe_open(file, framework="pt") as weights:
             saved.update(weights.keys())
-    wanted = set(module.state_dict().keys())
+    state = module.state_dict()
+    wanted = set(state.keys())
+    present = {state[key].data_ptr() for key in wanted & saved}
+    wanted = {key for key in wanted if key in saved or state[key].data_ptr() not in present}  # tied: saved only once
     for kind, names in (("missing", wanted - saved), ("unexpected", saved - wanted)):
         if names:
             listed = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")

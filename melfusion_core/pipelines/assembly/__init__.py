@@ -1,0 +1,1 @@
+"""Full-size pipelines put together from public repositories."""

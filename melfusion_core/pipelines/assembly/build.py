@@ -1,0 +1,237 @@
+"""A full-size pipeline from the files of public repositories."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AudioLDM2ProjectionModel,
+    AudioLDM2UNet2DConditionModel,
+    AutoencoderKL,
+    DDIMScheduler,
+    ModelMixin,
+    UNet2DConditionModel,
+)
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    ClapModel,
+    CLIPTextModel,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    T5EncoderModel,
+)
+
+from melfusion_core.models.features import decoder_attention_names
+from melfusion_core.models.hifigan import HifiGanVocoder
+from melfusion_core.models.null_caption import NullCaption
+from melfusion_core.models.synapse import VisualSynapse
+from melfusion_core.models.text_encoders import AudioLDM2TextEncoder, MusicLDMTextEncoder
+from melfusion_core.pipelines.assembly.presets import TANGO_SCHEDULER, TANGO_UNET, Preset
+from melfusion_core.pipelines.assembly.sources import Source
+from melfusion_core.pipelines.assembly.strict import WeightsError, load_component, load_state, read_tango
+from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
+
+T5_DECODER = ("decoder.*", "lm_head.weight")  # of a T5 whose encoder alone is used
+POSITIONS = ("*position_ids",)  # a table of 0, 1, 2 ... that older releases stored with the weights
+
+
+def assemble_full(
+    preset: Preset,
+    sources: Mapping[str, Source],
+    resolution: int | None = None,
+    fusion: str | None = None,
+    gate_init: float | None = None,
+    project: bool | None = None,
+    allow_pickle: bool = False,
+    seed: int = 0,
+) -> MelFusionPipeline:
+    """Build a full-size pipeline; every weight is loaded, or named in an error.
+
+    Args:
+        preset: What is assembled.
+        sources: Local files by role, from :func:`~melfusion_core.pipelines.assembly.sources.find_sources`.
+        resolution: Side of the pictures in pixels; None for the image model's own.
+        fusion: The synapse's fusion; None for the preset's.
+        gate_init: The synapse's gates before training; None for the preset's.
+        project: Whether the synapse projects picture keys and values; None: only where widths differ.
+        allow_pickle: Whether Tango's pickle may be read.
+        seed: Of the synapse's untrained projections.
+
+    Returns:
+        The pipeline, in float32 on the CPU.
+
+    Raises:
+        WeightsError: When weights are missing, unexpected, or do not fit together.
+    """
+    image, audio = sources["image"].folder, sources["audio"].folder
+    image_unet = load_component(UNet2DConditionModel, image / "unet")
+    image_vae = load_component(AutoencoderKL, image / "vae")
+    image_text = load_component(CLIPTextModel, image / "text_encoder", unused=POSITIONS)
+    image_null = NullCaption.from_encoder(AutoTokenizer.from_pretrained(image / "tokenizer"), image_text)
+    if image_null.config.dim != image_unet.config.cross_attention_dim:
+        raise WeightsError(
+            f"the image model's text encoder is {image_null.config.dim} wide, its UNet expects "
+            f"{image_unet.config.cross_attention_dim}"
+        )
+    unit = 2 ** (len(image_vae.config.block_out_channels) + len(image_unet.config.block_out_channels) - 2)
+    if resolution is not None and (resolution <= 0 or resolution % unit):
+        raise WeightsError(f"resolution must be a positive multiple of {unit} for this image model, got {resolution}")
+    unet, scheduler, tokenizer, text_encoder = load_music(preset, sources, allow_pickle)
+    return MelFusionPipeline(
+        vae=load_component(AutoencoderKL, audio / "vae"),
+        unet=unet,
+        image_unet=image_unet,
+        synapse=build_full_synapse(preset, unet, image_unet, fusion, gate_init, project, seed),
+        vocoder=load_component(HifiGanVocoder, audio / "vocoder"),
+        scheduler=scheduler,
+        image_scheduler=load_scheduler(image / "scheduler"),
+        tokenizer=tokenizer,
+        text_encoder=text_encoder,
+        image_vae=image_vae,
+        image_null=image_null,
+        max_caption_tokens=preset.max_caption_tokens,
+        image_resolution=resolution,
+    )
+
+
+def load_music(
+    preset: Preset, sources: Mapping[str, Source], allow_pickle: bool = False
+) -> tuple[ModelMixin, DDIMScheduler, PreTrainedTokenizerBase | None, PreTrainedModel]:
+    """Load the music model: UNet, noise schedule, tokenizer and text encoder.
+
+    Args:
+        preset: What is assembled.
+        sources: Local files by role.
+        allow_pickle: Whether Tango's pickle may be read.
+
+    Returns:
+        UNet, scheduler, tokenizer (None where the text encoder has its own) and text encoder.
+
+    Raises:
+        WeightsError: When weights are missing or unexpected.
+    """
+    music, text = sources["music"].folder, sources["text"].folder
+    if preset.kind == "t5":
+        return _load_t5_music(music, text, allow_pickle)
+    scheduler = load_scheduler(music / "scheduler")
+    clap = {
+        "clap_tokenizer": AutoTokenizer.from_pretrained(text / "tokenizer"),
+        "clap": load_component(ClapModel, text / "text_encoder", unused=POSITIONS),
+    }
+    if preset.kind == "musicldm":
+        return load_component(UNet2DConditionModel, music / "unet"), scheduler, None, MusicLDMTextEncoder(**clap)
+    text_encoder = AudioLDM2TextEncoder(
+        **clap,
+        t5_tokenizer=AutoTokenizer.from_pretrained(text / "tokenizer_2"),
+        t5=load_component(T5EncoderModel, text / "text_encoder_2", unused=T5_DECODER),
+        projection=load_component(AudioLDM2ProjectionModel, text / "projection_model"),
+        language_model=load_component(GPT2LMHeadModel, text / "language_model"),
+    )
+    return load_component(AudioLDM2UNet2DConditionModel, music / "unet"), scheduler, None, text_encoder
+
+
+def _load_t5_music(
+    music: Path, text: Path, allow_pickle: bool
+) -> tuple[ModelMixin, DDIMScheduler, PreTrainedTokenizerBase, PreTrainedModel]:
+    tokenizer = AutoTokenizer.from_pretrained(text)
+    if (music / "unet").is_dir():
+        unet = load_component(UNet2DConditionModel, music / "unet")
+        scheduler = load_scheduler(music / "scheduler")
+        return unet, scheduler, tokenizer, load_component(T5EncoderModel, text, unused=T5_DECODER)
+    parts = read_tango(music, allow_pickle)
+    described = music / "unet_config.json"
+    config = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else TANGO_UNET
+    unet = load_state(UNet2DConditionModel.from_config(config), parts["unet"], f"the UNet in {music}")
+    scheduler = explicit_scheduler(TANGO_SCHEDULER)
+    if not parts["text_encoder"]:
+        return unet, scheduler, tokenizer, load_component(T5EncoderModel, text, unused=T5_DECODER)
+    # Tango's file holds the text encoder that it was trained with: that one counts.
+    text_encoder = T5EncoderModel(AutoConfig.from_pretrained(text))
+    return unet, scheduler, tokenizer, load_state(text_encoder, parts["text_encoder"], f"the text encoder in {music}")
+
+
+def load_scheduler(folder: Path) -> DDIMScheduler:
+    """The noise schedule of a public model, whatever sampler it was published with.
+
+    Args:
+        folder: Folder with ``scheduler_config.json``.
+
+    Returns:
+        The schedule.
+    """
+    return explicit_scheduler(DDIMScheduler.load_config(folder, local_files_only=True))
+
+
+def explicit_scheduler(config: Mapping[str, Any]) -> DDIMScheduler:
+    """A noise schedule in whose configuration every setting was said.
+
+    diffusers remembers which settings were defaults and lets another sampler made from the configuration replace
+    them by its own; the memory does not survive saving. So a schedule of defaults would sample otherwise after
+    loading.
+
+    Args:
+        config: A scheduler's configuration.
+
+    Returns:
+        The schedule; samples are never clipped, since latents are not bounded.
+    """
+    settings = DDIMScheduler.from_config(dict(config), clip_sample=False).config
+    return DDIMScheduler(**{name: settings[name] for name in inspect.signature(DDIMScheduler).parameters})
+
+
+def build_full_synapse(
+    preset: Preset,
+    unet: ModelMixin,
+    image_unet: UNet2DConditionModel,
+    fusion: str | None = None,
+    gate_init: float | None = None,
+    project: bool | None = None,
+    seed: int = 0,
+) -> VisualSynapse:
+    """An untrained synapse between the decoders of an image and a music UNet, layer by layer in order.
+
+    Args:
+        preset: Where the settings come from.
+        unet: The music UNet.
+        image_unet: The image UNet.
+        fusion: ``interpolate`` or ``decoupled``; None for the preset's.
+        gate_init: Gates before training; None for the preset's.
+        project: Whether to project picture keys and values; None: only where widths differ, as the paper does not.
+        seed: Of the projections.
+
+    Returns:
+        The synapse.
+
+    Raises:
+        WeightsError: When the decoders have different numbers of layers.
+    """
+    layers = [
+        [network.get_submodule(name.removesuffix(".processor")) for name in decoder_attention_names(network, kind)]
+        for network, kind in ((unet, "attn2"), (image_unet, "attn1"))
+    ]
+    music, picture = layers
+    if len(music) != len(picture):
+        raise WeightsError(
+            f"the music UNet's decoder has {len(music)} layers to connect, the image UNet's has {len(picture)}"
+        )
+    music_dims, image_dims = ([layer.inner_dim for layer in side] for side in (music, picture))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return VisualSynapse(
+            num_layers=len(music),
+            music_dims=music_dims,
+            image_dims=image_dims,
+            heads=[layer.heads for layer in music],
+            fusion=fusion or preset.fusion,
+            gate_init=preset.gate_init if gate_init is None else gate_init,
+            project=music_dims != image_dims if project is None else project,
+            key_timesteps=preset.key_timesteps,
+            num_inversion_steps=preset.num_inversion_steps,
+        )

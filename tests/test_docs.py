@@ -1,0 +1,202 @@
+"""The pages in docs/: their commands are run here as they stand, with paths and sizes for tiny models put in.
+
+A fake Hub serves tiny folders under the public repositories' names. Not run again: what other tests run word by word
+(`torchrun`, `melfusion evaluate`).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from safetensors.torch import save_file
+
+from melfusion_core.cli import main
+from tests import public_folders
+from tests.test_imports import ROOT
+from tests.training.full_size import make_triplets
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+SMALL = {"--steps": "1", "--max-steps": "1", "--batch-size": "1", "--resolution": "32", "--precision": "no"}
+ELSEWHERE = ("torchrun", "melfusion evaluate ")
+
+
+def blocks(page: str, language: str = "") -> list[str]:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return [body for kind, body in re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S) if kind == language]
+
+
+def commands(page: str) -> list[str]:
+    lines = "".join(blocks(page)).replace("\\\n", " ").splitlines()
+    return [" ".join(line.split()) for line in lines if line.strip()]
+
+
+def small(command: str) -> list[str]:
+    words = shlex.split(command)
+    return [SMALL.get(before, word) for before, word in zip([""] + words[:-1], words, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory) -> dict[str, Path]:
+    """Folders by repository."""
+    root = tmp_path_factory.mktemp("hub")
+    audio = public_folders.make_audio_folder(root / "audio")
+    found = {
+        "stable-diffusion-v1-5/stable-diffusion-v1-5": public_folders.make_image_folder(root / "image"),
+        "declare-lab/tango-full": public_folders.make_tango_folder(root / "tango", "pickle"),
+        "cvssp/audioldm-s-full-v2": audio,
+        "google/flan-t5-large": public_folders.make_text_folder(root / "text"),
+        "cvssp/audioldm2-music": public_folders.make_audioldm2_folder(root / "audioldm2"),
+        "ucsd-reach/musicldm": public_folders.make_musicldm_folder(root / "musicldm"),
+    }
+    for name in ("cvssp/audioldm2-music", "ucsd-reach/musicldm"):
+        for part in ("vae", "vocoder"):
+            shutil.copytree(audio / part, found[name] / part)
+    return found
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, hub) -> Path:
+    """A folder in which the commands are typed."""
+    root = tmp_path_factory.mktemp("desk")
+    for link, repo in (
+        ("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5"),
+        ("audioldm", "cvssp/audioldm-s-full-v2"),
+    ):
+        (root / link).symlink_to(hub[repo])
+    (root / "flan-t5").symlink_to(hub["google/flan-t5-large"])
+    public_folders.make_tango_folder(root / "tango")
+    make_triplets(root / "corpus" / "v1", 4)
+    Image.new("RGB", (40, 30), (200, 80, 30)).save(root / "photo.jpg")
+    return root
+
+
+@pytest.fixture
+def at_the_desk(desk, hub, monkeypatch):
+    import huggingface_hub
+
+    def snapshot(repo, **options):
+        return str(desk / "models" / "paper" if repo == "someone/melfusion-paper" else hub[repo])
+
+    class Api:
+        def model_info(self, repo):
+            return type("Info", (), {"sha": COMMIT})()
+
+        def create_repo(self, repo, **options):
+            return f"https://huggingface.co/{repo}"
+
+        def upload_folder(self, **options):
+            assert (options["folder_path"] / "model_index.json").is_file()
+
+        def upload_file(self, **options):
+            assert options["path_in_repo"] == "README.md"
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.chdir(desk)
+    return desk
+
+
+def run(command: str) -> None:
+    words = small(command)
+    if words[0] == "accelerate":
+        launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
+        words = [*launch, "--mixed_precision", "no", "--dynamo_backend", "no", *words[2:], "--duration-s", "0.3"]
+        done = subprocess.run(
+            [*words, "--device", "cpu"], capture_output=True, text=True, timeout=300, env=_with_package()
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return
+    assert words[0] == "melfusion"
+    extra = ["--duration", "1.28"] if words[1] == "generate" else []
+    assert main([*words[1:], *extra]) == 0, command
+
+
+def _with_package() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def test_full_size_page(at_the_desk, capsys, monkeypatch):
+    for command in commands("full-size.md"):
+        if command.startswith("melfusion push"):
+            command = command.replace("models/mine", "models/paper")
+        run(command)
+    assert "865.9 M" in capsys.readouterr().out
+    assert (at_the_desk / "models" / "musicldm" / "assembly.json").is_file()
+    assert (at_the_desk / "upload" / "README.md").is_file() and (at_the_desk / "out.wav").is_file()
+    [example] = blocks("full-size.md", "python")
+    exec(compile(example.replace("200", "1"), "full-size.md", "exec"), {})
+
+
+def test_train_page(at_the_desk):
+    """Assemble by source, train by `accelerate launch`, go on from the checkpoint, and put the result together."""
+    [by_source] = [command for command in commands("full-size.md") if "--source" in command]
+    run(by_source)
+    page = commands("train.md")
+    trained = [command for command in page if command.startswith("accelerate")]
+    assert len(trained) == 1 and len(page) == 3
+    run(trained[0])
+    run(page[1])
+    record = (at_the_desk / "models" / "mine" / "training.json").read_text()
+    assert '"mode": "gates"' in record
+
+
+def test_evaluate_page(at_the_desk, monkeypatch, capsys):
+    import torch
+
+    from melfusion_core.evaluation import embedders, joint_embedders
+    from tests.evaluation import tiny_embedders
+
+    shutil.copytree("corpus/v1", "takes", ignore=shutil.ignore_patterns("*.jsonl", "*.png"))
+    (at_the_desk / "corpus" / "v1" / "audio").mkdir()
+    for file in (at_the_desk / "corpus" / "v1").glob("*.wav"):
+        shutil.copy2(file, at_the_desk / "corpus" / "v1" / "audio" / file.name)
+    torch.manual_seed(0)
+    networks = {"VGGish": embedders.VGGish(width=2, hidden=8), "Cnn14": embedders.Cnn14(width=2)}
+    for (name, network), file in zip(networks.items(), ("vggish", "cnn14_16k"), strict=True):
+        save_file(network.state_dict(), f"{file}.safetensors")
+        monkeypatch.setattr(embedders, name, lambda network=network: network)
+    clap = tiny_embedders.make_clap(at_the_desk / "clap")
+    monkeypatch.setattr(joint_embedders, "Clap", lambda source, device: clap)
+    monkeypatch.setattr(joint_embedders, "OpenClip", lambda *_: tiny_embedders.make_clip())
+    [published, ours] = commands("evaluate.md")
+    run(published)
+    assert "MeLFusion (paper), MeLBench" in capsys.readouterr().out
+    assert ours.startswith(ELSEWHERE[1])
+
+
+def test_every_command_and_flag_exists(capsys):
+    from melfusion_core.training.config import parse_config
+    from melfusion_core.training.synapse import SynapseConfig
+
+    for page in PAGES:
+        for command in commands(page.name):
+            words = command.split()
+            with pytest.raises(SystemExit):
+                if words[0] == "melfusion":
+                    main([words[1], "--help"])
+                else:
+                    assert "melfusion_core.training.synapse" in words
+                    parse_config(SynapseConfig, ["--help"])
+            shown = capsys.readouterr().out
+            known = ("--standalone", "--nproc_per_node")
+            flags = [word for word in words if word.startswith("--") and word not in known]
+            assert not [flag for flag in flags if not re.search(rf"{flag}\b", shown)], command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", text)
+    assert not [target for target in targets if not (page.parent / target.split("#")[0]).exists()]
+    named = re.findall(r"`(tests/[\w/.]+\.py)`", text)
+    assert not [name for name in named if not (ROOT / name).is_file()]
