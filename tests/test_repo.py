@@ -80,7 +80,7 @@ def test_commands_of_the_readme_are_real():
     from melfusion_core.cli.parser import TRAINERS, build_parser
 
     _, body = readme()
-    commands = set(re.findall(r"^ *melfusion ([a-z]+)", body, re.M))
+    commands = set(re.findall(r"^ *melfusion ([a-z-]+)", body, re.M))
     choices = next(action.choices for action in build_parser()._actions if action.choices)
     assert commands and commands <= set(choices)
     assert set(re.findall(r"^ *melfusion train ([a-z]+)", body, re.M)) <= set(TRAINERS)
@@ -92,10 +92,10 @@ def test_flags_of_the_readme_are_real(capsys):
 
     _, body = readme()
     lines = body.replace("\\\n", " ").splitlines()
-    commands = [line.strip().split() for line in lines if re.match(r" *melfusion [a-z]+ ", line)]
+    commands = [line.strip().split() for line in lines if re.match(r" *melfusion [a-z-]+ ", line)]
     assert commands
     for words in commands:
-        names = [word for word in words[2:3] if word in (*TRAINERS, "build", "stats")]
+        names = [word for word in words[2:3] if word in (*TRAINERS, "build", "stats", "listen", "pack")]
         with pytest.raises(SystemExit):
             main([words[1], *names, "--help"])
         shown = capsys.readouterr().out
