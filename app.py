@@ -11,8 +11,9 @@ if os.environ.get("SPACES_ZERO_GPU"):
 
 from demo.engine import PipelineEngine
 from demo.examples import EXAMPLES_FOLDER, load_examples
-from demo.service import StudioService
+from demo.models import ModelShelf
 from demo.ui import build_demo, launch
+from demo.votes import VoteBook
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,18 +26,31 @@ def main(arguments: list[str] | None = None) -> int:
         Exit status.
     """
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="checkpoints/melfusion-mini", help="folder of the model")
+    parser.add_argument(
+        "--model",
+        action="append",
+        help="folder of the model, or its name on the Hugging Face Hub; given again, more to choose from",
+    )
+    parser.add_argument("--any-model", action="store_true", help="let visitors name a model; not for a public page")
+    parser.add_argument(
+        "--votes", default="outputs/votes.jsonl", help="JSON Lines file for blind votes; see python -m demo.votes"
+    )
+    parser.add_argument("--mcp", action="store_true", help="also serve agents (needs pip install 'gradio[mcp]')")
     parser.add_argument("--host", default=None, help="address to listen on; 0.0.0.0 for the whole network")
     parser.add_argument("--port", type=int, default=None, help="port to listen on; else the first free one from 7860")
     parser.add_argument("--share", action="store_true", help="also open a public link through Gradio")
     options = parser.parse_args(arguments)
+    first, *others = options.model or ["checkpoints/melfusion-mini"]
     try:
-        engine = PipelineEngine.from_folder(options.model)
-    except OSError as error:
-        print(f"The model could not be loaded from {options.model}: {error}", file=sys.stderr)
+        engine = PipelineEngine.from_folder(first)
+    except (OSError, RuntimeError) as error:
+        print(f"The model could not be loaded from {first}: {error}", file=sys.stderr)
         return 1
-    demo = build_demo(StudioService(engine), load_examples(EXAMPLES_FOLDER))
-    launch(demo, server_name=options.host, server_port=options.port, share=options.share)
+    shelf = ModelShelf(engine, PipelineEngine.from_folder, others, options.any_model)
+    on_a_space = "SPACE_ID" in os.environ
+    demo = build_demo(shelf.first, load_examples(EXAMPLES_FOLDER), VoteBook(options.votes), on_a_space, shelf)
+    more = {"mcp_server": True} if options.mcp else {}
+    launch(demo, server_name=options.host, server_port=options.port, share=options.share, **more)
     return 0
 
 

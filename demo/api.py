@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
-from demo.service import StudioService
+from demo.service import MAX_SEED, StudioService, write_figure
 from demo.takes import Request, Result, StudioError
 from melfusion_core.recipe import SAMPLERS
 
@@ -25,6 +27,11 @@ def to_request(
     guidance: float,
     image_guidance: float,
     sampler: str,
+    negative: str | None = "",
+    region_percent: float = 100,
+    region_x: float = 50,
+    region_y: float = 50,
+    **experiment: Any,
 ) -> Request:
     """Read the values of the page's controls.
 
@@ -38,6 +45,11 @@ def to_request(
         guidance: Guidance by the text.
         image_guidance: Guidance by the picture.
         sampler: Name of the sampler.
+        negative: What the music should not be, or ``None``.
+        region_percent: Side of the square that should sound, in percent of the picture's shorter side.
+        region_x: Its place from left (0) to right (100).
+        region_y: Its place from top (0) to bottom (100).
+        experiment: More of :class:`demo.takes.Request`: ``mode``, ``num_takes``, ``other_image_path``.
 
     Returns:
         The request, not yet checked.
@@ -52,11 +64,14 @@ def to_request(
         image_guidance_scale=image_guidance,
         synapse_strength=synapse_percent / 100.0,
         sampler=sampler,
+        negative_caption=negative or "",
+        region=(region_percent / 100.0, region_x / 100.0, region_y / 100.0),
+        **experiment,
     )
 
 
-def add_endpoint(service: StudioService, inputs: list[gr.components.Component], **turn: Any) -> None:
-    """Offer the endpoint ``generate`` for programs; the page itself does not use it.
+def add_endpoints(service: StudioService, inputs: list[gr.components.Component], **turn: Any) -> None:
+    """Offer ``generate`` and ``capabilities`` to programs and agents; the page itself does not use them.
 
     Args:
         service: What turns requests into files.
@@ -81,6 +96,10 @@ def add_endpoint(service: StudioService, inputs: list[gr.components.Component], 
         guidance: float = 3.0,
         image_guidance: float = 4.0,
         sampler: str = SAMPLERS[0],
+        negative: str = "",
+        region_percent: float = 100,
+        region_x: float = 50,
+        region_y: float = 50,
     ) -> Iterator[tuple[Any, ...]]:
         """Make music from a picture, a caption, or both.
 
@@ -94,16 +113,43 @@ def add_endpoint(service: StudioService, inputs: list[gr.components.Component], 
             guidance: Guidance by the caption, from 0 to 12.
             image_guidance: Guidance by the picture, from 0 to 12.
             sampler: "dpm++" or "ddim".
+            negative: What the music should not be, at most 400 characters.
+            region_percent: Side of the square of the picture that should sound, from 10 to 100 percent of its shorter
+                side; 100 in the middle is the whole picture.
+            region_x: Place of the square, from left (0) to right (100).
+            region_y: Place of the square, from top (0) to bottom (100).
         """
         values = (image, caption, synapse_percent, steps, seed, duration_s, guidance, image_guidance, sampler)
+        region = (region_percent, region_x, region_y)
         try:
-            with contextlib.closing(service.compose(to_request(*values))) as work:
+            with contextlib.closing(service.compose(to_request(*values, negative, *region))) as work:
                 for event in work:
                     if isinstance(event, Result):
                         twin = event.text_only.path if event.with_image and event.text_only else None
                         recipe = event.main.recipe.to_dict()
-                        yield event.main.path, twin, event.figure_path, recipe, list(event.notes)
+                        with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
+                            figure = str(write_figure(event, folder))
+                            yield event.main.path, twin, figure, recipe, list(event.notes)
         except StudioError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
+    def capabilities() -> dict[str, Any]:
+        """Tell which model answers here and what may be asked of it: limits, samplers, sample rate.
+
+        Returns:
+            Names and values.
+        """
+        limits = dataclasses.asdict(service.limits)
+        config = service.mel_config
+        return {
+            "model_name": service.engine.model_name,
+            "model_sha256": service.engine.model_sha256,
+            "device": service.engine.device,
+            "sample_rate_hz": config.sample_rate,
+            "samplers": list(SAMPLERS),
+            "max_seed": MAX_SEED,
+            **limits,
+        }
+
     gr.Button(visible=False).click(generate, inputs, outputs, api_name="generate", **turn)
+    gr.api(capabilities, api_name="capabilities")

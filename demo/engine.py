@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
+import re
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -14,11 +16,14 @@ import torch
 from demo.takes import TEXT_ONLY, WITH_IMAGE, Settings, Sound, Step
 from melfusion_core import MelFusionPipeline
 from melfusion_core.mel import mel_to_db
+from melfusion_core.pipelines.loading import download_pipeline
 from melfusion_core.pipelines.outputs import StepInfo
 from melfusion_core.recipe import checkpoint_sha256
 
 PREVIEWS = 8
-GPU_SECONDS = 30
+GPU_SECONDS_TO_BEGIN = 10
+GPU_SECONDS_PER_STEP = 0.2  # of 10.24 s; generous, and still far below what locks a visitor out
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class PipelineEngine:
@@ -48,20 +53,24 @@ class PipelineEngine:
         """Load a pipeline, onto the GPU where there is one.
 
         Args:
-            folder: Folder in diffusers format.
+            folder: Folder in diffusers format, or ``owner/name`` of a repository on the Hugging Face Hub.
 
         Returns:
             The engine.
 
         Raises:
             OSError: When there is no model in the folder.
+            HubError: When the repository could not be had.
         """
-        folder = Path(folder)
+        if not Path(folder).exists() and REPOSITORY.fullmatch(str(folder)):
+            name, folder = str(folder).rpartition("/")[2], download_pipeline(str(folder))
+        else:
+            name, folder = Path(folder).resolve().name, Path(folder)
         if not (folder / "model_index.json").is_file():
             raise FileNotFoundError(f"there is no model_index.json in {folder}")
         pipe = MelFusionPipeline.from_pretrained(folder)
         pipe.to("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(pipe, folder.resolve().name, checkpoint_sha256(folder))
+        return cls(pipe, name, checkpoint_sha256(folder))
 
     def render(self, settings: Settings) -> Generator[Step | dict[str, Sound], None, None]:
         """Make the music step by step; see :class:`demo.takes.Engine`.
@@ -109,6 +118,7 @@ class PipelineEngine:
 
         options = {
             "prompt": settings.caption,
+            "negative_prompt": settings.negative_caption or None,
             "image": settings.image,
             "duration_s": settings.duration_s,
             "num_inference_steps": settings.num_inference_steps,
@@ -133,10 +143,23 @@ class PipelineEngine:
         return mel_to_db(mel.float().cpu(), self.mel_config).numpy()
 
 
+def gpu_seconds(settings: Settings) -> int:
+    """Say how long a run may need a lent GPU: what is asked for counts against the visitor's quota.
+
+    Args:
+        settings: What is made.
+
+    Returns:
+        Seconds.
+    """
+    length = settings.duration_s / 10.24
+    return math.ceil(GPU_SECONDS_TO_BEGIN + GPU_SECONDS_PER_STEP * settings.num_inference_steps * length)
+
+
 def _on_zero_gpu(render: Callable) -> Callable:
     """On a Hugging Face ZeroGPU Space the work runs in a process that is lent a GPU; elsewhere nothing changes."""
     if not os.environ.get("SPACES_ZERO_GPU"):
         return render
     import spaces
 
-    return spaces.GPU(duration=GPU_SECONDS)(render)
+    return spaces.GPU(duration=gpu_seconds)(render)

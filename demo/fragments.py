@@ -6,29 +6,22 @@ import html
 import math
 import random
 
-from demo.takes import Progress, Result, Take
+from demo import words
+from demo.takes import Progress, Result
 
-MASTHEAD = """<div class="masthead">
+MASTHEAD = f"""<div class="masthead">
 <svg viewBox="0 0 48 48" aria-hidden="true"><defs><linearGradient id="dusk" x1="0" y1="0" x2="1" y2="1">
 <stop offset="0" stop-color="#2b1236"/><stop offset=".5" stop-color="#8a3a78"/><stop offset="1" stop-color="#f2a65a"/>
 </linearGradient></defs><rect width="48" height="48" fill="url(#dusk)"/>
 <circle cx="34" cy="14" r="5.5" fill="#ffe3b8"/>
 <path d="M5 31c4 0 4-9 8-9s4 17 8 17 4-23 8-23 4 20 8 20 3-5 6-5" fill="none" stroke="#fff" stroke-width="2.6"
 stroke-linecap="round"/></svg>
-<div><h1>MeLFusion Studio</h1><p>A picture and a few words become music.</p></div></div>"""
+<div><h1>{words.MASTHEAD_TITLE}</h1><p>{words.MASTHEAD_TEXT}</p></div></div>"""
 
-EXAMPLES_TITLE = "<p>Or begin with one of these</p>"
-DIFFERENCE_TITLE = '<div class="take-head"><h3>What the picture changed</h3><span>A minus B</span></div>'
-WAITING = (
-    '<div class="status is-working is-waiting"><h2>Waiting for a free moment</h2>'
-    "<p>Visitors take turns; keep this page open.</p></div>"
-)
-NOT_BEGUN = "<h2>Not begun</h2><p>The studio is too busy, or this was stopped. Press Compose to try again.</p>"
-STOPPED = '<div class="status is-stopped"><h2>Stopped</h2><p>Press Compose to begin again.</p></div>'
-FAILED = (
-    '<div class="status is-error"><h2>This did not work</h2><p>Something went wrong inside the studio. Please try '
-    "again; if it happens again, another length or picture may help.</p></div>"
-)
+WAITING = f'<div class="status is-working is-waiting"><h2>{words.WAITING_TITLE}</h2><p>{words.WAITING_TEXT}</p></div>'
+NOT_BEGUN = f"<h2>{words.NOT_BEGUN_TITLE}</h2><p>{words.NOT_BEGUN_TEXT}</p>"
+STOPPED = f'<div class="status is-stopped"><h2>{words.STOPPED_TITLE}</h2><p>{words.STOPPED_TEXT}</p></div>'
+FAILED = f'<div class="status is-error"><h2>{words.FAILED_TITLE}</h2><p>{words.FAILED_TEXT}</p></div>'
 
 
 def idle_html() -> str:
@@ -55,9 +48,7 @@ def idle_html() -> str:
 <rect width="640" height="372" fill="#1b0f26"/><rect width="640" height="200" fill="url(#sky)"/>
 <circle cx="450" cy="160" r="52" fill="#ffd9a0"/><rect y="199" width="640" height="173" fill="#1b0f26"/>
 {"".join(glints)}</svg>
-<h2>What does your picture sound like?</h2>
-<p>Choose a picture, say what should play, press Compose. The music is made twice from the same noise: once from
-picture and words, once from the words alone. So you hear what the picture changed.</p></div>"""
+<h2>{words.HERO_TITLE}</h2><p>{words.HERO_TEXT}</p></div>"""
 
 
 def progress_html(progress: Progress) -> str:
@@ -70,17 +61,21 @@ def progress_html(progress: Progress) -> str:
         HTML for the status.
     """
     if progress.step == 0:
-        title, detail = "Reading what you gave", f"{progress.num_steps} steps follow"
-    elif progress.step < progress.num_steps:
-        title, detail = "Composing", f"Step {progress.step} of {progress.num_steps}"
+        title, detail = words.READING_TITLE, words.READING_TEXT.format(steps=progress.num_steps)
+    elif progress.step < progress.num_steps or progress.take < progress.num_takes:
+        title = words.COMPOSING
+        if progress.num_takes > 1:
+            title = words.COMPOSING_TAKE.format(take=progress.take, takes=progress.num_takes)
+        detail = words.STEP_OF.format(step=progress.step, steps=progress.num_steps)
         if progress.seconds_left is not None:
-            detail += f", about {max(1, math.ceil(progress.seconds_left))} s left"
+            detail += words.SECONDS_LEFT.format(seconds=max(1, math.ceil(progress.seconds_left)))
     else:
-        title, detail = "Turning it into sound", f"All {progress.num_steps} steps are done"
-    percent = round(100 * progress.step / progress.num_steps)
+        title, detail = words.SOUNDING, words.ALL_STEPS.format(steps=progress.num_steps)
+    done = (progress.take - 1) * progress.num_steps + progress.step
+    percent = round(100 * done / (progress.num_steps * progress.num_takes))
     return (
         f'<div class="status is-working"><h2>{title}</h2><p aria-hidden="true">{detail}</p>'
-        f'<div class="track" role="progressbar" aria-label="Composing" aria-valuemin="0" aria-valuemax="100" '
+        f'<div class="track" role="progressbar" aria-label="{words.COMPOSING}" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{percent}"><i style="width:{percent}%"></i></div></div>'
     )
 
@@ -95,7 +90,22 @@ def result_html(result: Result) -> str:
         HTML for the status.
     """
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in result.notes)
-    return f'<div class="status is-done"><h2>Here it is <span>seed <b>{result.seed}</b></span></h2>{notes}</div>'
+    seed = f"<span>{words.DONE_SEED} <b>{result.seed}</b></span>"
+    return f'<div class="status is-done"><h2>{words.DONE_TITLE} {seed}</h2>{notes}</div>'
+
+
+def message_html(title: str, message: str, kind: str = "note") -> str:
+    """Say something in a friendly way.
+
+    Args:
+        title: Heading.
+        message: One or two sentences.
+        kind: Ending of the class, such as "note" or "error".
+
+    Returns:
+        HTML for the status.
+    """
+    return f'<div class="status is-{kind}"><h2>{html.escape(title)}</h2><p>{html.escape(message)}</p></div>'
 
 
 def error_html(message: str) -> str:
@@ -107,18 +117,4 @@ def error_html(message: str) -> str:
     Returns:
         HTML for the status.
     """
-    return f'<div class="status is-error"><h2>Not yet</h2><p>{html.escape(message)}</p></div>'
-
-
-def head_html(letter: str, take: Take) -> str:
-    """Write the heading of a take.
-
-    Args:
-        letter: "A" or "B".
-        take: From the service.
-
-    Returns:
-        HTML.
-    """
-    title = html.escape(take.title)
-    return f'<div class="take-head is-{letter.lower()}"><b>{letter}</b><h3>{title}</h3></div>'
+    return message_html(words.NOT_YET, message, "error")

@@ -31,20 +31,46 @@ def mel_html(mel_db: np.ndarray, config: MelConfig, alt_text: str) -> str:
     Returns:
         HTML with the picture, its frequencies and its seconds.
     """
-    return _plot(colourise(_thin(mel_db)), mel_db.shape[0], config, alt_text)
+    return _plot(mel_source(mel_db), mel_db.shape[0], config, alt_text)
 
 
-def difference_html(first_db: np.ndarray, second_db: np.ndarray, config: MelConfig, alt_text: str) -> str:
+def mel_source(mel_db: np.ndarray) -> str:
+    """Draw one mel spectrogram on the common scale, as the address of a picture.
+
+    Args:
+        mel_db: Mel in dB, of shape ``(frames, n_mels)``.
+
+    Returns:
+        A data URL.
+    """
+    return _source(colourise(_thin(mel_db)))
+
+
+def frequency_marks(config: MelConfig) -> list[tuple[str, str]]:
+    """Place the frequencies beside a spectrogram.
+
+    Args:
+        config: Settings of the mel.
+
+    Returns:
+        Label and height in percent of each frequency.
+    """
+    return [
+        (f"{hz // 1000}k" if hz >= 1000 else str(hz), f"{(mel_bin(hz, config) + 0.5) / config.n_mels:.2%}")
+        for hz in FREQUENCIES_HZ
+        if config.fmin <= hz < config.fmax
+    ]
+
+
+def difference_source(first_db: np.ndarray, second_db: np.ndarray) -> str:
     """Draw how two mels differ, in dB; below the scale's floor there is nothing to compare.
 
     Args:
         first_db: Mel in dB, of shape ``(frames, n_mels)``.
         second_db: Another of the same shape.
-        config: Settings of the mels.
-        alt_text: What the picture shows, for those who do not see it.
 
     Returns:
-        HTML with the picture, its frequencies and its seconds.
+        A data URL.
 
     Raises:
         ValueError: When the shapes differ.
@@ -52,8 +78,7 @@ def difference_html(first_db: np.ndarray, second_db: np.ndarray, config: MelConf
     if first_db.shape != second_db.shape:
         raise ValueError(f"Two mels are compared only at one shape, not {first_db.shape} and {second_db.shape}.")
     difference = np.maximum(first_db, DB_MIN) - np.maximum(second_db, DB_MIN)
-    pixels = colourise(_thin(difference), -DB_DIFFERENCE, DB_DIFFERENCE, DIFFERENCE_COLOURS)
-    return _plot(pixels, difference.shape[0], config, alt_text)
+    return _source(colourise(_thin(difference), -DB_DIFFERENCE, DB_DIFFERENCE, DIFFERENCE_COLOURS))
 
 
 @cache
@@ -78,16 +103,14 @@ def _thin(mel_db: np.ndarray) -> np.ndarray:
     return padded.reshape(-1, factor, mel_db.shape[1]).mean(axis=1)
 
 
-def _plot(pixels: np.ndarray, frames: int, config: MelConfig, alt_text: str) -> str:
+def _source(pixels: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "WEBP", quality=82)
-    source = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-    marks = "".join(
-        f'<span style="bottom:{(mel_bin(hz, config) + 0.5) / config.n_mels:.2%}">'
-        f"{f'{hz // 1000}k' if hz >= 1000 else hz}</span>"
-        for hz in FREQUENCIES_HZ
-        if config.fmin <= hz < config.fmax
-    )
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _plot(source: str, frames: int, config: MelConfig, alt_text: str) -> str:
+    marks = "".join(f'<span style="bottom:{height}">{label}</span>' for label, height in frequency_marks(config))
     seconds = frames / config.frame_rate_hz
     times = "".join(f"<span>{value:g}</span>" for value in (0.0, round(seconds / 2, 1)))
     return (

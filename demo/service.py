@@ -6,6 +6,7 @@ Nothing here knows the page, and nothing but the engine knows the model.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import secrets
 import tempfile
@@ -16,9 +17,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
+from demo import words
 from demo.takes import (
+    COMPARE,
+    DOSE,
+    LETTERS,
+    MODES,
+    SWAP,
+    TAKES,
     TEXT_ONLY,
+    WHOLE_PICTURE,
     WITH_IMAGE,
     Engine,
     Limits,
@@ -45,8 +55,23 @@ from melfusion_core.recipe import (
 from melfusion_core.spectrogram import plot_mel, plot_pair, save_figure
 
 MAX_SEED = 2**32 - 1
-TITLES = {WITH_IMAGE: "Picture and words", TEXT_ONLY: "Words alone"}
-PICTURE_ONLY_TITLE = "Picture alone"
+DOSES = (0.0, 0.5, 1.0, 1.5)
+SMALLEST_REGION = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One run of the engine within a request.
+
+    Attributes:
+        settings: What the engine makes.
+        titles: Heading for each sound that it gives, by the sound's name.
+        image_name: File name of the picture, for the recipe.
+    """
+
+    settings: Settings
+    titles: dict[str, str]
+    image_name: str | None
 
 
 class StudioService:
@@ -73,19 +98,19 @@ class StudioService:
             request: As it comes from the page.
 
         Returns:
-            What the engine needs.
+            What the engine needs for the first take.
 
         Raises:
             StudioError: When something is missing, unreadable or beyond the limits.
         """
         limits = self.limits
         caption = " ".join((request.caption or "").split())
+        negative = " ".join((request.negative_caption or "").split())
         if not request.image_path and not caption:
-            raise StudioError("Give a picture, a few words, or both: there is nothing to make music from yet.")
-        if len(caption) > limits.max_caption_characters:
-            raise StudioError(
-                f"The words are too long: {len(caption)} characters, and at most {limits.max_caption_characters} fit."
-            )
+            raise StudioError(words.NOTHING_GIVEN)
+        for text in (caption, negative):
+            if len(text) > limits.max_caption_characters:
+                raise StudioError(words.TOO_LONG.format(given=len(text), most=limits.max_caption_characters))
         _between("The length in seconds", request.duration_s, limits.min_duration_s, limits.max_duration_s)
         _between("The number of steps", request.num_inference_steps, 1, limits.max_steps)
         _between("Text guidance", request.guidance_scale, 0, limits.max_guidance_scale)
@@ -95,13 +120,11 @@ class StudioService:
             raise StudioError(f"The sampler must be one of {', '.join(SAMPLERS)}, not {request.sampler}.")
         if request.seed is not None:
             _between("The seed", request.seed, 0, MAX_SEED)
-        try:
-            image = load_image(request.image_path) if request.image_path else None
-        except ImageError as error:
-            raise StudioError(str(error)) from error
+        if request.mode not in MODES:
+            raise StudioError(f"The mode must be one of {', '.join(MODES)}, not {request.mode}.")
         return Settings(
             caption=caption,
-            image=image,
+            image=_picture(request.image_path, request.region) if request.image_path else None,
             seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else int(request.seed),
             duration_s=float(request.duration_s),
             num_inference_steps=int(request.num_inference_steps),
@@ -109,7 +132,49 @@ class StudioService:
             image_guidance_scale=float(request.image_guidance_scale),
             synapse_strength=float(request.synapse_strength),
             sampler=request.sampler,
+            negative_caption=negative,
+            twin=request.mode == COMPARE,
         )
+
+    def plan(self, request: Request) -> list[Variant]:
+        """Say which runs of the engine a request takes.
+
+        Args:
+            request: As it comes from the page.
+
+        Returns:
+            The runs, in order.
+
+        Raises:
+            StudioError: When something is missing, unreadable or beyond the limits.
+        """
+        first = self.check(request)
+        name = Path(request.image_path).name if request.image_path else None
+        replace = dataclasses.replace
+        if request.mode == COMPARE:
+            alone = words.TITLE_WITH_IMAGE if first.caption else words.TITLE_PICTURE_ALONE
+            return [Variant(first, {WITH_IMAGE: alone, TEXT_ONLY: words.TITLE_TEXT_ONLY}, name)]
+        if request.mode == TAKES:
+            _between("The number of takes", request.num_takes, 2, self.limits.max_takes)
+            seeds = [(first.seed + index) % (MAX_SEED + 1) for index in range(int(request.num_takes))]
+            return [_variant(replace(first, seed=seed), words.TITLE_SEED.format(seed=seed), name) for seed in seeds]
+        if first.image is None:
+            raise StudioError(words.NEEDS_PICTURE)
+        if request.mode == DOSE:
+            return [
+                _variant(
+                    replace(first, synapse_strength=dose), words.TITLE_DOSE.format(percent=round(100 * dose)), name
+                )
+                for dose in DOSES
+                if dose <= self.limits.max_synapse_strength and (dose > 0.0 or first.caption)
+            ]
+        if not request.other_image_path:
+            raise StudioError(words.NEEDS_OTHER_PICTURE)
+        other = replace(first, image=_picture(request.other_image_path, WHOLE_PICTURE))
+        return [
+            _variant(first, words.TITLE_THIS_PICTURE, name),
+            _variant(other, words.TITLE_OTHER_PICTURE, Path(request.other_image_path).name),
+        ]
 
     def compose(self, request: Request) -> Iterator[Progress | Result]:
         """Make the music for a request; closing the generator stops the work within a step.
@@ -123,66 +188,65 @@ class StudioService:
         Raises:
             StudioError: When the request cannot be fulfilled.
         """
-        settings = self.check(request)
-        yield Progress(0, settings.num_inference_steps)
-        sounds: dict[str, Sound] = {}
-        first_step_at: float | None = None
-        with contextlib.closing(self.engine.render(settings)) as work:
-            for event in work:
-                if isinstance(event, dict):
-                    sounds = event
-                    break
-                now = time.monotonic()
-                seconds_left = None
-                if first_step_at is None:
-                    first_step_at = now
-                else:
-                    seconds_left = (now - first_step_at) / (event.step - 1) * (event.num_steps - event.step)
-                yield Progress(event.step, event.num_steps, seconds_left, event.mel_db)
-        if not sounds:
-            raise StudioError("The model finished without any sound. Please try again.")
+        variants = self.plan(request)
+        num_steps = variants[0].settings.num_inference_steps
+        yield Progress(0, num_steps, num_takes=len(variants))
+        made: list[tuple[Variant, str, Sound]] = []
+        clock = _Clock(num_steps * len(variants))
+        for index, variant in enumerate(variants):
+            sounds: dict[str, Sound] = {}
+            with contextlib.closing(self.engine.render(variant.settings)) as work:
+                for event in work:
+                    if isinstance(event, dict):
+                        sounds = event
+                        break
+                    left = clock.seconds_left(index * num_steps + event.step)
+                    yield Progress(event.step, event.num_steps, left, event.mel_db, index + 1, len(variants))
+            if not sounds:
+                raise StudioError(words.NO_SOUND)
+            names = [name for name in (WITH_IMAGE, TEXT_ONLY) if name in sounds]
+            made += [(variant, name, sounds[name]) for name in names]
         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
-            yield self._write(Path(folder), request, settings, sounds)
+            yield self._write(Path(folder), request, made)
 
-    def _write(self, folder: Path, request: Request, settings: Settings, sounds: dict[str, Sound]) -> Result:
+    def _write(self, folder: Path, request: Request, made: list[tuple[Variant, str, Sound]]) -> Result:
         sample_rate = self.mel_config.sample_rate
-        waveforms = [torch.from_numpy(np.asarray(sound.waveform, dtype=np.float32)) for sound in sounds.values()]
+        waveforms = [torch.from_numpy(np.asarray(sound.waveform, dtype=np.float32)) for _, _, sound in made]
         if not all(torch.isfinite(waveform).all() for waveform in waveforms):
-            raise StudioError("The model gave samples that are not numbers. Lower the guidance and try again.")
+            raise StudioError(words.NOT_NUMBERS)
         # Rounded gains: whoever applies the recipe's figure to the model's samples gets this file, bit by bit.
         levelled = match_loudness_together(waveforms, sample_rate)
         gains_db = [round(_gain_db(*pair), 3) for pair in zip(waveforms, levelled, strict=True)]
-        takes, silent = {}, False
-        for (name, sound), waveform, gain_db in zip(sounds.items(), waveforms, gains_db, strict=True):
+        takes, silent = [], False
+        for (variant, name, sound), waveform, gain_db in zip(made, waveforms, gains_db, strict=True):
+            settings = variant.settings
             silent = silent or not math.isfinite(integrated_lufs(waveform, sample_rate))
-            recipe = self._recipe(name, request, settings, gain_db)
+            recipe = self._recipe(name, variant, gain_db)
             exact = waveform * 10.0 ** (gain_db / 20.0)
-            suffix = f"-{name.replace('_', '-')}" if settings.compares else ""
-            path = folder / f"{file_stem(recipe)}{suffix}.wav"
+            path = folder / f"{take_stem(recipe, request.mode)}.wav"
+            if path.exists():
+                path = path.with_stem(f"{path.stem}-{LETTERS[len(takes)].lower()}")
             save_audio(path, exact, sample_rate)
-            embed_in_file(path, recipe, settings.image if name == WITH_IMAGE else None)
-            title = PICTURE_ONLY_TITLE if name == WITH_IMAGE and not settings.caption else TITLES[name]
-            takes[name] = Take(title, str(path), sound.mel_db, recipe)
-        main = takes.get(WITH_IMAGE) or takes[TEXT_ONLY]
-        figure_path = Path(main.path).with_suffix(".png")
-        if len(takes) == 2:
-            pair = (takes[WITH_IMAGE], takes[TEXT_ONLY])
-            figure = plot_pair(pair[0].mel_db, pair[1].mel_db, self.mel_config, (pair[0].title, pair[1].title))
-        else:
-            figure = plot_mel(main.mel_db, self.mel_config, main.title)
+            image = settings.image if name == WITH_IMAGE else None
+            embed_in_file(path, recipe, settings.image)
+            title = variant.titles[name]
+            takes.append(Take(title, str(path), sound.mel_db, recipe, exact.numpy(), image, settings.image))
+        main = takes[0]
         return Result(
-            with_image=takes.get(WITH_IMAGE),
-            text_only=takes.get(TEXT_ONLY),
-            seed=settings.seed,
-            notes=_notes(settings, silent),
+            takes=tuple(takes),
+            mode=request.mode,
+            seed=main.recipe.seed,
+            notes=_notes(request, made[0][0].settings, len(takes), silent),
             recipe_path=str(write_sidecar(main.path, main.recipe)),
-            figure_path=str(save_figure(figure, figure_path)),
+            config=self.mel_config,
         )
 
-    def _recipe(self, name: str, request: Request, settings: Settings, gain_db: float) -> Recipe:
+    def _recipe(self, name: str, variant: Variant, gain_db: float) -> Recipe:
+        settings = variant.settings
         hears_image = settings.image is not None
         return Recipe(
             prompt=settings.caption,
+            negative_prompt=settings.negative_caption,
             seed=settings.seed,
             duration_s=settings.duration_s,
             num_inference_steps=settings.num_inference_steps,
@@ -193,7 +257,7 @@ class StudioService:
             sample_rate=self.mel_config.sample_rate,
             model_name=self.engine.model_name,
             model_sha256=self.engine.model_sha256,
-            image_name=Path(request.image_path).name if hears_image and request.image_path else None,
+            image_name=variant.image_name if hears_image else None,
             image_sha256=image_sha256(settings.image) if hears_image else None,
             render=f"compare:{name}" if settings.compares else "single",
             gain_db=gain_db,
@@ -201,6 +265,96 @@ class StudioService:
             library_versions=library_versions(),
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+
+def write_figure(result: Result, folder: str | Path) -> Path:
+    """Draw the spectrograms of a result with axes: a pair with its difference, or the main take.
+
+    Args:
+        result: From the service.
+        folder: Where to write.
+
+    Returns:
+        PNG file.
+    """
+    first, config = result.main, result.config
+    if len(result.takes) == 2:
+        second = result.takes[1]
+        figure = plot_pair(first.mel_db, second.mel_db, config, (first.title, second.title))
+    else:
+        figure = plot_mel(first.mel_db, config, first.title)
+    return save_figure(figure, Path(folder) / f"{take_stem(first.recipe, result.mode)}.png")
+
+
+def take_stem(recipe: Recipe, mode: str = COMPARE) -> str:
+    """Name the files of a take.
+
+    Args:
+        recipe: Of the take.
+        mode: One of ``MODES``.
+
+    Returns:
+        File name without suffix: caption, seed and what sets this take apart from the others.
+    """
+    suffix = ""
+    if recipe.render.startswith("compare:"):
+        suffix = f"-{recipe.render.partition(':')[2].replace('_', '-')}"
+    elif mode == DOSE:
+        suffix = f"-synapse{round(100 * recipe.synapse_strength)}"
+    elif mode == SWAP and recipe.prompt.strip():
+        suffix = f"-{file_stem(dataclasses.replace(recipe, prompt='')).rpartition('-seed')[0]}"
+    return f"{file_stem(recipe)}{suffix}"
+
+
+class _Clock:
+    """Estimates the time left from the steps after the first, which alone pays for warming up."""
+
+    def __init__(self, num_steps: int) -> None:
+        self._num_steps = num_steps
+        self._first: tuple[int, float] | None = None
+
+    def seconds_left(self, done: int) -> float | None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done, now
+        steps = done - self._first[0]
+        return (now - self._first[1]) / steps * (self._num_steps - done) if steps else None
+
+
+def _variant(settings: Settings, title: str, image_name: str | None) -> Variant:
+    return Variant(settings, {WITH_IMAGE: title, TEXT_ONLY: title}, image_name)
+
+
+def _picture(path: str, region: tuple[float, float, float]) -> Image.Image:
+    try:
+        image = load_image(path)
+    except ImageError as error:
+        raise StudioError(str(error)) from error
+    return crop_region(image, region)
+
+
+def crop_region(image: Image.Image, region: tuple[float, float, float]) -> Image.Image:
+    """Cut the square out of a picture that should sound.
+
+    Args:
+        image: The picture.
+        region: See :class:`demo.takes.Request`; the whole picture comes back as it is.
+
+    Returns:
+        The square, or the picture itself.
+
+    Raises:
+        StudioError: When the region lies outside the picture.
+    """
+    size, x, y = region
+    _between("The size of the region", size, SMALLEST_REGION, 1)
+    _between("The place of the region", x, 0, 1)
+    _between("The place of the region", y, 0, 1)
+    if tuple(region) == WHOLE_PICTURE:
+        return image
+    side = max(1, round(size * min(image.size)))
+    left, top = round(x * (image.width - side)), round(y * (image.height - side))
+    return image.crop((left, top, left + side, top + side))
 
 
 def _between(what: str, value: float | None, low: float, high: float) -> None:
@@ -214,18 +368,21 @@ def _gain_db(before: torch.Tensor, after: torch.Tensor) -> float:
     return 20.0 * math.log10(float(after.abs().max()) / peak) if peak > 0.0 else 0.0
 
 
-def _notes(settings: Settings, silent: bool) -> tuple[str, ...]:
+def _notes(request: Request, settings: Settings, num_takes: int, silent: bool) -> tuple[str, ...]:
     notes = []
+    nothing_heard = settings.synapse_strength == 0.0 and request.mode in (COMPARE, TAKES)
     if settings.image is None:
-        notes.append("No picture was given, so this was made from the words alone.")
+        notes.append(words.NOTE_WORDS_ALONE)
     elif not settings.caption:
-        notes.append("No words were given, so this was made from the picture alone.")
-    elif settings.synapse_strength == 0.0:
-        notes.append("The synapse is at 0 %: the picture is not heard, and both takes are the same, sample by sample.")
-    if settings.image is not None and not settings.caption and settings.synapse_strength == 0.0:
-        notes.append("The synapse is at 0 %, so the picture was not heard either.")
+        notes.append(words.NOTE_PICTURE_ALONE)
+    elif nothing_heard and request.mode == COMPARE:
+        notes.append(words.NOTE_ZERO)
+    if settings.image is not None and nothing_heard and not (settings.caption and request.mode == COMPARE):
+        notes.append(words.NOTE_ZERO_UNHEARD)
+    if settings.image is not None and tuple(request.region) != WHOLE_PICTURE:
+        notes.append(words.NOTE_REGION)
     if silent:
-        notes.append("A take came out silent; another seed will do better.")
-    elif settings.compares:
-        notes.append("Both takes are set to the same loudness, so neither sounds better by being louder.")
+        notes.append(words.NOTE_SILENT)
+    elif num_takes > 1:
+        notes.append(words.NOTE_LOUDNESS)
     return tuple(notes)

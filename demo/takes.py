@@ -13,6 +13,10 @@ from melfusion_core.mel import MelConfig
 from melfusion_core.recipe import SAMPLERS, Recipe
 
 WITH_IMAGE, TEXT_ONLY = "with_image", "text_only"
+COMPARE, TAKES, DOSE, SWAP = "compare", "takes", "dose", "swap"
+MODES = (COMPARE, TAKES, DOSE, SWAP)
+LETTERS = "ABCD"
+WHOLE_PICTURE = (1.0, 0.5, 0.5)
 
 
 class StudioError(ValueError):
@@ -30,6 +34,7 @@ class Limits:
         max_steps: Most denoising steps.
         max_guidance_scale: Strongest guidance, of the text and of the picture.
         max_synapse_strength: Strongest synapse; 1 is as trained.
+        max_takes: Most takes of one request.
     """
 
     max_caption_characters: int = 400
@@ -38,6 +43,7 @@ class Limits:
     max_steps: int = 100
     max_guidance_scale: float = 12.0
     max_synapse_strength: float = 2.0
+    max_takes: int = len(LETTERS)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,12 @@ class Request:
         image_guidance_scale: Guidance by the picture.
         synapse_strength: Multiplier of the synapse's gates, from 0 to 2.
         sampler: One of ``melfusion_core.recipe.SAMPLERS``.
+        negative_caption: What the music should not be.
+        region: Square of the picture that should sound: its side as a share of the shorter side, from 0.1 to 1, and
+            its place from left (0) to right (1) and from top (0) to bottom (1).
+        mode: One of ``MODES``: with and without the picture, several seeds, several strengths, or two pictures.
+        num_takes: How many takes, in the mode of several seeds.
+        other_image_path: The other picture, in the mode of two.
     """
 
     image_path: str | None = None
@@ -65,6 +77,11 @@ class Request:
     image_guidance_scale: float = 4.0
     synapse_strength: float = 1.0
     sampler: str = SAMPLERS[0]
+    negative_caption: str = ""
+    region: tuple[float, float, float] = WHOLE_PICTURE
+    mode: str = COMPARE
+    num_takes: int = 3
+    other_image_path: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +98,8 @@ class Settings:
         image_guidance_scale: Guidance by the picture.
         synapse_strength: Multiplier of the synapse's gates.
         sampler: Name of the sampler.
+        negative_caption: What the music should not be; may be empty.
+        twin: Whether a twin from the words alone is wanted as well, where there are a picture and words.
     """
 
     caption: str
@@ -92,11 +111,13 @@ class Settings:
     image_guidance_scale: float
     synapse_strength: float
     sampler: str
+    negative_caption: str = ""
+    twin: bool = True
 
     @property
     def compares(self) -> bool:
-        """Whether there are a picture and words, so that a twin from the words alone can be made."""
-        return self.image is not None and bool(self.caption)
+        """Whether a twin from the words alone is made as well."""
+        return self.twin and self.image is not None and bool(self.caption)
 
 
 @dataclass(frozen=True)
@@ -152,33 +173,43 @@ class Progress:
     """How far the work is.
 
     Attributes:
-        step: Steps done; 0 while the picture and the words are being read.
-        num_steps: Steps in all.
-        seconds_left: Estimate of the time left in seconds; ``None`` before there is one.
+        step: Steps done of this take; 0 while the picture and the words are being read.
+        num_steps: Steps of one take.
+        seconds_left: Estimate of the time left in seconds, for all takes; ``None`` before there is one.
         mel_db: Preview of the mel in dB, ``(frames, n_mels)``, or ``None``.
+        take: Which take is being made, from 1; a take with its twin counts as one.
+        num_takes: How many takes are made.
     """
 
     step: int
     num_steps: int
     seconds_left: float | None = None
     mel_db: np.ndarray | None = None
+    take: int = 1
+    num_takes: int = 1
 
 
 @dataclass(frozen=True)
 class Take:
-    """One finished file.
+    """One finished take.
 
     Attributes:
         title: Heading for people.
-        path: WAV file, with the recipe in its tags.
+        path: WAV file, with the recipe in its tags; see :class:`Result` for how long it lives.
         mel_db: Mel in dB of shape ``(frames, n_mels)``, as the model made it.
         recipe: What made it.
+        samples: What the file holds, of shape ``(samples,)``, float32; ``None`` where only the file was wanted.
+        image: The picture it heard, or ``None``.
+        cover: The picture of the request, whether or not this take heard it, or ``None``.
     """
 
     title: str
     path: str
     mel_db: np.ndarray
     recipe: Recipe
+    samples: np.ndarray | None = None
+    image: Image.Image | None = None
+    cover: Image.Image | None = None
 
 
 @dataclass(frozen=True)
@@ -186,24 +217,32 @@ class Result:
     """Everything a request gave. Its files live until the generator that gave it is advanced or closed.
 
     Attributes:
-        with_image: The take that heard the picture, or ``None``.
-        text_only: The take from the words alone, or ``None``.
-        seed: Seed of the noise.
+        takes: The takes in order, all at one loudness; where there are two, the first is the one that was asked for.
+        mode: One of ``MODES``.
+        seed: Seed of the noise, of the first take.
         notes: What the listener should know, one sentence each.
-        recipe_path: JSON file of the main take's recipe.
-        figure_path: PNG of the spectrograms, with axes.
+        recipe_path: JSON file of the main take's recipe; empty where there is none.
+        config: Settings of the mels and of the sound.
     """
 
-    with_image: Take | None
-    text_only: Take | None
+    takes: tuple[Take, ...]
+    mode: str
     seed: int
     notes: tuple[str, ...]
     recipe_path: str
-    figure_path: str
+    config: MelConfig = MelConfig()
 
     @property
     def main(self) -> Take:
         """The take that a listener asked for: with the picture where there is one."""
-        take = self.with_image or self.text_only
-        assert take is not None
-        return take
+        return self.takes[0]
+
+    @property
+    def with_image(self) -> Take | None:
+        """The take that heard the picture, where one was asked for."""
+        return self.takes[0] if self.takes[0].image is not None else None
+
+    @property
+    def text_only(self) -> Take | None:
+        """The take from the words alone, where there is one."""
+        return next((take for take in self.takes if take.image is None), None)

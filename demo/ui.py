@@ -1,41 +1,66 @@
-"""The page: layout, events and words. It knows the service and nothing of the model."""
+"""The page: layout and events. It knows the service and nothing of the model."""
 
 from __future__ import annotations
 
 import contextlib
-import secrets
-from collections.abc import Iterator
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from demo.api import NEW_SEED, add_endpoint, to_request
-from demo.examples import Example
+from demo import words
+from demo.api import add_endpoints, to_request
+from demo.controls import (
+    QUIET,
+    REGION_JS,
+    Controls,
+    advanced_inputs,
+    caption_input,
+    example_gallery,
+    heading,
+    matching_preset,
+    picture_input,
+    region_inputs,
+    strength_inputs,
+)
+from demo.examples import Example, finished_result
 from demo.fragments import (
-    DIFFERENCE_TITLE,
-    EXAMPLES_TITLE,
     FAILED,
     MASTHEAD,
     NOT_BEGUN,
     STOPPED,
     WAITING,
     error_html,
-    head_html,
     idle_html,
+    message_html,
     progress_html,
     result_html,
 )
-from demo.mel_view import difference_html, difference_legend, level_legend, mel_html
-from demo.service import MAX_SEED, StudioService
-from demo.takes import Progress, Result, StudioError
+from demo.history import STORAGE_KEY, history_html
+from demo.keep import KeepPanel, Kept, build_downloads, build_history, remember, take_choices, wire_history
+from demo.listening import listening_room, room_value
+from demo.mel_view import mel_html
+from demo.models import ModelShelf
+from demo.picture_words import facts_html, picture_facts, suggestion
+from demo.service import StudioService
+from demo.takes import COMPARE, DOSE, SWAP, TAKES, Progress, Result, StudioError
 from demo.theme import studio_css, studio_theme
-from melfusion_core.recipe import SAMPLERS
+from demo.votes import VoteBook
+from melfusion_core.image import ImageError, load_image
+from melfusion_core.mel import MelConfig
 
-STEP_PRESETS = {"Draft": 10, "Balanced": 25, "Best": 50}
-SAMPLER_LABELS = {"dpm++": "DPM++ (fewer steps)", "ddim": "DDIM (plain)"}
 QUEUE_SIZE = 16
 MAX_FILE_SIZE = "12mb"
 CACHE_SECONDS = (600, 3600)
+VISIT_SECONDS = 3600
+LEAST_PAUSE_S = 0.1
+# Encrypts nothing of value: with a key of its own each start would forget what browsers remember.
+BROWSER_KEY = "melfusion-studio"
 
 LIVE_STATUS_JS = """() => {
   const status = document.getElementById('status');
@@ -43,6 +68,7 @@ LIVE_STATUS_JS = """() => {
   status.setAttribute('aria-live', 'polite');
 }"""
 BEGIN_JS = """(status) => {
+  document.getElementById('player')?.querySelector('.player')?.parentElement?.listening?.pause();
   if (window.innerWidth < 900) {
     const still = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
     document.getElementById('status').scrollIntoView({behavior: still ? 'auto' : 'smooth', block: 'start'});
@@ -55,221 +81,135 @@ NOT_BEGUN_JS = """() => {
   const waiting = document.querySelector('#status .is-waiting');
   if (waiting) { waiting.className = 'status is-error'; waiting.innerHTML = %r; }
 }"""
-PAUSE_JS = """() => { document.querySelectorAll('#%s audio').forEach((player) => player.pause()); }"""
 
 
-def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Blocks:
+def build_demo(
+    service: StudioService,
+    examples: Sequence[Example] = (),
+    votes: VoteBook | None = None,
+    duplicate: bool = False,
+    shelf: ModelShelf | None = None,
+) -> gr.Blocks:
     """Build the page.
 
     Args:
         service: What turns requests into files.
         examples: Pictures to begin with.
+        votes: Where blind votes go; ``None`` collects none.
+        duplicate: Whether to offer a copy of the Hugging Face Space that this runs on.
+        shelf: More models to choose from; its first one is that of ``service``.
 
     Returns:
         The page, with its queue; start it with :func:`launch`.
     """
+    votes = votes or VoteBook(None)
     limits = service.limits
-    with gr.Blocks(title="MeLFusion Studio", delete_cache=CACHE_SECONDS, analytics_enabled=False) as demo:
-        gr.HTML(MASTHEAD, elem_id="masthead")
+    with gr.Blocks(title=words.PAGE_TITLE, delete_cache=CACHE_SECONDS, analytics_enabled=False) as demo:
+        with gr.Row(elem_id="masthead"):
+            gr.HTML(MASTHEAD)
+            if duplicate:
+                gr.DuplicateButton(words.DUPLICATE, size="sm", scale=0, min_width=180, elem_id="duplicate")
         with gr.Row(equal_height=False, elem_id="studio"):
             with gr.Column(scale=5, min_width=320):
-                image = gr.Image(
-                    label="Picture",
-                    type="filepath",
-                    image_mode=None,
-                    sources=["upload", "clipboard", "webcam"],
-                    height=220,
-                    placeholder="Drop a picture here, or tap to choose one",
-                    alt_text="The picture that the music is made from",
-                    buttons=["fullscreen"],
-                    elem_id="picture",
-                )
-                # Gradio would open the file itself and fail in its own words; the service does it in ours.
-                image.preprocess = lambda payload: payload.path if payload else None
+                image = picture_input()
+                facts = gr.HTML(visible=False, elem_id="facts")
+                suggest = gr.Button(size="sm", visible=False, elem_id="suggest")
                 if examples:
-                    gr.HTML(EXAMPLES_TITLE, elem_id="examples-title")
-                    gallery = gr.Gallery(
-                        [(example.image_path, example.title) for example in examples],
-                        label="Example pictures",
-                        show_label=False,
-                        columns=min(6, len(examples)),
-                        height="auto",
-                        object_fit="cover",
-                        allow_preview=False,
-                        interactive=False,
-                        buttons=[],
-                        elem_id="examples",
-                    )
-                caption = gr.Textbox(
-                    label="Words",
-                    info="Instruments, tempo, mood, style. Leave them out to hear the picture alone.",
-                    placeholder="A slow piano with soft strings",
-                    lines=2,
-                    max_lines=4,
-                    max_length=limits.max_caption_characters,
-                    elem_id="caption",
-                )
-                synapse = gr.Slider(
-                    0,
-                    round(limits.max_synapse_strength * 100),
-                    value=100,
-                    step=5,
-                    label="Synapse strength (%)",
-                    info="How much the picture is heard. 0: words only. 100: as trained. Above: exaggerated.",
-                    buttons=["reset"],
-                    elem_id="synapse",
-                )
-                quality = gr.Radio(
-                    [(f"{name} · {count}", count) for name, count in STEP_PRESETS.items()],
-                    value=STEP_PRESETS["Balanced"],
-                    label="Quality (denoising steps)",
-                    elem_id="quality",
-                )
+                    heading(words.EXAMPLES_TITLE, "examples-title")
+                    gallery = example_gallery(examples, "examples")
+                caption, _ = caption_input(limits)
+                synapse, quality = strength_inputs(limits)
                 with gr.Row(elem_id="buttons"):
-                    compose_button = gr.Button("Compose", variant="primary", scale=3, min_width=150, elem_id="compose")
-                    stop_button = gr.Button("Stop", scale=1, min_width=80, elem_id="stop")
-                with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-                    guidance = gr.Slider(
-                        0,
-                        limits.max_guidance_scale,
-                        value=3.0,
-                        step=0.5,
-                        label="Text guidance",
-                        info="Higher follows the words more strictly; too high sounds harsh.",
-                        buttons=["reset"],
+                    compose_button = gr.Button(
+                        words.COMPOSE, variant="primary", scale=3, min_width=150, elem_id="compose"
                     )
-                    image_guidance = gr.Slider(
-                        0,
-                        limits.max_guidance_scale,
-                        value=4.0,
-                        step=0.5,
-                        label="Image guidance",
-                        info="Higher follows the picture more strictly.",
-                        buttons=["reset"],
+                    stop_button = gr.Button(words.STOP, scale=1, min_width=80, elem_id="stop")
+                with gr.Accordion(words.EXPLORE, open=False, elem_id="explore"):
+                    num_takes = gr.Slider(
+                        2, limits.max_takes, value=3, step=1, **words.EXPLORE_TAKES_COUNT, elem_id="num-takes"
                     )
-                    steps = gr.Slider(
-                        1,
-                        limits.max_steps,
-                        value=STEP_PRESETS["Balanced"],
-                        step=1,
-                        label="Steps",
-                        info="Time grows with the steps.",
-                        elem_id="steps",
+                    takes_button = gr.Button(words.EXPLORE_TAKES, size="sm", elem_id="explore-takes")
+                    heading(words.EXPLORE_DOSE_INFO, "dose-info")
+                    dose_button = gr.Button(words.EXPLORE_DOSE, size="sm", elem_id="explore-dose")
+                    heading(words.EXPLORE_SWAP_INFO, "swap-info")
+                    if examples:
+                        swap_gallery = example_gallery(examples, "swap-examples")
+                    swap_upload = gr.UploadButton(
+                        words.EXPLORE_SWAP, file_types=["image"], size="sm", elem_id="explore-swap"
                     )
-                    duration = gr.Slider(
-                        limits.min_duration_s,
-                        limits.max_duration_s,
-                        value=10.24,
-                        step=1.28,
-                        label="Length (seconds)",
-                        info="The model learned takes of 10.24 s; longer ones may wander.",
-                        buttons=["reset"],
-                        elem_id="duration",
-                    )
-                    sampler = gr.Radio(
-                        [(SAMPLER_LABELS[name], name) for name in SAMPLERS], value=SAMPLERS[0], label="Sampler"
-                    )
-                    seed = gr.Number(
-                        label="Seed",
-                        info=f"Names the noise that the music starts from. {NEW_SEED} draws a new one each time.",
-                        value=NEW_SEED,
-                        precision=0,
-                        minimum=NEW_SEED,
-                        maximum=MAX_SEED,
-                        elem_id="seed",
-                    )
-                    with gr.Row():
-                        random_seed = gr.Button("Random seed", size="sm", min_width=110, elem_id="random-seed")
-                        new_seed = gr.Button("New each time", size="sm", min_width=110, elem_id="new-seed")
+                    swap_picture = gr.State()
+                region_size, region_x, region_y = region_inputs()
+                advanced = advanced_inputs(limits, quality)
+                model = _model_choice(shelf)
             with gr.Column(scale=7, min_width=320):
                 status = gr.HTML(idle_html(), elem_id="status")
                 preview = gr.HTML(visible=False, elem_id="preview")
-                with gr.Column(visible=False, elem_id="results") as results:
-                    with gr.Row(equal_height=False, elem_classes="take"):
-                        with gr.Column(scale=2, min_width=180):
-                            head_a = gr.HTML(elem_id="head-a")
-                        with gr.Column(scale=3, min_width=280):
-                            audio_a = _player("Take A", "audio-a")
-                    mel_a = gr.HTML(elem_id="mel-a")
-                    with gr.Column(visible=False, elem_id="take-b") as twin:
-                        with gr.Row(equal_height=False, elem_classes="take"):
-                            with gr.Column(scale=2, min_width=180):
-                                head_b = gr.HTML(elem_id="head-b")
-                            with gr.Column(scale=3, min_width=280):
-                                audio_b = _player("Take B", "audio-b")
-                        mel_b = gr.HTML(elem_id="mel-b")
-                    gr.HTML(level_legend())
-                    with gr.Column(visible=False, elem_id="changed") as changed:
-                        gr.HTML(DIFFERENCE_TITLE)
-                        difference = gr.HTML(elem_id="difference")
-                        gr.HTML(difference_legend())
-                    with gr.Row():
-                        keep_seed = gr.Button("Keep this seed", size="sm", min_width=100, elem_id="keep-seed")
-                        recipe_file = gr.DownloadButton("Save recipe", size="sm", min_width=100)
-                        figure_file = gr.DownloadButton("Save spectrograms", size="sm", min_width=100)
-                    with gr.Accordion("Recipe: every setting of this take", open=False):
-                        recipe = gr.JSON(show_label=False, elem_id="recipe")
-        used_seed = gr.State()
+                player = listening_room(votes)
+                kept = gr.State(Kept({}), time_to_live=VISIT_SECONDS)
+                entries = gr.BrowserState([], storage_key=STORAGE_KEY, secret=BROWSER_KEY)
+                box, keep_take, keep_kind, recipe = build_downloads(kept, advanced["seed"])
+                listing, forget_all, opened = build_history()
+        controls = Controls(
+            image=image,
+            caption=caption,
+            synapse=synapse,
+            region_size=region_size,
+            region_x=region_x,
+            region_y=region_y,
+            **advanced,
+        )
+        panel = KeepPanel(box, keep_take, keep_kind, recipe, kept, entries, listing, opened)
+        result_outputs = [player, box, keep_take, recipe]
 
-        inputs = [image, caption, synapse, steps, seed, duration, guidance, image_guidance, sampler]
-        private = {"api_visibility": "private"}
-        demo.load(None, js=LIVE_STATUS_JS, **private)
-        quality.input(lambda count: count, quality, steps, queue=False, show_progress="hidden", **private)
-        steps.input(_matching_preset, steps, quality, queue=False, show_progress="hidden", **private)
-        random_seed.click(_random_seed, None, seed, queue=False, show_progress="hidden", **private)
-        new_seed.click(lambda: NEW_SEED, None, seed, queue=False, show_progress="hidden", **private)
-        keep_seed.click(lambda value: value, used_seed, seed, queue=False, show_progress="hidden", **private)
-        audio_a.play(None, js=PAUSE_JS % "audio-b", **private)
-        audio_b.play(None, js=PAUSE_JS % "audio-a", **private)
-        if examples:
-
-            def take_example(event: gr.SelectData) -> tuple[str, str]:
-                chosen = examples[event.index]
-                return chosen.image_path, chosen.caption
-
-            gallery.select(take_example, None, [image, caption], queue=False, show_progress="hidden", **private)
-
-        def show(event: Progress | Result) -> dict[Any, Any]:
-            if isinstance(event, Progress):
-                shown = {status: progress_html(event)}
-                if event.step == 0:
-                    shown |= {preview: gr.update(visible=False, value=""), results: gr.update(visible=False)}
-                if event.mel_db is not None:
-                    alt = f"Spectrogram taking shape, step {event.step} of {event.num_steps}"
-                    shown[preview] = gr.update(visible=True, value=mel_html(event.mel_db, service.mel_config, alt))
-                return shown
-            first, second = event.main, event.text_only if event.with_image else None
-            shown = {
-                status: result_html(event),
-                preview: gr.update(visible=False, value=""),
-                results: gr.update(visible=True),
-                head_a: head_html("A", first),
-                audio_a: first.path,
-                mel_a: mel_html(first.mel_db, service.mel_config, f"Mel spectrogram of take A, {first.title.lower()}"),
-                twin: gr.update(visible=second is not None),
-                changed: gr.update(visible=second is not None),
-                recipe: first.recipe.to_dict(),
-                recipe_file: event.recipe_path,
-                figure_file: event.figure_path,
-                used_seed: event.seed,
+        def show_result(result: Result, folder: Path, known: bool = False) -> dict[Any, Any]:
+            return {
+                player: room_value(result, votes, folder, known),
+                box: gr.update(visible=True),
+                keep_take: gr.update(choices=take_choices(result), value=0),
+                recipe: result.main.recipe.to_dict(),
             }
-            if second is not None:
-                alt = "Where the two takes differ: red where take A is louder, blue where take B is"
-                shown |= {
-                    head_b: head_html("B", second),
-                    audio_b: second.path,
-                    mel_b: mel_html(
-                        second.mel_db, service.mel_config, f"Mel spectrogram of take B, {second.title.lower()}"
-                    ),
-                    difference: difference_html(first.mel_db, second.mel_db, service.mel_config, alt),
-                }
+
+        def show_progress(event: Progress, config: MelConfig) -> dict[Any, Any]:
+            shown = {status: progress_html(event)}
+            if event.step == 0:
+                shown |= {preview: gr.update(visible=False, value=""), player: None}
+                shown[box] = gr.update(visible=False)
+            if event.mel_db is not None:
+                alt = words.TAKING_SHAPE.format(step=event.step, steps=event.num_steps)
+                shown[preview] = gr.update(visible=True, value=mel_html(event.mel_db, config, alt))
             return shown
 
-        def compose(*values: Any) -> Iterator[dict[Any, Any]]:
+        def compose(*values: Any, mode: str) -> Iterator[dict[Any, Any]]:
+            *given, model_name, stored, before = values
+            number = len(controls.all)
+            more = {TAKES: "num_takes", SWAP: "other_image_path"}
+            experiment = {more[mode]: given[number]} if mode in more else {}
             try:
-                with contextlib.closing(service.compose(to_request(*values))) as work:
+                request = to_request(*given[:number], mode=mode, **experiment)
+                if shelf is not None and not shelf.is_loaded(model_name):
+                    text = words.MODEL_LOADING_TEXT.format(name=model_name)
+                    yield {status: message_html(words.MODEL_LOADING_TITLE, text, "working")}
+                maker = service if shelf is None else shelf.service(model_name)
+                shown_at = -math.inf
+                with contextlib.closing(maker.compose(request)) as work:
                     for event in work:
-                        yield show(event)
+                        if isinstance(event, Progress):
+                            # A fast model makes more steps than a page can show.
+                            if event.mel_db is None and event.step > 0 and time.monotonic() - shown_at < LEAST_PAUSE_S:
+                                continue
+                            shown_at = time.monotonic()
+                            yield show_progress(event, maker.mel_config)
+                            continue
+                        remembered, now = remember(event, stored, before)
+                        with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
+                            shown = show_result(event, Path(folder)) | {
+                                status: result_html(event),
+                                preview: gr.update(visible=False, value=""),
+                                kept: now,
+                                entries: remembered,
+                                listing: history_html(remembered),
+                            }
+                            yield shown
             except StudioError as error:
                 yield {status: error_html(str(error)), preview: gr.update(visible=False)}
                 raise gr.Error(str(error), print_exception=False) from error
@@ -277,19 +217,86 @@ def build_demo(service: StudioService, examples: list[Example] = ()) -> gr.Block
                 yield {status: FAILED, preview: gr.update(visible=False)}
                 raise
 
-        shown_on_page = [status, preview, results, head_a, audio_a, mel_a, twin, head_b, audio_b, mel_b, changed]
-        shown_on_page += [difference, recipe, recipe_file, figure_file, used_seed]
+        private = {"api_visibility": "private"}
         engine_turn = {"concurrency_limit": 1, "concurrency_id": "engine"}
-        compose_button.click(None, status, status, js=BEGIN_JS % WAITING, **private)
-        composing = compose_button.click(
-            compose, inputs, shown_on_page, show_progress="minimal", show_progress_on=status, **engine_turn, **private
-        )
-        composing.failure(None, js=NOT_BEGUN_JS % NOT_BEGUN, **private)
+        shown_on_page = [status, preview, *result_outputs, kept, entries, listing]
+        composing = []
+
+        def start(trigger: Any, mode: str, more: list[Any] = ()) -> None:
+            """Let an event begin a request."""
+            trigger(None, status, status, js=BEGIN_JS % WAITING, **private)
+            event = trigger(
+                partial(compose, mode=mode),
+                [*controls.all, *more, model, entries, kept],
+                shown_on_page,
+                show_progress="minimal",
+                show_progress_on=status,
+                **engine_turn,
+                **private,
+            )
+            event.failure(None, js=NOT_BEGUN_JS % NOT_BEGUN, **private)
+            composing.append(event)
+
+        start(compose_button.click, COMPARE)
+        start(takes_button.click, TAKES, [num_takes])
+        start(dose_button.click, DOSE)
+        uploaded = swap_upload.upload(lambda path: path, swap_upload, swap_picture, **QUIET)
+        start(uploaded.then, SWAP, [swap_picture])
+        if examples:
+            tapped = swap_gallery.select(_swap_with(examples), None, swap_picture, **QUIET)
+            start(tapped.then, SWAP, [swap_picture])
         # In two events, so that nothing of the work can arrive after the word that it has stopped.
-        stopping = stop_button.click(None, cancels=[composing], **private)
+        stopping = stop_button.click(None, cancels=composing, **private)
         stopping.then(_stopped, status, status, show_progress="hidden", **private)
 
-        add_endpoint(service, inputs, **engine_turn)
+        def look(path: str | None) -> tuple[Any, Any]:
+            try:
+                found = picture_facts(load_image(path)) if path else None
+            except ImageError:
+                found = None  # Compose says what is wrong with it
+            if found is None:
+                return gr.update(visible=False, value=""), gr.update(visible=False)
+            label = words.SUGGEST.format(moods=", ".join(found.moods[:2]))
+            return gr.update(visible=True, value=facts_html(found)), gr.update(visible=True, value=label)
+
+        def suggest_words(path: str | None, written: str) -> str:
+            try:
+                return suggestion(picture_facts(load_image(path)), written or "") if path else written
+            except ImageError as error:
+                raise gr.Error(str(error), print_exception=False) from error
+
+        image.change(look, image, [facts, suggest], **QUIET)
+        suggest.click(suggest_words, [image, caption], caption, **QUIET)
+        region = [image, region_size, region_x, region_y]
+        for component in region:
+            component.change(None, region, js=REGION_JS, **private)
+        controls.steps.change(matching_preset, controls.steps, quality, **QUIET)
+        demo.load(None, js=LIVE_STATUS_JS, **private)
+
+        def show_example(index: int, before: Kept) -> Iterator[dict[Any, Any]]:
+            chosen = examples[index]
+            shown: dict[Any, Any] = {image: chosen.image_path, caption: chosen.caption}
+            result = finished_result(chosen, service.mel_config)
+            with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
+                if result is not None:
+                    shown |= show_result(result, Path(folder))
+                    shown[kept] = before.plus(f"example-{index}", result)
+                    title = words.EXAMPLE_TITLE.format(title=chosen.title)
+                    shown[status] = message_html(title, words.EXAMPLE_NOTE, "done")
+                yield shown
+
+        def take_example(before: Kept, event: gr.SelectData) -> Iterator[dict[Any, Any]]:
+            yield from show_example(event.index, before)
+
+        example_outputs = [image, caption, status, kept, *result_outputs]
+        light = {"show_progress": "hidden", "concurrency_limit": 4, **private}
+        if examples:
+            gallery.select(take_example, kept, example_outputs, **light)
+        finished = next((index for index, example in enumerate(examples) if example.takes), None)
+        if finished is not None:
+            demo.load(partial(show_example, finished), kept, example_outputs, **light)
+        wire_history(demo, panel, forget_all, controls, status, service, examples, show_result, result_outputs)
+        add_endpoints(service, controls.all, **engine_turn)
     demo.queue(max_size=QUEUE_SIZE)
     return demo
 
@@ -314,25 +321,25 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
     )
 
 
-def _player(label: str, elem_id: str) -> gr.Audio:
-    """The browser's own player: it works with the keyboard and on every phone; the spectrogram shows the waveform."""
-    return gr.Audio(
-        label=label,
-        show_label=False,
-        type="filepath",
-        interactive=False,
-        buttons=["download"],
-        waveform_options=gr.WaveformOptions(show_recording_waveform=False),
-        elem_id=elem_id,
+def _model_choice(shelf: ModelShelf | None) -> gr.Dropdown | gr.State:
+    if shelf is None or not shelf.offers_choice:
+        return gr.State()
+    info = words.MODEL["info"] + (words.MODEL_ANY if shelf.any_name else "")
+    return gr.Dropdown(
+        shelf.names,
+        value=shelf.names[0],
+        label=words.MODEL["label"],
+        info=info,
+        allow_custom_value=shelf.any_name,
+        elem_id="model",
     )
 
 
-def _random_seed() -> int:
-    return secrets.randbelow(MAX_SEED + 1)
+def _swap_with(examples: Sequence[Example]) -> Callable:
+    def path_of(event: gr.SelectData) -> str:
+        return examples[event.index].image_path
 
-
-def _matching_preset(count: float) -> int | None:
-    return int(count) if count in STEP_PRESETS.values() else None
+    return path_of
 
 
 def _stopped(shown: str | None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
@@ -103,4 +104,30 @@ def compose(page: Page, timeout_ms: float = 30_000) -> None:
     """
     page.locator("#compose").click()
     expect(page.locator("#status .is-done")).to_be_visible(timeout=timeout_ms)
-    expect(page.locator("#mel-a img")).to_be_visible()
+    expect(page.locator("#player .pl-mel img").first).to_be_visible()
+
+
+def listening(page: Page, expression: str = "state()") -> Any:
+    """Ask the player's own clock.
+
+    Args:
+        page: The studio.
+        expression: JavaScript on the player, such as ``state()`` or ``position()``.
+
+    Returns:
+        What the expression gives.
+    """
+    return page.evaluate(f"document.querySelector('#player .player').parentElement.listening.{expression}")
+
+
+def play(page: Page) -> None:
+    """Press play and wait until the player's clock runs.
+
+    Args:
+        page: The studio.
+    """
+    page.locator(".pl-play").click()
+    page.wait_for_function(
+        "() => { const room = document.querySelector('#player .player').parentElement.listening;"
+        " return room.state().playing && room.position() > 0.05; }"
+    )

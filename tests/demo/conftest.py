@@ -13,6 +13,7 @@ from PIL import Image
 from demo.examples import Example
 from demo.service import StudioService
 from demo.ui import build_demo, launch
+from demo.votes import VoteBook
 from tests import system
 from tests.demo.fakes import FakeEngine
 
@@ -48,10 +49,16 @@ def studio_engine() -> FakeEngine:
 
 
 @pytest.fixture(scope="module")
-def studio(studio_engine: FakeEngine, pictures: list[Path]) -> Iterator[str]:
-    """Address of a running studio with the fake engine and one example picture."""
+def votes_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("votes") / "votes.jsonl"
+
+
+@pytest.fixture(scope="module")
+def studio(studio_engine: FakeEngine, pictures: list[Path], votes_file: Path) -> Iterator[str]:
+    """Address of a running studio with the fake engine, one example picture and votes after a moment's listening."""
     examples = [Example(str(pictures[1]), "Checkers", "A quick flute")]
-    with serving(build_demo(StudioService(studio_engine), examples)) as url:
+    votes = VoteBook(votes_file, least_listening_s=0.2)
+    with serving(build_demo(StudioService(studio_engine), examples, votes)) as url:
         yield url
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -36,9 +37,9 @@ class FakeEngine:
             sounds = {}
             if settings.image is not None:
                 red = float(np.asarray(settings.image)[..., 0].mean())
-                sounds[WITH_IMAGE] = self._sine(settings, 220.0 + red * settings.synapse_strength, 0.05)
-            if settings.caption:
-                sounds[TEXT_ONLY] = self._sine(settings, 220.0, 0.4)
+                sounds[WITH_IMAGE] = _sine(settings.duration_s, 220.0 + red * settings.synapse_strength, 0.05)
+            if settings.caption and (settings.compares or not sounds):
+                sounds[TEXT_ONLY] = _sine(settings.duration_s, 220.0, 0.4)
             mel_db = next(iter(sounds.values())).mel_db
             noise = np.random.default_rng(settings.seed).uniform(-80, 20, mel_db.shape).astype(np.float32)
             for step in range(1, settings.num_inference_steps + 1):
@@ -52,10 +53,12 @@ class FakeEngine:
         finally:
             self.closed.set()
 
-    def _sine(self, settings: Settings, frequency_hz: float, amplitude: float) -> Sound:
-        samples = round(settings.duration_s * self.mel_config.sample_rate) // 512 * 512
-        seconds = torch.arange(samples) / self.mel_config.sample_rate
-        beat = 0.3 + 0.7 * (1.0 - (2.0 * seconds) % 1.0)
-        waveform = amplitude * beat * sum(torch.sin(2 * torch.pi * frequency_hz * k * seconds) / k for k in (1, 2, 3))
-        mel_db = mel_to_db(MelSpectrogram(self.mel_config)(waveform[None]), self.mel_config)[0, 0]
-        return Sound(waveform.numpy(), mel_db.numpy())
+
+@lru_cache(maxsize=32)
+def _sine(duration_s: float, frequency_hz: float, amplitude: float) -> Sound:
+    config = MelConfig()
+    seconds = torch.arange(round(duration_s * config.sample_rate) // 512 * 512) / config.sample_rate
+    beat = 0.3 + 0.7 * (1.0 - (2.0 * seconds) % 1.0)
+    waveform = amplitude * beat * sum(torch.sin(2 * torch.pi * frequency_hz * k * seconds) / k for k in (1, 2, 3))
+    mel_db = mel_to_db(MelSpectrogram(config)(waveform[None]), config)[0, 0]
+    return Sound(waveform.numpy(), mel_db.numpy())

@@ -23,9 +23,9 @@ def client(studio: str, tmp_path_factory: pytest.TempPathFactory):
 
 def test_only_generate_is_offered(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert list(endpoints) == ["/generate"]
+    assert sorted(endpoints) == ["/capabilities", "/generate"]
     names = [parameter["parameter_name"] for parameter in endpoints["/generate"]["parameters"]]
-    assert names[:4] == ["image", "caption", "synapse_percent", "steps"] and len(names) == 9
+    assert names[:4] == ["image", "caption", "synapse_percent", "steps"] and len(names) == 13
 
 
 def test_generate_gives_files_and_the_recipe(client, pictures):
@@ -43,6 +43,11 @@ def test_generate_gives_files_and_the_recipe(client, pictures):
     assert recipe["seed"] == 11 and recipe["num_inference_steps"] == 3 and notes
 
 
+def test_capabilities_tell_the_limits(client):
+    told = client.predict(api_name="/capabilities")
+    assert told["model_name"] == "fake" and told["max_steps"] == 100 and told["sample_rate_hz"] == 32000
+
+
 def test_generate_refuses_in_plain_words(client):
     with pytest.raises(AppError, match="Give a picture, a few words, or both"):
         client.predict(image=None, caption="", api_name="/generate")
@@ -52,7 +57,7 @@ def test_two_pages_can_be_built_and_none_warns(engine):
     for _ in range(2):
         demo = build_demo(StudioService(engine))
         events = [event for event in demo.config["dependencies"] if event["api_visibility"] == "public"]
-        assert [event["api_name"] for event in events] == ["generate"]
+        assert [event["api_name"] for event in events] == ["generate", "capabilities"]
     with serving(demo) as url:
         assert url.startswith("http://127.0.0.1")
 

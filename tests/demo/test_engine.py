@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from demo.engine import PipelineEngine
+from demo.engine import PipelineEngine, gpu_seconds
 from demo.service import StudioService
 from demo.takes import Request, Settings, Step
 from melfusion_core.mel import mel_to_db
+from melfusion_core.pipelines.loading import HubError
 
 
 @pytest.fixture
@@ -92,3 +93,23 @@ def test_the_service_takes_the_real_pipeline(engine, pictures):
     *progress, result = StudioService(engine).compose(Request(str(pictures[0]), "Harp", None, 2.56, 2))
     assert [event.step for event in progress] == [0, 1, 2]
     assert result.with_image.recipe.model_name == "tiny"
+
+
+def test_the_lent_gpu_is_asked_for_as_long_as_the_work_needs():
+    assert gpu_seconds(settings(steps=25)) == 12
+    assert gpu_seconds(settings(steps=25)) < gpu_seconds(settings(steps=100, duration_s=20.48)) <= 60
+
+
+def test_words_to_steer_away_from_change_the_music(engine):
+    *_, plain = engine.render(settings(steps=2))
+    *_, steered = engine.render(settings(steps=2, negative_caption="drums"))
+    assert not np.array_equal(plain["text_only"].waveform, steered["text_only"].waveform)
+
+
+def test_a_repository_that_cannot_be_had_is_said(monkeypatch):
+    def refuse(repo):
+        raise HubError(f"{repo} could not be had")
+
+    monkeypatch.setattr("demo.engine.download_pipeline", refuse)
+    with pytest.raises(HubError, match="somebody/something could not be had"):
+        PipelineEngine.from_folder("somebody/something")

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from demo.examples import EXAMPLES_FOLDER, load_examples
-from demo.fragments import error_html, head_html, idle_html, progress_html, result_html
-from demo.mel_view import MAX_COLUMNS, difference_html, difference_legend, level_legend, mel_html
-from demo.takes import Progress, Result, Take
+from demo.fragments import error_html, idle_html, message_html, progress_html, result_html
+from demo.mel_view import MAX_COLUMNS, difference_legend, difference_source, frequency_marks, level_legend, mel_html
+from demo.picture_words import facts_html, picture_facts, suggestion
+from demo.takes import COMPARE, Progress, Result, Take
 from melfusion_core.mel import MelConfig
 
 
@@ -41,12 +42,12 @@ def test_alternative_texts_are_escaped():
 
 def test_equal_takes_differ_nowhere():
     mel = np.random.default_rng(0).uniform(-100, 40, (60, 128)).astype(np.float32)
-    pixels = np.asarray(picture_in(difference_html(mel, mel, MelConfig(), "x")))
+    pixels = np.asarray(picture_in(difference_source(mel, mel)))
     assert pixels.max() < 45, "dark everywhere"
-    louder = np.asarray(picture_in(difference_html(mel + 30, mel, MelConfig(), "x"))).astype(int)
+    louder = np.asarray(picture_in(difference_source(mel + 30, mel))).astype(int)
     assert louder[..., 0].mean() > louder[..., 2].mean(), "red where the first is louder"
     with pytest.raises(ValueError, match="one shape"):
-        difference_html(mel, mel[1:], MelConfig(), "x")
+        difference_source(mel, mel[1:])
 
 
 def test_legends_say_their_ends():
@@ -59,9 +60,11 @@ def test_status_escapes_and_counts():
     assert "about 3 s left" in progress_html(Progress(5, 10, 2.4))
     assert 'aria-valuenow="50"' in progress_html(Progress(5, 10, 2.4))
     assert "Turning it into sound" in progress_html(Progress(10, 10, 0.0))
-    take = Take("<i>", "x.wav", np.zeros((1, 128)), None)
-    assert "&lt;i&gt;" in head_html("A", take)
-    assert "&lt;u&gt;" in result_html(Result(take, None, 3, ("<u>",), "x.json", "x.png"))
+    assert "Composing take 2 of 3" in progress_html(Progress(5, 10, 2.4, take=2, num_takes=3))
+    assert 'aria-valuenow="50"' in progress_html(Progress(5, 10, 2.4, take=2, num_takes=3))
+    assert "&lt;i&gt;" in message_html("<i>", "x")
+    take = Take("x", "x.wav", np.zeros((1, 128)), None)
+    assert "&lt;u&gt;" in result_html(Result((take,), COMPARE, 3, ("<u>",), "x.json"))
     assert idle_html() == idle_html()
 
 
@@ -84,3 +87,21 @@ def test_shipped_examples_can_be_read():
     for example in load_examples(EXAMPLES_FOLDER):
         with Image.open(example.image_path) as image:
             assert image.width >= 128 and example.title
+
+
+def test_frequencies_are_marked_from_low_to_high():
+    marks = frequency_marks(MelConfig())
+    heights = [float(height.rstrip("%")) for _, height in marks]
+    assert heights == sorted(heights) and marks[2][0] == "1k" and 0 < heights[0] < heights[-1] < 100
+
+
+def test_facts_of_a_picture_are_computed_and_put_into_words():
+    dark, bright = (Image.new("RGB", (40, 30), colour) for colour in ((10, 12, 40), (250, 220, 60)))
+    night, day = picture_facts(dark), picture_facts(bright)
+    assert night.lightness < 10 < 80 < day.lightness
+    assert night.palette[0] == "#0a0c28" and day.valence > night.valence
+    assert "Lightness" in facts_html(day) and day.palette[0] in facts_html(day)
+    written = suggestion(day, "slow piano")
+    assert written.startswith("slow piano, ") and written.endswith(day.moods[1])
+    assert suggestion(day, written) == written, "nothing is added twice"
+    assert suggestion(day, " ").endswith(" music")

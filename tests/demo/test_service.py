@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from demo.api import to_request
-from demo.service import MAX_SEED, StudioService
-from demo.takes import Limits, Progress, Request, Result, Sound, Step, StudioError
+from demo.service import DOSES, MAX_SEED, StudioService, crop_region, write_figure
+from demo.takes import DOSE, SWAP, TAKES, Limits, Progress, Request, Result, Sound, Step, StudioError
 from melfusion_core.audio import integrated_lufs, load_audio
 from melfusion_core.recipe import read_from_file
 from tests.demo.fakes import FakeEngine
@@ -29,11 +29,11 @@ def run(service: StudioService, **settings) -> tuple[list[Progress], Result, dic
         else:
             result = event
             paths = [take.path for take in (event.with_image, event.text_only) if take]
-            contents = {path: Path(path).read_bytes() for path in [*paths, event.recipe_path, event.figure_path]}
+            contents = {path: Path(path).read_bytes() for path in [*paths, event.recipe_path]}
     return progress, result, contents
 
 
-def test_picture_and_words_give_two_takes_at_one_loudness(engine, pictures):
+def test_picture_and_words_give_two_takes_at_one_loudness(engine, pictures, tmp_path):
     rate = engine.mel_config.sample_rate
     with contextlib.closing(
         StudioService(engine).compose(Request(str(pictures[0]), " Slow  piano ", seed=7, **SHORT))
@@ -51,7 +51,8 @@ def test_picture_and_words_give_two_takes_at_one_loudness(engine, pictures):
         assert read_from_file(result.recipe_path) == recipes[0]
         assert Path(result.with_image.path).name == "slow-piano-seed7-with-image.wav"
         assert Path(result.text_only.path).name == "slow-piano-seed7-text-only.wav"
-        assert Path(result.figure_path).read_bytes()[:4] == b"\x89PNG"
+        figure = write_figure(result, tmp_path)
+        assert figure.name.endswith("with-image.png") and figure.read_bytes()[:4] == b"\x89PNG"
         *_, sounds = FakeEngine().render(engine.settings[-1])
         for take, name in ((first, "with_image"), (second, "text_only")):
             gain_db = getattr(result, name).recipe.gain_db
@@ -77,7 +78,7 @@ def test_half_filled_requests_work_and_say_so(engine, pictures, picture, caption
     assert (result.text_only is not None) != picture
     assert result.main.recipe.render == "single"
     assert said in " ".join(result.notes) and "loudness" not in " ".join(result.notes)
-    assert len(contents) == 3
+    assert len(contents) == 2
     name = Path(result.main.path).name
     assert name.startswith("sunset-at-sea-seed" if picture else "harp-seed")
 
@@ -111,6 +112,10 @@ def test_a_seed_is_drawn_told_and_used(engine):
         ({"caption": "x", "seed": -1}, "The seed"),
         ({"caption": "x", "sampler": "euler"}, "sampler"),
         ({"image_path": "missing.png"}, "no picture"),
+        ({"caption": "x", "mode": "guess"}, "mode"),
+        ({"caption": "x", "mode": TAKES, "num_takes": 9}, "number of takes must be from 2 to 4"),
+        ({"caption": "x", "mode": DOSE}, "needs a picture"),
+        ({"caption": "x", "negative_caption": "y" * 401}, "401 characters"),
     ],
 )
 def test_bad_requests_are_refused_in_plain_words(engine, settings, message):
@@ -174,3 +179,68 @@ def test_the_page_says_minus_one_for_a_new_seed():
     values = ("x.png", None, 50, 25, -1, 10.24, 4.0, 2.0, "ddim")
     assert to_request(*values) == Request("x.png", "", None, 10.24, 25, 4.0, 2.0, 0.5, "ddim")
     assert to_request(*values[:4], 3, *values[5:]).seed == 3
+    values = (*values, "drums", 40, 0, 100)
+    request = to_request(*values, mode=TAKES, num_takes=2)
+    assert request.negative_caption == "drums" and request.region == (0.4, 0.0, 1.0)
+    assert (request.mode, request.num_takes) == (TAKES, 2)
+
+
+def test_ten_pairs_are_equally_loud(pictures):
+    service, worst = StudioService(FakeEngine()), 0.0
+    for seed in range(10):
+        wishes = Request(str(pictures[seed % 2]), "x", seed=seed, synapse_strength=0.2 * seed, **SHORT)
+        *_, result = service.compose(wishes)
+        rate = service.mel_config.sample_rate
+        loudness = [integrated_lufs(take.samples, rate) for take in result.takes]
+        worst = max(worst, abs(loudness[0] - loudness[1]))
+    assert worst < 0.05, f"{worst:.3f} LU"
+
+
+def test_several_takes_have_seeds_in_a_row(engine, pictures):
+    progress, result, _ = run(
+        StudioService(engine), image_path=str(pictures[0]), caption="x", seed=MAX_SEED, mode=TAKES, num_takes=3
+    )
+    assert [take.recipe.seed for take in result.takes] == [MAX_SEED, 0, 1]
+    assert {take.recipe.render for take in result.takes} == {"single"} and result.seed == MAX_SEED
+    assert [(event.take, event.num_takes) for event in progress if event.step == 1] == [(1, 3), (2, 3), (3, 3)]
+    assert progress[-1].seconds_left == 0.0
+    assert not any(settings.compares for settings in engine.settings)
+
+
+def test_the_dose_strip_changes_nothing_but_the_strength(engine, pictures):
+    _, result, contents = run(StudioService(engine), image_path=str(pictures[0]), caption="x", seed=4, mode=DOSE)
+    assert [take.recipe.synapse_strength for take in result.takes] == list(DOSES)
+    assert {take.recipe.seed for take in result.takes} == {4}
+    assert [Path(take.path).name for take in result.takes][1] == "x-seed4-synapse50.wav" and len(contents) == 2
+    _, result, _ = run(StudioService(engine), image_path=str(pictures[0]), mode=DOSE)
+    assert len(result.takes) == 3, "without words there is nothing to hear at 0 %"
+
+
+def test_swapping_the_picture_keeps_words_and_seed(engine, pictures):
+    service = StudioService(engine)
+    with pytest.raises(StudioError, match="the other picture"):
+        service.plan(Request(str(pictures[0]), "x", mode=SWAP))
+    wishes = {"image_path": str(pictures[0]), "other_image_path": str(pictures[1]), "caption": "x", "seed": 4}
+    _, result, _ = run(service, **wishes, mode=SWAP)
+    first, second = (take.recipe for take in result.takes)
+    assert (first.seed, first.prompt) == (second.seed, second.prompt) == (4, "x")
+    assert first.image_sha256 != second.image_sha256 and second.image_name == "checkers.jpg"
+    assert Path(result.takes[1].path).name == "x-seed4-checkers.wav"
+
+
+def test_a_region_is_cut_out_and_named_in_the_recipe(engine, pictures, sunset):
+    whole, left = crop_region(sunset, (1.0, 0.5, 0.5)), crop_region(sunset, (0.5, 0.0, 1.0))
+    side = round(min(sunset.size) / 2)
+    assert whole is sunset and left.size == (side, side)
+    assert left.getpixel((0, side - 1)) == sunset.getpixel((0, sunset.height - 1))
+    with pytest.raises(StudioError, match="region"):
+        crop_region(sunset, (0.01, 0.5, 0.5))
+    _, result, _ = run(StudioService(engine), image_path=str(pictures[0]), caption="x", region=(0.5, 0.0, 1.0))
+    _, other, _ = run(StudioService(engine), image_path=str(pictures[0]), caption="x")
+    assert result.main.recipe.image_sha256 != other.main.recipe.image_sha256
+    assert engine.settings[0].image.size == (side, side) and "part of the picture" in " ".join(result.notes)
+
+
+def test_words_to_steer_away_from_reach_engine_and_recipe(engine):
+    _, result, _ = run(StudioService(engine), caption="x", negative_caption=" loud  drums ")
+    assert engine.settings[0].negative_caption == result.main.recipe.negative_prompt == "loud drums"

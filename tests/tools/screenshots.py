@@ -3,8 +3,8 @@
     python tests/tools/screenshots.py                 with the shipped model
     python tests/tools/screenshots.py --fake --all    with a sine wave, every view
 
-It writes assets/screenshot-desktop.png and assets/screenshot-phone.png; `--all` also the dark, the empty and the
-working page.
+It writes assets/screenshot-desktop.png, -phone.png and -blind.png (dark, a pair before the vote), and says what the
+first visit weighs and takes; `--all` also writes the empty and the whole pages.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import io
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from PIL import Image
@@ -23,9 +24,18 @@ sys.path.insert(0, str(ROOT))
 from demo.examples import EXAMPLES_FOLDER, load_examples  # noqa: E402
 from demo.service import StudioService  # noqa: E402
 from demo.ui import build_demo, launch  # noqa: E402
+from demo.votes import VoteBook  # noqa: E402
 from tests.demo.browser import DESKTOP, PHONE, Chromium, compose, write  # noqa: E402
 
 MAX_BYTES = 400_000
+WEIGHT_JS = """() => {
+  const all = [performance.getEntriesByType('navigation')[0], ...performance.getEntriesByType('resource')];
+  const kilobytes = (name) => Math.round(all.reduce((sum, entry) => sum + entry[name], 0) / 1000);
+  const seconds = (all[0].domContentLoadedEventEnd / 1000).toFixed(1);
+  return `${all.length} files, ${kilobytes('transferSize')} kB sent, ${kilobytes('decodedBodySize')} kB unpacked, `
+    + `DOM after ${seconds} s, `
+    + `interactive after ${(performance.now() / 1000).toFixed(1)} s`;
+}"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(ROOT / "checkpoints" / "melfusion-mini"), help="folder of the model")
     parser.add_argument("--fake", action="store_true", help="a sine wave instead of the model")
-    parser.add_argument("--all", action="store_true", help="the dark, the empty and the working page too")
+    parser.add_argument("--all", action="store_true", help="the empty and the whole pages too")
     parser.add_argument("--output", default=str(ROOT / "assets"), help="folder to write to")
     parser.add_argument("--examples", default=str(EXAMPLES_FOLDER), help="folder of the example pictures")
     parser.add_argument("--example", type=int, default=0, help="which example picture to compose from")
@@ -62,16 +72,16 @@ def main(arguments: list[str] | None = None) -> int:
 
         engine = PipelineEngine.from_folder(options.model)
     examples = load_examples(options.examples)
-    demo = build_demo(StudioService(engine), examples)
+    votes = VoteBook(Path(tempfile.mkdtemp(prefix="melfusion-")) / "votes.jsonl")
+    demo = build_demo(StudioService(engine), examples, votes)
     _, url, _ = launch(demo, prevent_thread_lock=True, quiet=True)
-    views = [("desktop", DESKTOP, False), ("phone", PHONE, False)]
-    if options.all:
-        views += [("dark", DESKTOP, True), ("phone-dark", PHONE, True)]
+    views = [("desktop", DESKTOP, False), ("phone", PHONE, False), ("blind", DESKTOP, True)]
     try:
         with Chromium(program) as browser:
             for name, size, dark in views:
                 with browser.visit(url, size, dark) as page:
-                    page.wait_for_timeout(500)
+                    print(f"{name}: {page.evaluate(WEIGHT_JS)}")
+                    page.wait_for_timeout(1000)
                     if options.all:
                         _save(page.screenshot(), output / f"screenshot-{name}-empty.png")
                     if examples:
@@ -82,6 +92,9 @@ def main(arguments: list[str] | None = None) -> int:
                     page.mouse.move(0, 0)
                     page.evaluate("document.activeElement.blur()")
                     page.wait_for_timeout(1500)
+                    if name == "blind":
+                        page.locator(".pl-blind input").check()
+                        page.mouse.move(0, 0)
                     if options.all:
                         _save(page.screenshot(full_page=True), output / f"screenshot-{name}-full.png")
                     if size == DESKTOP:

@@ -1,0 +1,140 @@
+"""Files to take home: sound in four formats with the recipe and the picture inside, and reading them back."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+from pathlib import Path
+
+import mutagen
+import mutagen.flac
+import mutagen.id3
+import mutagen.mp4
+from PIL import Image, ImageOps
+
+from demo import words
+from demo.service import take_stem
+from demo.takes import StudioError, Take
+from melfusion_core.audio import save_audio
+from melfusion_core.mel import MelConfig
+from melfusion_core.recipe import COVER_SIZE, Recipe, RecipeError, embed_in_file, read_from_file, write_sidecar
+from melfusion_core.spectrogram import plot_mel, save_figure
+
+FORMATS = ("WAV", "FLAC", "MP3", "MP4", "JSON", "PNG")
+RESTORABLE = (".wav", ".flac", ".mp3", ".mp4", ".json")
+MP4_RECIPE = "----:org.melfusion:RECIPE"
+VIDEO_SIDE = 1080
+VIDEO_COLOUR = (19, 16, 25)
+FFMPEG_SECONDS = 120
+
+
+def export_take(take: Take, mode: str, kind: str, config: MelConfig, folder: str | Path) -> Path:
+    """Write a take as a file of a chosen kind.
+
+    Args:
+        take: To write.
+        mode: Mode of the result that it belongs to, for the name.
+        kind: One of ``FORMATS``.
+        config: Settings of the mel.
+        folder: Where to write.
+
+    Returns:
+        The file, named after the caption and the seed.
+
+    Raises:
+        StudioError: When the kind is unknown, or the program for it is not installed or fails.
+    """
+    if kind not in FORMATS:
+        raise StudioError(words.UNKNOWN_FORMAT.format(kind=kind))
+    path = Path(folder) / f"{take_stem(take.recipe, mode)}.{kind.lower()}"
+    if kind == "JSON":
+        return write_sidecar(path, take.recipe)
+    if kind == "PNG":
+        return save_figure(plot_mel(take.mel_db, config, take.recipe.prompt or take.title), path)
+    if kind == "MP4":
+        return _write_video(take, path, config)
+    save_audio(path, take.samples, config.sample_rate, None if kind == "MP3" else "PCM_16")
+    embed_in_file(path, take.recipe, take.cover)
+    return path
+
+
+def _write_video(take: Take, path: Path, config: MelConfig) -> Path:
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise StudioError(words.NO_FFMPEG)
+    still, sound = path.with_suffix(".still.png"), path.with_suffix(".wav")
+    picture = take.image
+    if picture is None:
+        figure = save_figure(plot_mel(take.mel_db, config, take.recipe.prompt), path.with_suffix(".mel.png"))
+        with Image.open(figure) as drawn:
+            picture = drawn.convert("RGB")
+    ImageOps.pad(picture, (VIDEO_SIDE, VIDEO_SIDE), Image.Resampling.LANCZOS, VIDEO_COLOUR).save(still)
+    save_audio(sound, take.samples, config.sample_rate)
+    seconds = f"{len(take.samples) / config.sample_rate:.3f}"
+    command = [program, "-nostdin", "-v", "error", "-y", "-loop", "1", "-framerate", "2", "-i", str(still)]
+    command += ["-i", str(sound), "-c:v", "libx264", "-preset", "veryfast", "-tune", "stillimage"]
+    command += ["-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "192k", "-t", seconds, "-movflags", "+faststart"]
+    try:
+        done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=FFMPEG_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise StudioError(words.FFMPEG_FAILED.format(reason="it took too long")) from error
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise StudioError(words.FFMPEG_FAILED.format(reason=reason))
+    tags = mutagen.mp4.MP4(path)
+    tags["\xa9nam"] = take.recipe.prompt[:200] or take.title
+    tags[MP4_RECIPE] = [mutagen.mp4.MP4FreeForm(take.recipe.to_json(indent=None).encode())]
+    if take.cover is not None:
+        cover = take.cover.convert("RGB")
+        cover.thumbnail((COVER_SIZE, COVER_SIZE))
+        buffer = io.BytesIO()
+        cover.save(buffer, "JPEG", quality=90)
+        tags["covr"] = [mutagen.mp4.MP4Cover(buffer.getvalue(), mutagen.mp4.MP4Cover.FORMAT_JPEG)]
+    tags.save()
+    return path
+
+
+def read_take(path: str | Path) -> tuple[Recipe, Image.Image | None]:
+    """Read the recipe and the picture out of a file that the studio wrote.
+
+    Args:
+        path: A .wav, .flac, .mp3, .mp4 or .json file.
+
+    Returns:
+        The recipe, and the picture in the small copy that the file carries; ``None`` where it heard none.
+
+    Raises:
+        StudioError: When there is no recipe in it.
+    """
+    path = Path(path)
+    try:
+        recipe = _mp4_recipe(path) if path.suffix.lower() == ".mp4" else read_from_file(path)
+        cover = _cover(path) if recipe.image_sha256 else None
+    except (RecipeError, OSError, mutagen.MutagenError) as error:
+        raise StudioError(words.NOT_RESTORABLE.format(name=path.name, reason=error)) from error
+    return recipe, cover
+
+
+def _mp4_recipe(path: Path) -> Recipe:
+    texts = (mutagen.mp4.MP4(path).tags or {}).get(MP4_RECIPE, [])
+    if not texts:
+        raise RecipeError(f"{path.name} carries no recipe of this program.")
+    return Recipe.from_json(bytes(texts[0]).decode("utf-8", "replace"))
+
+
+def _cover(path: Path) -> Image.Image | None:
+    if path.suffix.lower() == ".json":
+        return None
+    tags = mutagen.File(path)
+    if isinstance(tags, mutagen.flac.FLAC):
+        found = [picture.data for picture in tags.pictures]
+    elif isinstance(tags, mutagen.mp4.MP4):
+        found = [bytes(cover) for cover in (tags.tags or {}).get("covr", [])]
+    else:
+        found = [picture.data for picture in tags.tags.getall("APIC")]
+    if not found:
+        return None
+    with Image.open(io.BytesIO(found[0]), formats=["JPEG", "PNG"]) as image:
+        image.thumbnail((COVER_SIZE, COVER_SIZE))
+        return image.convert("RGB")

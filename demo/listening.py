@@ -1,0 +1,100 @@
+"""A result as the listening room gets it: sound files without telling names, spectrograms, words."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.data_classes import FileData
+
+from demo import words
+from demo.mel_view import difference_legend, difference_source, frequency_marks, level_legend, mel_source
+from demo.takes import LETTERS, Result
+from demo.votes import VoteBook
+from melfusion_core.audio import save_audio
+from melfusion_core.recipe import RecipeError
+
+SCRIPT = Path(__file__).with_name("player.js")
+
+
+def listening_room(votes: VoteBook) -> gr.HTML:
+    """Build the player: up to four takes that loop in step, with blind votes on pairs.
+
+    Args:
+        votes: Where votes go.
+
+    Returns:
+        The component; its value is what :func:`room_value` gives.
+    """
+
+    def cast_vote(vote: dict[str, Any]) -> dict[str, Any]:
+        try:
+            votes.cast(vote)
+        except (ValueError, RecipeError) as error:
+            return {"error": str(error)}
+        return {"error": None}
+
+    return gr.HTML(
+        None,
+        html_template="",
+        js_on_load=SCRIPT.read_text(encoding="utf-8"),
+        apply_default_css=False,
+        words=words.PLAYER,
+        server_functions=[cast_vote],
+        elem_id="player",
+    )
+
+
+def room_value(result: Result, votes: VoteBook, folder: str | Path, known: bool = False) -> dict[str, Any]:
+    """Write the sounds of a result and say what the player shows.
+
+    Args:
+        result: From the service.
+        votes: Where votes go.
+        folder: Folder for the sound files, which may be gone once the page has the value.
+        known: Whether the visitor has seen before which take is which.
+
+    Returns:
+        Value for the player.
+    """
+    trial, config = votes.open(result), result.config
+    takes = []
+    for letter, take in zip(LETTERS, result.takes, strict=False):
+        # The name must not tell which take it is: in blind listening it is the only thing a browser shows.
+        path = Path(folder) / f"{secrets.token_hex(8)}.flac"
+        save_audio(path, np.asarray(take.samples), config.sample_rate)
+        alt = words.ALT_TAKE.format(letter=letter, title=take.title.lower())
+        takes.append(
+            {
+                "letter": letter,
+                "title": take.title,
+                "mel": mel_source(take.mel_db),
+                "alt": alt,
+                "audio": FileData(path=str(path), mime_type="audio/flac").model_dump(),
+            }
+        )
+    seconds = len(np.asarray(result.main.samples)) / config.sample_rate
+    difference = None
+    if len(takes) == 2:
+        mels = result.takes[0].mel_db, result.takes[1].mel_db
+        difference = {
+            "title": words.DIFFERENCE_TITLE,
+            "mel": difference_source(*mels),
+            "alt": words.ALT_DIFFERENCE,
+            "legend": difference_legend(),
+        }
+    return {
+        "id": trial or secrets.token_hex(16),
+        "mode": result.mode,
+        "seconds": seconds,
+        "takes": takes,
+        "difference": difference,
+        "hz": frequency_marks(config),
+        "legend": level_legend(),
+        "votable": trial is not None,
+        "leastListening": votes.wanted_s(seconds),
+        "known": known,
+    }

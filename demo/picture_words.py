@@ -1,0 +1,92 @@
+"""What can be computed of a picture: its colours, its lightness and, weakly, its mood. Nothing here is made up."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+from PIL import Image
+
+from demo import words
+from melfusion_core.data.caption_words import MOODS
+from melfusion_core.data.picture_affect import picture_affect, picture_features
+
+NUM_COLOURS = 5
+THIRD = 0.43  # a third of a normal distribution lies above this many standard deviations
+NUM_MOODS = 3
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What was computed of a picture.
+
+    Attributes:
+        palette: Its commonest colours, as "#rrggbb".
+        lightness: Mean CIELAB L*, from 0 (black) to 100 (white).
+        valence: Estimate from the colours alone, as a z-score over photographs.
+        arousal: Estimate from the colours alone, as a z-score over photographs.
+        moods: Words of the training captions for that valence and arousal.
+    """
+
+    palette: tuple[str, ...]
+    lightness: float
+    valence: float
+    arousal: float
+    moods: tuple[str, ...]
+
+
+def picture_facts(image: Image.Image) -> PictureFacts:
+    """Compute the facts of a picture.
+
+    Args:
+        image: RGB picture.
+
+    Returns:
+        The facts.
+    """
+    small = image.convert("RGB").resize((64, 64), Image.Resampling.BOX)
+    reduced = small.quantize(NUM_COLOURS, kmeans=2)
+    colours = reduced.getpalette() or []
+    counts = sorted(reduced.getcolors() or [], reverse=True)
+    palette = tuple("#{:02x}{:02x}{:02x}".format(*colours[3 * index : 3 * index + 3]) for _, index in counts)
+    valence, arousal = picture_affect(image)
+    thirds = tuple(0 if value < -THIRD else 2 if value > THIRD else 1 for value in (valence, arousal))
+    return PictureFacts(palette, picture_features(image).lightness, valence, arousal, MOODS[thirds][:NUM_MOODS])
+
+
+def facts_html(facts: PictureFacts) -> str:
+    """Show the facts of a picture.
+
+    Args:
+        facts: To show.
+
+    Returns:
+        HTML.
+    """
+    swatches = "".join(f'<i style="background:{colour}"></i>' for colour in facts.palette)
+    said = words.FACTS.format(
+        lightness=round(facts.lightness),
+        valence=f"{facts.valence:+.1f}".replace("-", "−"),
+        arousal=f"{facts.arousal:+.1f}".replace("-", "−"),
+    )
+    return (
+        f'<div class="facts"><span class="palette" role="img" aria-label="{words.PALETTE}">{swatches}</span>'
+        f"<p>{html.escape(said)}</p></div>"
+    )
+
+
+def suggestion(facts: PictureFacts, caption: str) -> str:
+    """Put mood words for a picture into a caption, for the person to edit.
+
+    Args:
+        facts: Of the picture.
+        caption: What is written so far.
+
+    Returns:
+        The caption with those mood words that it does not hold yet.
+    """
+    caption = " ".join(caption.split())
+    new = [mood for mood in facts.moods[:2] if mood not in caption.lower()]
+    if not caption:
+        return f"{', '.join(new)} music"
+    return ", ".join([caption, *new])

@@ -1,0 +1,189 @@
+"""The studio's words for people, in one place, so that they can be translated."""
+
+from __future__ import annotations
+
+# What a request lacks
+NOTHING_GIVEN = "Give a picture, a few words, or both: there is nothing to make music from yet."
+TOO_LONG = "The words are too long: {given} characters, and at most {most} fit."
+NEEDS_PICTURE = "This experiment needs a picture: choose one first."
+NEEDS_OTHER_PICTURE = "Choose the other picture first: one of the small ones below Swap the picture."
+NO_SOUND = "The model finished without any sound. Please try again."
+NOT_NUMBERS = "The model gave samples that are not numbers. Lower the guidance and try again."
+
+# Headings of takes
+TITLE_WITH_IMAGE = "Picture and words"
+TITLE_TEXT_ONLY = "Words alone"
+TITLE_PICTURE_ALONE = "Picture alone"
+TITLE_SEED = "Seed {seed}"
+TITLE_DOSE = "Synapse {percent} %"
+TITLE_THIS_PICTURE = "Your picture"
+TITLE_OTHER_PICTURE = "The other picture"
+
+# Notes on a result
+NOTE_WORDS_ALONE = "No picture was given, so this was made from the words alone."
+NOTE_PICTURE_ALONE = "No words were given, so this was made from the picture alone."
+NOTE_ZERO = "The synapse is at 0 %: the picture is not heard, and both takes are the same, sample by sample."
+NOTE_ZERO_UNHEARD = "The synapse is at 0 %, so the picture was not heard either."
+NOTE_REGION = "Only the chosen part of the picture was heard; the recipe names that part."
+NOTE_SILENT = "A take came out silent; another seed will do better."
+NOTE_LOUDNESS = "All takes are set to the same loudness, so none sounds better by being louder."
+
+# The listening room
+ALT_TAKE = "Mel spectrogram of take {letter}, {title}"
+ALT_DIFFERENCE = "Where the two takes differ: red where take A is louder, blue where take B is"
+DIFFERENCE_TITLE = "A minus B"
+PLAYER = {
+    "room": "Listening room",
+    "play": "Play",
+    "pause": "Pause",
+    "which": "Which take is heard",
+    "hidden_take": "hidden",
+    "position": "Position in seconds",
+    "volume": "Volume",
+    "seconds_of": "{now} of {all} seconds",
+    "hint": "Keys {keys} switch, Space plays, arrows move. Click a spectrogram to hear it from there. All takes are "
+    "equally loud.",
+    "difference": "What changed between them",
+    "blind": "Blind test",
+    "vote_title": "Which do you prefer?",
+    "vote_now": "You have heard both. Your vote is written down with both recipes; then the takes are named.",
+    "listen_first": "Listen to both for a while; then you can vote.",
+    "heard": "Share of the listening that take {letter} still needs",
+    "comment": "What made the difference? (optional)",
+    "comment_hint": "For instance: B fits the picture better",
+    "choices": {"A": "A is better", "B": "B is better", "tie": "No difference", "both bad": "Both are bad"},
+    "revealed": "Thank you, your vote is kept. A was: {a}. B was: {b}.",
+    "vote_failed": "Your vote could not be sent. Please try again.",
+    "cannot_play": "The sound could not be loaded. Compose again, or reload the page.",
+}
+
+# Votes
+VOTE_INVALID = "This vote cannot be read."
+VOTE_OVER = "This pair has been voted on already, or is too old."
+VOTE_TOO_SOON = "Listen to both takes first, {seconds:g} seconds each."
+VOTE_NOT_WRITTEN = "The vote could not be written down. Please tell whoever runs this studio."
+
+# What is computed of a picture
+PALETTE = "Its commonest colours"
+FACTS = (
+    "Lightness {lightness} of 100. From the colours alone: pleasantness {valence}, excitement {arousal} "
+    "(standard deviations among photographs; a weak estimate)."
+)
+
+# Files
+UNKNOWN_FORMAT = "{kind} is not a kind of file that the studio writes."
+NO_FFMPEG = "MP4 needs the program ffmpeg, which is not installed where the studio runs (Debian: apt install ffmpeg)."
+FFMPEG_FAILED = "The video could not be made: {reason}."
+NOT_RESTORABLE = "{name} cannot be opened here: {reason}"
+RESTORED = "Every control is as this take had it."
+RESTORED_EXACT = " The picture is the very one."
+RESTORED_COPY = " The picture is the small copy that came with it, so the music will be alike, not the same samples."
+RESTORED_LOST = " The picture did not come with it: choose it again."
+RESTORED_MODEL = " It was made with another model, {name}."
+
+# History
+HISTORY_EMPTY = "Nothing yet. What you compose is remembered here, in this browser only."
+HISTORY_REMOVE = "Forget {title}"
+HISTORY_DETAIL = {
+    "compare": "seed {seed}",
+    "takes": "{takes} takes from seed {seed}",
+    "dose": "dose strip, seed {seed}",
+    "swap": "two pictures, seed {seed}",
+}
+
+# Models
+MODEL = {"label": "Model", "info": "The one that is loaded answers at once; another is loaded when you compose."}
+MODEL_ANY = " You may also write a folder's path, or owner/name of a repository on the Hugging Face Hub."
+MODEL_LOADING_TITLE, MODEL_LOADING_TEXT = "Loading the model", "{name} is being loaded; this happens once."
+MODEL_NOT_OFFERED = "This model is not offered here."
+MODEL_UNREACHABLE = "The model {name} could not be loaded: {reason}"
+
+# The page
+PAGE_TITLE = "MeLFusion Studio"
+SAMPLER_LABELS = {"dpm++": "DPM++ (fewer steps)", "ddim": "DDIM (plain)"}
+PICTURE = {
+    "label": "Picture",
+    "placeholder": "Drop a picture here, or tap to choose one",
+    "alt_text": "The picture that the music is made from",
+}
+EXAMPLE_PICTURES = "Example pictures"
+EXAMPLES_TITLE = "Or begin with one of these"
+CAPTION = {
+    "label": "Words",
+    "info": "Instruments, tempo, mood, style. Leave them out to hear the picture alone.",
+    "placeholder": "A slow piano with soft strings",
+}
+SUGGEST = "Add what the colours suggest: {moods}"
+CHIPS_TITLE = "Words to tap: mood, style, instrument, tempo"
+CHIPS = {
+    "Mood": ("calm", "dreamy", "cheerful", "triumphant", "energetic", "tense", "mysterious", "melancholic"),
+    "Style": ("ambient", "classical", "folk", "jazz", "cinematic", "lo-fi", "bossa nova", "waltz", "rock", "techno"),
+    "Instrument": ("piano", "strings", "harp", "flute", "cello", "acoustic guitar", "saxophone", "trumpet", "organ"),
+    "Tempo": ("slow", "fast"),
+}
+REGION = "Only a part of the picture"
+REGION_SIZE = {"label": "Size of the part (%)", "info": "100: all of it. Smaller: only the square that is marked."}
+REGION_X = {"label": "From left to right (%)"}
+REGION_Y = {"label": "From top to bottom (%)"}
+REGION_ALT = "The picture, with the part that sounds marked"
+REGION_EMPTY = "Choose a picture first."
+SYNAPSE = {
+    "label": "Synapse strength (%)",
+    "info": "How much the picture is heard. 0: words only, bit for bit. 100: as trained. Above: exaggerated.",
+}
+QUALITY = "Quality (denoising steps)"
+COMPOSE, STOP = "Compose", "Stop"
+EXPLORE = "Explore"
+EXPLORE_TAKES = "Several takes"
+EXPLORE_TAKES_COUNT = {"label": "How many takes", "info": "The same wishes from different noise."}
+EXPLORE_DOSE = "Dose strip: 0, 50, 100, 150 %"
+EXPLORE_DOSE_INFO = "One seed, four strengths of the synapse: hear the picture come in."
+EXPLORE_SWAP_INFO = "Swap the picture: the same words and seed with another picture. Tap it to hear both."
+EXPLORE_SWAP = "Swap for a picture of yours"
+ADVANCED = "Advanced"
+GUIDANCE = {"label": "Text guidance", "info": "Higher follows the words more strictly; too high sounds harsh."}
+IMAGE_GUIDANCE = {"label": "Image guidance", "info": "Higher follows the picture more strictly."}
+STEPS = {"label": "Steps", "info": "Time grows with the steps."}
+DURATION = {"label": "Length (seconds)", "info": "The model learned takes of 10.24 s; longer ones may wander."}
+SAMPLER = "Sampler"
+NEGATIVE = {
+    "label": "Words to steer away from",
+    "info": "What the music should not be. Needs a text guidance above 1.",
+    "placeholder": "drums",
+}
+SEED = {"label": "Seed", "info": "Names the noise that the music starts from. {new} draws a new one each time."}
+DICE, UNLOCK_SEED, LOCK_SEED = "Roll a seed", "New each time", "Keep this seed"
+KEEP = "Keep"
+KEEP_TAKE, KEEP_FORMAT, DOWNLOAD = "Take", "Format", "Download"
+KEEP_INFO = (
+    "Sound and video carry the recipe in their tags and the picture as cover. Open such a file here later and every "
+    "control comes back."
+)
+HISTORY, HISTORY_CLEAR, OPEN = "History", "Forget all", "Open a take"
+OPEN_FILE = "Drop a file of the studio here: WAV, FLAC, MP3, MP4 or JSON"
+RECIPE = "Recipe: every setting of this take"
+DUPLICATE = "Duplicate this Space"
+EXAMPLE_NOTE = "A finished example: press play, or compose your own."
+NOTHING_TO_KEEP = "There is no take to download yet."
+RESTORED_TITLE = "Brought back"
+HISTORY_GONE = "This take is no longer in the history."
+HERO_TITLE = "What does your picture sound like?"
+HERO_TEXT = (
+    "Choose a picture, say what should play, press Compose. The music is made twice from the same noise: once from "
+    "picture and words, once from the words alone. So you hear what the picture changed."
+)
+FAILED_TITLE = "This did not work"
+FAILED_TEXT = "Something went wrong inside the studio. Please try again, perhaps with another length or picture."
+STOPPED_TITLE, STOPPED_TEXT = "Stopped", "Press Compose to begin again."
+WAITING_TITLE = "Waiting for a free moment"
+WAITING_TEXT = "Visitors take turns; keep this page open."
+NOT_BEGUN_TITLE = "Not begun"
+NOT_BEGUN_TEXT = "The studio is too busy, or this was stopped. Press Compose to try again."
+READING_TITLE, READING_TEXT = "Reading what you gave", "{steps} steps follow"
+COMPOSING, COMPOSING_TAKE = "Composing", "Composing take {take} of {takes}"
+STEP_OF, SECONDS_LEFT = "Step {step} of {steps}", ", about {seconds} s left"
+SOUNDING, ALL_STEPS = "Turning it into sound", "All {steps} steps are done"
+DONE_TITLE, DONE_SEED, NOT_YET = "Here it is", "seed", "Not yet"
+TAKING_SHAPE = "Spectrogram taking shape, step {step} of {steps}"
+EXAMPLE_TITLE = "{title}: a finished example"
+MASTHEAD_TITLE, MASTHEAD_TEXT = "MeLFusion Studio", "A picture and a few words become music."

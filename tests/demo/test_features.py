@@ -1,0 +1,194 @@
+"""What a visitor can do besides composing: experiments, keeping, restoring, with the keyboard, and side by side."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.examples import load_examples
+from demo.exports import read_take
+from demo.render_examples import render
+from demo.service import StudioService
+from demo.ui import build_demo
+from tests.demo.browser import PHONE, compose, listening, play, upload, write
+from tests.demo.conftest import serving
+from tests.demo.fakes import FakeEngine
+
+pytestmark = pytest.mark.browser
+
+
+def number(page, control: str):
+    return page.locator(f"#{control} input[type=number]")
+
+
+def fill(page, control: str, value: str) -> None:
+    number(page, control).fill(value)
+    number(page, control).press("Tab")
+
+
+def test_words_from_chips_and_from_the_picture(studio, visit, pictures):
+    with visit(studio) as page:
+        page.locator("#chips-box > button").click()
+        chip = page.locator("#chips button[data-chip='harp']")
+        chip.click()
+        caption = page.locator("#caption textarea")
+        expect(caption).to_have_value("harp")
+        expect(chip).to_have_attribute("aria-pressed", "true")
+        page.locator("#chips button[data-chip='slow']").click()
+        expect(caption).to_have_value("harp, slow")
+        chip.click()
+        expect(caption).to_have_value("slow")
+        upload(page, str(pictures[0]))
+        expect(page.locator("#facts")).to_contain_text("Lightness")
+        page.locator("#suggest").click()
+        expect(caption).to_have_value(re.compile("^slow, .+, .+"))
+
+
+def test_experiments(studio, visit, pictures, studio_engine):
+    with visit(studio) as page:
+        upload(page, str(pictures[0]))
+        write(page, "Harp", seed="5")
+        page.locator("#explore > button").click()
+        fill(page, "num-takes", "2")
+        page.locator("#explore-takes").click()
+        expect(page.locator(".pl-take")).to_have_text(["ASeed 5", "BSeed 6"])
+        page.locator("#explore-dose").click()
+        doses = ["ASynapse 0 %", "BSynapse 50 %", "CSynapse 100 %", "DSynapse 150 %"]
+        expect(page.locator(".pl-take")).to_have_text(doses)
+        play(page)
+        page.keyboard.press("d")
+        assert listening(page)["current"] == 3
+        page.locator("#swap-examples .thumbnail-item").first.click()
+        expect(page.locator(".pl-take")).to_have_text(["AYour picture", "BThe other picture"])
+        first, second = studio_engine.settings[-2:]
+        assert (first.seed, first.caption) == (second.seed, second.caption) == (5, "Harp")
+        assert first.image != second.image
+        page.locator("#region > button").click()
+        fill(page, "region-size", "50")
+        page.locator("#compose").click()
+        expect(page.locator("#status")).to_contain_text("Only the chosen part")
+        assert studio_engine.settings[-1].image.width == min(first.image.size) // 2
+
+
+def test_a_downloaded_file_brings_every_control_back(studio, visit, pictures, tmp_path):
+    with visit(studio) as page:
+        upload(page, str(pictures[0]))
+        write(page, "Hârp; rm -rf", seed="11")
+        page.locator("#advanced > button").click()
+        fill(page, "steps", "4")
+        fill(page, "synapse", "150")
+        page.locator("#negative textarea, #negative input").fill("drums")
+        compose(page)
+        page.locator("#keep-format input").click()
+        page.get_by_role("option", name="FLAC").click()
+        with page.expect_download() as download:
+            page.locator("#download").click()
+        assert download.value.suggested_filename == "harp-rm-rf-seed11-with-image.flac"
+        path = tmp_path / download.value.suggested_filename
+        download.value.save_as(path)
+        assert read_take(path)[0].negative_prompt == "drums"
+    with visit(studio) as page:
+        page.locator("#open-box > button").click()
+        page.locator("#open-take input[type=file]").set_input_files(str(path))
+        expect(page.locator("#status")).to_contain_text("Brought back")
+        expect(page.locator("#caption textarea")).to_have_value("Hârp; rm -rf")
+        expect(page.locator("#picture img")).to_be_visible()
+        page.locator("#advanced > button").click()
+        for control, value in (("steps", "4"), ("synapse", "150"), ("seed", "11")):
+            expect(page.locator(f"#{control} input").first).to_have_value(value)
+        expect(page.locator("#negative textarea, #negative input")).to_have_value("drums")
+        page.locator("#open-take input[type=file]")
+        compose(page)
+
+
+def test_the_browser_remembers_after_a_reload(studio, visit, pictures):
+    with visit(studio, PHONE) as page:
+        upload(page, str(pictures[0]))
+        write(page, "Remembered <i>", seed="21")
+        compose(page)
+        page.reload()
+        page.locator("#history-box > button").click()
+        entry = page.locator(".history-restore", has_text="Remembered <i>").first
+        expect(entry).to_contain_text("seed 21")
+        expect(page.locator("#caption textarea")).to_have_value("")
+        entry.click()
+        expect(page.locator("#caption textarea")).to_have_value("Remembered <i>")
+        expect(page.locator("#status")).to_contain_text("small copy")
+        expect(page.locator("#picture img")).to_be_visible()
+        page.locator("#history-clear").click()
+        expect(page.locator("#history")).to_contain_text("Nothing yet")
+        page.reload()
+        page.locator("#history-box > button").click()
+        expect(page.locator("#history")).to_contain_text("Nothing yet")
+
+
+def test_with_the_keyboard_alone(studio, visit):
+    def tab_to(page, selector: str) -> None:
+        for _ in range(90):
+            page.keyboard.press("Tab")
+            if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+                return
+        raise AssertionError(f"{selector} cannot be reached with Tab")
+
+    with visit(studio) as page:
+        tab_to(page, "#caption textarea")
+        page.keyboard.type("Harp")
+        tab_to(page, "#compose")
+        page.keyboard.press("Enter")
+        expect(page.locator("#player .pl-mel")).to_have_count(1)
+        tab_to(page, ".pl-play")
+        page.keyboard.press("Enter")
+        page.wait_for_function(
+            "() => document.querySelector('#player .player').parentElement.listening.state().playing"
+        )
+        tab_to(page, ".pl-seek")
+        page.keyboard.press(" ")
+        assert not listening(page)["playing"]
+        tab_to(page, "#keep-format input")
+
+
+def test_two_visitors_do_not_see_each_other(studio, visit, studio_engine):
+    studio_engine.hold_at = 2
+    try:
+        with visit(studio) as first, visit(studio, PHONE) as second:
+            write(first, "First harp", seed="31")
+            first.locator("#compose").click()
+            expect(first.locator("#status")).to_contain_text("Step 2 of 25")
+            write(second, "Second flute", seed="32")
+            second.locator("#compose").click()
+            expect(second.locator("#status")).to_contain_text("Waiting for a free moment")
+            expect(second.locator("#status")).to_contain_text(re.compile("queue: 1/1|1/1"))
+            made = len(studio_engine.settings)
+            second.locator("#stop").click()
+            expect(second.locator("#status")).to_contain_text("Stopped")
+            studio_engine.hold_at = None
+            expect(first.locator("#status .is-done")).to_contain_text("31")
+            assert len(studio_engine.settings) == made, "what was stopped while waiting was never begun"
+            expect(second.locator("#player .player")).to_be_hidden()
+            compose(second)
+            expect(second.locator("#status .is-done")).to_contain_text("32")
+            expect(first.locator("#status .is-done")).to_contain_text("31")
+            expect(first.locator("#history .history-restore", has_text="Second flute")).to_have_count(0)
+    finally:
+        studio_engine.hold_at = None
+
+
+def test_the_first_page_plays_a_finished_example(visit, pictures, tmp_path):
+    shutil.copy(pictures[1], tmp_path / "checkers.jpg")
+    rows = [{"file": "checkers.jpg", "title": "Checkers", "caption": "A quick flute"}]
+    (tmp_path / "examples.json").write_text(json.dumps(rows))
+    render(StudioService(FakeEngine()), tmp_path, steps=1, seed=5)
+    engine = FakeEngine()
+    with serving(build_demo(StudioService(engine), load_examples(tmp_path))) as url, visit(url) as page:
+        expect(page.locator("#player .pl-mel")).to_have_count(3)
+        expect(page.locator("#caption textarea")).to_have_value("A quick flute")
+        expect(page.locator("#status")).to_contain_text("Checkers: a finished example")
+        play(page)
+        assert not engine.settings, "nothing was computed"
+        expect(page.locator(".pl-blind")).to_have_count(0)
+        assert Path(load_examples(tmp_path)[0].takes[0]).is_file()
