@@ -27,8 +27,19 @@ def number(page, control: str):
 
 
 def fill(page, control: str, value: str) -> None:
-    number(page, control).fill(value)
-    number(page, control).press("Tab")
+    field = number(page, control)
+    expect(field).to_be_editable()
+    settle(page)  # a drawer that has just been opened sets its fields to their defaults first
+    field.fill(value)
+    field.press("Tab")
+    expect(field).to_have_value(value)
+    settle(page)
+
+
+def settle(page) -> None:
+    """Wait until the page has passed on what changed: it does so between two frames."""
+    for _ in range(2):
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
 
 
 def test_words_from_chips_and_from_the_picture(studio, visit, pictures):
