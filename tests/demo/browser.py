@@ -90,9 +90,36 @@ def write(page: Page, caption: str, seed: str = "") -> None:
     if seed:
         advanced = page.locator("#advanced > button")
         advanced.click()
-        page.locator("#seed input").fill(seed)
-        page.locator("#seed input").press("Tab")
+        fill(page, "seed", seed)
         advanced.click()
+        settle(page)
+
+
+def fill(page: Page, control: str, value: str) -> None:
+    """Type a number into a field.
+
+    Args:
+        page: The studio.
+        control: Name of the field's element.
+        value: What to type.
+    """
+    field = page.locator(f"#{control} input[type=number]")
+    expect(field).to_be_editable()
+    settle(page)  # a drawer that has just been opened sets its fields to their defaults first
+    field.fill(value)
+    field.press("Tab")
+    expect(field).to_have_value(value)
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has passed on what changed: it does so between two frames.
+
+    Args:
+        page: The studio.
+    """
+    for _ in range(3):
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
 
 
 def compose(page: Page, timeout_ms: float = 30_000) -> None:

@@ -15,31 +15,11 @@ from demo.exports import read_take
 from demo.render_examples import render
 from demo.service import StudioService
 from demo.ui import build_demo
-from tests.demo.browser import PHONE, compose, listening, play, upload, write
+from tests.demo.browser import PHONE, compose, fill, listening, play, upload, write
 from tests.demo.conftest import serving
 from tests.demo.fakes import FakeEngine
 
 pytestmark = pytest.mark.browser
-
-
-def number(page, control: str):
-    return page.locator(f"#{control} input[type=number]")
-
-
-def fill(page, control: str, value: str) -> None:
-    field = number(page, control)
-    expect(field).to_be_editable()
-    settle(page)  # a drawer that has just been opened sets its fields to their defaults first
-    field.fill(value)
-    field.press("Tab")
-    expect(field).to_have_value(value)
-    settle(page)
-
-
-def settle(page) -> None:
-    """Wait until the page has passed on what changed: it does so between two frames."""
-    for _ in range(2):
-        page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
 
 
 def test_words_from_chips_and_from_the_picture(studio, visit, pictures):
