@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from demo.engine import PipelineEngine
 from demo.service import StudioService
 from demo.ui import build_demo
-from tests.demo.browser import PHONE, compose, listening, play, upload, write
+from tests.demo.browser import PHONE, compose, fill, listening, play, upload, write
 from tests.demo.conftest import serving
 
 pytestmark = pytest.mark.browser
@@ -67,8 +67,7 @@ def test_synapse_at_zero_is_said(studio, visit, pictures):
     with visit(studio) as page:
         upload(page, str(pictures[0]))
         write(page, "Harp")
-        page.locator("#synapse input[type=number]").fill("0")
-        page.locator("#synapse input[type=number]").press("Tab")
+        fill(page, "synapse", "0")
         compose(page)
         expect(page.locator("#status")).to_contain_text("synapse is at 0 %")
 
@@ -79,8 +78,7 @@ def test_steps_and_presets_follow_each_other(studio, visit, studio_engine):
         page.locator("#advanced > button").click()
         steps = page.locator("#steps input[type=number]")
         expect(steps).to_have_value("10")
-        steps.fill("3")
-        steps.press("Tab")
+        fill(page, "steps", "3")
         expect(page.locator("#quality input:checked")).to_have_count(0)
         write(page, "Harp")
         compose(page)
