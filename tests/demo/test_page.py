@@ -208,8 +208,7 @@ def test_the_shipped_model_plays_on_the_page(visit, pictures):
     with serving(build_demo(service)) as url, visit(url) as page:
         page.locator("#advanced > button").click()
         for control, value in (("steps", "2"), ("duration", "2.56")):
-            page.locator(f"#{control} input[type=number]").fill(value)
-            page.locator(f"#{control} input[type=number]").press("Tab")
+            fill(page, control, value)
         upload(page, str(pictures[0]))
         page.locator("#caption textarea").fill("A slow piano")
         compose(page, timeout_ms=120_000)
