@@ -15,8 +15,7 @@ def first_timestep(scheduler: SchedulerMixin) -> int:
     """Timestep that a clean sample is taken to be at.
 
     A network that predicts the clean sample gives the noise as a difference divided by the noise level: next to 0 that
-    is all error. Measured on the mini's image model, 25 steps up and 25 down: the pictures come back with an RMS error
-    of 39 % of their deviation from timestep 0, of 6 % from the first timestep with noise level 0.2.
+    is all error.
 
     Args:
         scheduler: The image model's scheduler.
@@ -51,6 +50,33 @@ def inversion_timesteps(key_timesteps: Sequence[int], num_steps: int, first: int
     return sorted({first + round(step * span / num_steps) for step in range(num_steps)} | set(key_timesteps))
 
 
+def predict_clean(
+    sample: torch.Tensor, output: torch.Tensor, alpha_cumprod: float, prediction_type: str
+) -> torch.Tensor:
+    """Estimate the clean sample from one prediction.
+
+    Args:
+        sample: Noisy sample, any shape.
+        output: The model's prediction, same shape.
+        alpha_cumprod: Signal power at the sample's timestep.
+        prediction_type: ``"epsilon"``, ``"v_prediction"`` or ``"sample"``.
+
+    Returns:
+        The clean estimate, same shape.
+
+    Raises:
+        ValueError: When the prediction type is unknown.
+    """
+    signal, noise = alpha_cumprod**0.5, (1.0 - alpha_cumprod) ** 0.5
+    if prediction_type == "v_prediction":
+        return signal * sample - noise * output
+    if prediction_type == "epsilon":
+        return (sample - noise * output) / signal
+    if prediction_type == "sample":
+        return output
+    raise ValueError(f"unknown prediction type {prediction_type!r}")
+
+
 def clean_and_noise(
     sample: torch.Tensor, output: torch.Tensor, alpha_cumprod: float, prediction_type: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,14 +94,10 @@ def clean_and_noise(
     Raises:
         ValueError: When the prediction type is unknown.
     """
-    signal, noise = alpha_cumprod**0.5, (1.0 - alpha_cumprod) ** 0.5
+    clean = predict_clean(sample, output, alpha_cumprod, prediction_type)
     if prediction_type == "epsilon":
-        return (sample - noise * output) / signal, output
-    if prediction_type == "sample":
-        return output, (sample - signal * output) / noise
-    if prediction_type == "v_prediction":
-        return signal * sample - noise * output, signal * output + noise * sample
-    raise ValueError(f"unknown prediction type {prediction_type!r}")
+        return clean, output
+    return clean, (sample - alpha_cumprod**0.5 * clean) / (1.0 - alpha_cumprod) ** 0.5
 
 
 def ddim_invert(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin
 
+from melfusion_core.models.inversion import predict_clean
+
 SAMPLERS = ("dpm++", "ddim")
 
 
@@ -54,33 +56,6 @@ def make_scheduler(scheduler: SchedulerMixin, sampler: str) -> SchedulerMixin:
         # Latents are normalised, not bounded: clipping them to [-1, 1], DDIM's default, would ruin them.
         return DDIMScheduler.from_config(scheduler.config, clip_sample=False, set_alpha_to_one=True)
     raise ValueError(f"sampler must be one of {SAMPLERS}, got {sampler!r}")
-
-
-def predict_clean(
-    sample: torch.Tensor, output: torch.Tensor, alpha_cumprod: float, prediction_type: str
-) -> torch.Tensor:
-    """Estimate the clean sample from one prediction.
-
-    Args:
-        sample: Noisy sample, any shape.
-        output: The model's prediction, same shape.
-        alpha_cumprod: Signal power at the sample's timestep.
-        prediction_type: ``"epsilon"``, ``"v_prediction"`` or ``"sample"``.
-
-    Returns:
-        The clean estimate, same shape.
-
-    Raises:
-        ValueError: When the prediction type is unknown.
-    """
-    signal, noise = alpha_cumprod**0.5, (1.0 - alpha_cumprod) ** 0.5
-    if prediction_type == "v_prediction":
-        return signal * sample - noise * output
-    if prediction_type == "epsilon":
-        return (sample - noise * output) / signal
-    if prediction_type == "sample":
-        return output
-    raise ValueError(f"unknown prediction type {prediction_type!r}")
 
 
 def denoise(

@@ -323,6 +323,8 @@ class MusicTask(Task):
 def _prepared(config: MusicConfig, device: torch.device) -> Path:
     """The prepared folder: ``data`` itself, or what is made from it in the run folder."""
     if (Path(config.data) / "latents.json").is_file():
+        if config.image_unet or config.subset != "all":
+            raise ValueError(f"{config.data} is prepared already: image_unet and subset would change nothing")
         return Path(config.data)
     return prepared_folder(
         PrepareConfig(
