@@ -152,3 +152,12 @@ def test_music_without_a_picture_does_not_read_it(trained, tmp_path):
         others = [task._validation_loss([0, 0], pictures, 1.0) for pictures in ([0, 1], [2, 3])]
     assert losses[0] == losses[1]
     assert others[0] != others[1]
+
+
+@pytest.mark.parametrize("ignored", [{"subset": "core"}, {"image_unet": "image"}])
+def test_prepared_data_refuses_settings_of_the_preparation(trained, tmp_path, ignored):
+    config = music.MusicConfig(
+        data=str(trained / "prepared"), out=str(tmp_path / "run"), max_steps=1, **ignored, **TINY
+    )
+    with pytest.raises(ValueError, match="prepared already"):
+        music.MusicTask(config, torch.device("cpu"))
