@@ -134,6 +134,10 @@ def ridge_cross_predict(
 ) -> np.ndarray:
     """Predict every sample from the samples of other groups, with nested folds for the penalty.
 
+    What a fold predicts is counted from the mean of the samples that it was fitted to, and the overall mean is added.
+    Without that, features that say nothing predict those means, and a fold whose held-out samples lie high has a low
+    one: on 356 photographs noise then correlated -.22 with people's ratings (60 draws), with it -.03.
+
     Args:
         features: Of shape `(n, d)`.
         targets: Of shape `(n, t)`.
@@ -150,4 +154,5 @@ def ridge_cross_predict(
     for fold in range(int(fold_of.max()) + 1):
         held = fold_of == fold
         predicted[held] = ridge_predict(features[~held], targets[~held], groups[~held], features[held])
-    return predicted
+        predicted[held] -= targets[~held].mean(0)
+    return predicted + targets.mean(0)

@@ -29,7 +29,7 @@ from melfusion_core.models.features import (
 
 __all__ = ["ImageFeatures", "SynapseHandle", "VisualSynapse", "capture_image_features", "install_synapse"]
 
-FUSIONS = ("decoupled", "interpolate")
+FUSIONS = ("decoupled", "interpolate", "concatenate")
 
 
 def resample_tokens(tokens: torch.Tensor, length: int) -> torch.Tensor:
@@ -90,6 +90,41 @@ def interpolate_attention(
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask_bias)
 
 
+def concatenate_attention(
+    query: torch.Tensor,
+    text_key: torch.Tensor,
+    text_value: torch.Tensor,
+    image_key: torch.Tensor,
+    image_value: torch.Tensor,
+    gate: torch.Tensor,
+    mask_bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """One softmax over caption and picture tokens, where the picture's have the prior weight ``a``.
+
+    ``softmax([Q K_M^T / sqrt(d), Q K_I^T / sqrt(d) + ln a]) [V_M; V_I]``: at gate 0 plain attention to the caption, at
+    gate 1 plain attention to all tokens.
+
+    Args:
+        query: Of shape ``(batch, heads, queries, head_dim)``.
+        text_key: Of shape ``(batch, heads, text, head_dim)``.
+        text_value: Of shape ``(batch, heads, text, head_dim)``.
+        image_key: Of shape ``(batch, heads, tokens, head_dim)``.
+        image_value: Of shape ``(batch, heads, tokens, head_dim)``.
+        gate: The weight ``a`` in [0, 1], of shape ``(batch, 1, 1, 1)``.
+        mask_bias: Additive mask over the caption of shape ``(batch, 1, 1, text)``, or None.
+
+    Returns:
+        Attended values of shape ``(batch, heads, queries, head_dim)``.
+    """
+    batch, _, text, _ = text_key.shape
+    text_bias = query.new_zeros(batch, 1, 1, text) if mask_bias is None else mask_bias.to(query.dtype)
+    log_gate = gate.float().clamp_min(1e-30).log().to(query.dtype)
+    bias = torch.cat([text_bias.expand(batch, -1, -1, -1), log_gate.expand(batch, -1, -1, image_key.shape[2])], dim=-1)
+    key = torch.cat([text_key, image_key], dim=2)
+    value = torch.cat([text_value, image_value], dim=2)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+
+
 def attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask_bias: torch.Tensor | None = None
 ) -> torch.Tensor:
@@ -119,7 +154,8 @@ class VisualSynapse(ModelMixin, ConfigMixin):
         image_dims: Width of each image self-attention layer.
         heads: Number of attention heads of each music layer.
         fusion: ``"decoupled"``: ``O = (1 - a) Attn(Q, K_M, V_M) + a Attn(Q, K_I, V_I)``; ``"interpolate"``: the
-            paper's, see :func:`interpolate_attention`.
+            paper's, see :func:`interpolate_attention`; ``"concatenate"``: one softmax over the tokens of both, see
+            :func:`concatenate_attention`.
         gate_init: Initial gate ``a`` of every layer, in (0, 1).
         project: Whether picture keys and values are normalised and projected to the music layer's width; without it
             they are used as they are and the widths must be equal.
@@ -135,7 +171,7 @@ class VisualSynapse(ModelMixin, ConfigMixin):
         music_dims: Sequence[int] = (256, 256, 128, 128),
         image_dims: Sequence[int] = (256, 256, 128, 128),
         heads: Sequence[int] = (8, 8, 4, 4),
-        fusion: Literal["decoupled", "interpolate"] = "decoupled",
+        fusion: Literal["decoupled", "interpolate", "concatenate"] = "decoupled",
         gate_init: float = 0.5,
         project: bool = True,
         key_timesteps: Sequence[int] = (100, 500),
@@ -241,7 +277,12 @@ class VisualSynapse(ModelMixin, ConfigMixin):
             # Equal in exact arithmetic at gate 0; the very same bits only when they come from the same computation.
             return torch.where(gate > 0, mixed, from_text)
         batch = query.shape[0]
-        from_image = attend(query, key.expand(batch, -1, -1), value.expand(batch, -1, -1))
+        key, value = key.expand(batch, -1, -1), value.expand(batch, -1, -1)
+        if self.config.fusion == "concatenate":
+            text = split_heads(text_key, heads), split_heads(text_value, heads)
+            picture = split_heads(key, heads), split_heads(value, heads)
+            return torch.where(gate > 0, concatenate_attention(query, *text, *picture, gate, mask_bias), from_text)
+        from_image = attend(query, key, value)
         return (1.0 - gate) * from_text + gate * from_image
 
 

@@ -48,7 +48,10 @@ class MusicConfig(TrainConfig):
         image_dropout: Fraction of crops without their picture.
         both_dropout: Fraction of crops with neither.
         min_snr_gamma: Gamma of the min-SNR weighting.
-        fusion: ``decoupled`` or ``interpolate``.
+        width: Channels of the UNet's first level, half those of the second; 0 for the size's own.
+        depth: Transformer layers per block of the UNet's encoder.
+        caption_pooling: Whether the caption's pooled embedding is added to the timestep's.
+        fusion: ``decoupled``, ``interpolate`` or ``concatenate``.
         gate_init: Gates at the start.
         gate_rate: Learning rate of the gates relative to the rest.
         prediction_type: What the network predicts: ``sample`` or ``v_prediction``.
@@ -72,6 +75,9 @@ class MusicConfig(TrainConfig):
     image_dropout: float = 0.15
     both_dropout: float = 0.10
     min_snr_gamma: float = 5.0
+    width: int = 0
+    depth: int = 1
+    caption_pooling: bool = True
     fusion: str = "decoupled"
     gate_init: float = 0.5
     gate_rate: float = 10.0
@@ -111,7 +117,9 @@ class MusicTask(Task):
         self.config, self.device = config, device
         self.data = PreparedData.load(_prepared(config, device))
         channels, *positions = self.data.latents.shape[1:]
-        self.unet = build_music_unet(config.size, channels, tuple(positions), config.coordinates).to(device)
+        shape = {"width": config.width, "depth": config.depth, "caption_pooling": config.caption_pooling}
+        unet = build_music_unet(config.size, channels, tuple(positions), config.coordinates, **shape)
+        self.unet = unet.to(device)
         self.synapse = build_synapse(self.unet, self.data, config.fusion, config.gate_init).to(device)
         self.handle = install_synapse(self.unet, self.synapse)
         self.scheduler = music_scheduler(config.prediction_type)
@@ -342,7 +350,7 @@ def build_synapse(
     Args:
         unet: The music UNet.
         data: Prepared data.
-        fusion: ``decoupled`` or ``interpolate``.
+        fusion: ``decoupled``, ``interpolate`` or ``concatenate``.
         gate_init: Gates at the start.
 
     Returns:

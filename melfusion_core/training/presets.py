@@ -86,6 +86,9 @@ def build_music_unet(
     latent_channels: int = 64,
     positions: tuple[int, int] = (80, 4),
     coordinates: int = 15,
+    width: int = 0,
+    depth: int = 1,
+    caption_pooling: bool = True,
 ) -> UNet2DConditionModel:
     """The music model's UNet; its last input channels are coordinates.
 
@@ -97,25 +100,38 @@ def build_music_unet(
         positions: Latent positions of a whole clip along time and frequency; both even.
         coordinates: Input channels for coordinates, 0 or odd; see
             :func:`~melfusion_core.models.latents.add_coordinates`.
+        width: Channels of the first level, half those of the second, a multiple of 32; 0 for the size's own.
+        depth: Transformer layers per block of the encoder and the middle. The decoder keeps one, each of which listens
+            to one layer of the image model.
+        caption_pooling: Whether the caption's pooled embedding is added to the timestep's.
 
     Returns:
         The untrained network.
+
+    Raises:
+        ValueError: When width or depth is out of range.
     """
     _check(size)
+    if width < 0 or width % 32 or depth < 1:
+        raise ValueError(f"width must be a multiple of 32 and depth at least 1, got {width} and {depth}")
     mini = size == "mini"
+    width = width or (128 if mini else 16)
+    heads = width // 32 if mini else 2
     return UNet2DConditionModel(
         sample_size=positions,
         in_channels=latent_channels + coordinates,
         out_channels=latent_channels,
         down_block_types=("CrossAttnDownBlock2D",) * 2,
         up_block_types=("CrossAttnUpBlock2D",) * 2,
-        block_out_channels=(128, 256) if mini else (16, 32),
+        block_out_channels=(width, 2 * width),
         layers_per_block=1,
+        transformer_layers_per_block=depth,
+        reverse_transformer_layers_per_block=(1, 1),
         cross_attention_dim=TEXT_DIM,
-        attention_head_dim=(4, 8) if mini else (2, 2),
+        attention_head_dim=(heads, 2 * heads) if mini else (2, 2),
         norm_num_groups=16 if mini else 8,
-        class_embed_type="projection",
-        projection_class_embeddings_input_dim=TEXT_DIM,
+        class_embed_type="projection" if caption_pooling else None,
+        projection_class_embeddings_input_dim=TEXT_DIM if caption_pooling else None,
     )
 
 

@@ -55,6 +55,18 @@ def test_ridge_finds_what_is_linear_and_nothing_in_noise():
         ridge_predict(x, y, ["a"] * 200, x)
 
 
+def test_noise_is_not_anticorrelated_with_what_varies_between_groups():
+    """Folds over groups that differ: the mean of the others is low where the held-out group is high."""
+    correlations = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        groups = np.arange(200) // 10
+        y = (rng.normal(size=20)[groups] + 0.3 * rng.normal(size=200))[:, None]
+        crossed = ridge_cross_predict(rng.normal(size=(200, 8)), y, [str(group) for group in groups], seed=seed)
+        correlations.append(np.corrcoef(crossed[:, 0], y[:, 0])[0, 1])
+    assert abs(np.mean(correlations)) < 0.08
+
+
 def test_statistics_over_tokens():
     key = torch.tensor([[[1.0, 2.0], [3.0, 2.0]]])
     [(place, values)] = token_statistics(ImageFeatures((100,), (((key, key * 2),),))).items()

@@ -87,7 +87,7 @@ def run(unet: UNet2DConditionModel, text: TextCondition, seed: int = 6) -> torch
     return unet(sample, 300, encoder_hidden_states=text.states, encoder_attention_mask=text.mask).sample
 
 
-@pytest.mark.parametrize("fusion", ["decoupled", "interpolate"])
+@pytest.mark.parametrize("fusion", ["decoupled", "interpolate", "concatenate"])
 @pytest.mark.parametrize("tokens", [16, 64, 100])
 def test_scale_is_per_sample_and_zero_is_exactly_text_only(music_unet, fusion, tokens):
     synapse = VisualSynapse(**DIMS, fusion=fusion)
@@ -106,7 +106,7 @@ def test_scale_is_per_sample_and_zero_is_exactly_text_only(music_unet, fusion, t
     assert (mixed[1] - plain[1]).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("fusion", ["decoupled", "interpolate"])
+@pytest.mark.parametrize("fusion", ["decoupled", "interpolate", "concatenate"])
 def test_zero_stays_exact_and_gradients_finite_in_training(music_unet, fusion):
     synapse = VisualSynapse(**DIMS, fusion=fusion)
     text = random_text(2)

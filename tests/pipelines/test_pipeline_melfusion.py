@@ -38,7 +38,7 @@ def assert_restored(before: dict, after: dict) -> None:
 # 1. Strength
 
 
-@pytest.mark.parametrize("fusion", ["decoupled", "interpolate"])
+@pytest.mark.parametrize("fusion", ["decoupled", "interpolate", "concatenate"])
 def test_strength_zero_is_bit_identical_to_no_picture(make_tiny_pipeline, sunset, fusion):
     pipe = make_tiny_pipeline(fusion=fusion)
     without = pipe(CAPTION, generator=seeded(), **FAST).audios
@@ -47,7 +47,7 @@ def test_strength_zero_is_bit_identical_to_no_picture(make_tiny_pipeline, sunset
     assert not np.array_equal(without, pipe(CAPTION, sunset, generator=seeded(), **FAST).audios)
 
 
-@pytest.mark.parametrize("fusion", ["decoupled", "interpolate"])
+@pytest.mark.parametrize("fusion", ["decoupled", "interpolate", "concatenate"])
 def test_the_dose_is_monotone(make_tiny_pipeline, sunset, fusion):
     pipe = make_tiny_pipeline(fusion=fusion, gate_init=0.5)
     settings = {**FAST, "output_type": "latent"}
