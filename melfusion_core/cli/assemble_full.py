@@ -13,6 +13,8 @@ from melfusion_core.cli.models import DTYPES
 from melfusion_core.cli.options import CommandError
 
 ROLES = ("image", "music", "audio", "text")
+# The synapse's own list, repeated so that a mistyped flag is refused before torch is imported.
+FUSIONS = ("decoupled", "interpolate", "concatenate")
 MAX_SHARD_SIZE = "4GB"
 KEPT = ("README.md",)
 
@@ -45,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--base", type=Path, help="a full-size checkpoint to put trained parts into")
     group.add_argument("--trained", type=Path, help="with --base: RUN/export of `melfusion_core.training.synapse`")
     group.add_argument("--resolution", type=options.whole_number(8, 4096), help="side of the pictures in pixels")
-    group.add_argument("--fusion", choices=FUSIONS, help="of the synapse (default the preset's)")
+    group.add_argument(
+        "--fusion", choices=("interpolate", "decoupled", "concatenate"), help="of the synapse (default the preset's)"
+    )
     group.add_argument("--gate-init", type=options.number(1e-4, 0.9999), help="the synapse's gates before training")
     group.add_argument("--dtype", choices=DTYPES, default="float16", help="of the stored weights (default float16)")
 

@@ -21,6 +21,7 @@ from melfusion_core.cli import (
     info,
     probe,
     push,
+    tune,
 )
 from melfusion_core.cli.options import CommandError
 
@@ -69,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate_published.add_parser(commands)
     evaluate.add_judge_parser(commands)
     probe.add_parser(commands)
+    tune.add_parser(commands)
     bench.add_parser(commands)
     info.add_parser(commands)
     push.add_parser(commands)

@@ -1,0 +1,101 @@
+"""Comparing sampler settings on the validation split."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from melfusion_core.cli import evaluate as command
+from melfusion_core.cli.parser import main
+from melfusion_core.evaluation import loading
+from melfusion_core.evaluation.judging import Judge
+from melfusion_core.evaluation.takes import SamplingSettings
+from melfusion_core.evaluation.tuning import COLUMNS, parse_trial, trial_name, tune
+
+from .conftest import RATE, SAMPLES, tone
+
+BASE = SamplingSettings(duration_s=SAMPLES / RATE, num_inference_steps=2)
+
+
+@pytest.fixture
+def validation_corpus(tiny_corpus: Path, tmp_path: Path) -> Path:
+    """The tiny corpus with its test split turned into the one that may be tuned on."""
+    corpus = shutil.copytree(tiny_corpus, tmp_path / "corpus")
+    metadata = corpus / "metadata.jsonl"
+    metadata.write_text(metadata.read_text().replace('"split": "test"', '"split": "validation"'))
+    return corpus
+
+
+class PipelineWithTaste:
+    """Plays what the caption names only with guidance, and follows the picture's red as far as the strength says."""
+
+    sample_rate = RATE
+
+    def __init__(self) -> None:
+        self.takes = 0
+
+    def __call__(self, **settings: Any) -> SimpleNamespace:
+        self.takes += len(settings["prompt"])
+        weight, guided, audios = settings["synapse_strength"], settings["guidance_scale"] > 1, []
+        for caption, image in zip(settings["prompt"], settings["image"], strict=True):
+            level = weight * image.getpixel((0, 0))[0] / 255 + 0.5 * (1 - weight)
+            audios.append(tone("tuba" if guided and "tuba" in caption else "flute", level, 0))
+        return SimpleNamespace(audios=audios)
+
+    def compare(self, **settings: Any) -> SimpleNamespace:
+        raise AssertionError("tuning needs takes with the picture only")
+
+
+def test_settings_are_read_and_named() -> None:
+    trial = parse_trial("guidance_scale=5, sampler=ddim,num_inference_steps=7", BASE)
+    assert (trial.guidance_scale, trial.sampler, trial.num_inference_steps) == (5.0, "ddim", 7)
+    assert trial.image_guidance_scale == BASE.image_guidance_scale
+    assert trial_name(trial, BASE) == "num_inference_steps=7,guidance_scale=5.0,sampler=ddim"
+    assert trial_name(parse_trial("", BASE), BASE) == "base"
+    for text, message in [("loudness=3", "guidance_scale"), ("seed=3", "NAME=VALUE"), ("guidance_scale=x", "'x'")]:
+        with pytest.raises(ValueError, match=message):
+            parse_trial(text, BASE)
+
+
+def test_better_settings_score_better_and_takes_are_kept(
+    validation_corpus: Path, tmp_path: Path, judge: Judge
+) -> None:
+    trials = [BASE, parse_trial("guidance_scale=0.5", BASE), parse_trial("synapse_strength=0.5", BASE)]
+    pipeline = PipelineWithTaste()
+    rows = tune(pipeline, judge, validation_corpus, tmp_path, BASE, trials, n=8, batch_size=3, progress=False)
+    base, unguided, weak = rows
+    assert [row["trial"] for row in rows] == ["base", "guidance_scale=0.5", "synapse_strength=0.5"]
+    assert all(set(row) == {"trial", *COLUMNS} for row in rows)
+    assert base["lead_probability"] > unguided["lead_probability"] + 0.1
+    assert base["arousal"] is not None and weak["arousal"] is not None
+    report = json.loads((tmp_path / "tuning.json").read_text())
+    assert report["split"] == "validation" and report["trials"] == rows
+    assert "| guidance_scale=0.5 |" in (tmp_path / "tuning.md").read_text()
+    again = tune(pipeline, judge, validation_corpus, tmp_path, BASE, trials, n=8, batch_size=3, progress=False)
+    assert pipeline.takes == 3 * 2 * 8
+    assert [{**row, "seconds": 0.0} for row in rows] == again
+
+
+def test_command(
+    validation_corpus: Path,
+    tmp_path: Path,
+    judge: Judge,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setattr(loading, "load_pipeline", lambda folder, device: PipelineWithTaste())
+    judge.network.save_pretrained(tmp_path / "judge")
+    monkeypatch.setattr(command, "default_judge", lambda: tmp_path / "judge")
+    (tmp_path / "model").mkdir()
+    arguments = ["tune", str(tmp_path / "model"), str(validation_corpus), "--out", str(tmp_path / "out"), "--n", "4"]
+    assert main([*arguments, "--trial", "num_inference_steps=9", "--trial", ""]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("| base |") == 1 and "| num_inference_steps=9 |" in shown
+    assert main([*arguments, "--trial", "steps=9"]) == 2
+    assert "num_inference_steps" in capsys.readouterr().err
+    assert main(["tune", str(tmp_path / "none"), str(validation_corpus), "--out", str(tmp_path / "out")]) == 2
