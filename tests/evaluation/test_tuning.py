@@ -73,7 +73,7 @@ def test_better_settings_score_better_and_takes_are_kept(
     assert [row["trial"] for row in rows] == ["base", "guidance_scale=0.5", "image_guidance_scale=0.5"]
     assert all(set(row) == {"trial", *COLUMNS} for row in rows)
     assert base["arousal"] > blind["arousal"] + 0.2
-    assert base["lead_probability"] == blind["lead_probability"] != unguided["lead_probability"]
+    assert base["lead_probability"] != unguided["lead_probability"]
     report = json.loads((tmp_path / "tuning.json").read_text())
     assert report["split"] == "validation" and report["trials"] == rows
     assert "| guidance_scale=0.5 |" in (tmp_path / "tuning.md").read_text()
