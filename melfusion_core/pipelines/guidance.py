@@ -117,11 +117,6 @@ class GuidedModel:
         self._image = ImageFeatures.concat(images).to(device).index(image_rows) if any(strengths) else None
         self._strengths = torch.tensor(strengths, device=device)
 
-    @property
-    def num_rows(self) -> int:
-        """Number of UNet inputs per call."""
-        return len(self._latent_rows)
-
     def __call__(self, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
         """Predict.
 

@@ -56,6 +56,7 @@ class ImageConfig(TrainConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(0 <= self.caption_dropout <= 1, "caption_dropout must be in [0, 1]")
+        self.require(not self.init or self.size == ImageConfig.size, "init brings its own size")
         self.require(0 < self.smallest_crop <= 1, "smallest_crop must be in (0, 1]")
         self.require(self.min_snr_gamma > 0, "min_snr_gamma must be positive")
         self.require(self.validation_pictures > 0 and self.sample_steps > 0, "counts must be positive")

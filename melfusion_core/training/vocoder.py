@@ -76,6 +76,7 @@ class VocoderConfig(TrainConfig):
         self.require(self.crop_frames > 2 and self.validation_frames > 2, "crops must be longer than 2 frames")
         self.require(0 <= self.adversarial_start <= 1, "adversarial_start must be in [0, 1]")
         self.require(0 <= self.codec_share <= 1, "codec_share must be in [0, 1]")
+        self.require(bool(self.vae) or self.codec_share == VocoderConfig.codec_share, "codec_share needs vae")
         self.require(self.mel_noise >= 0, "mel_noise must not be negative")
 
 

@@ -79,6 +79,13 @@ def test_vocoder_learns_through_a_codec(mini_corpus, tmp_path):
     assert torch.equal(start.head.weight, ISTFTVocoder.from_pretrained(run / "export").head.weight)
 
 
+def test_settings_that_would_change_nothing_are_refused():
+    with pytest.raises(ValueError, match="codec_share needs vae"):
+        vocoder.VocoderConfig(data="a", out="b", max_steps=1, codec_share=0.5)
+    with pytest.raises(ValueError, match="init brings its own size"):
+        image.ImageConfig(data="a", out="b", max_steps=1, size="tiny", init="c")
+
+
 @pytest.fixture
 def trained(mini_corpus, tmp_path, fake_text):
     """Exports of an untrained VAE and image UNet, and prepared data."""
