@@ -12,7 +12,8 @@ from melfusion_core.training.compare import format_runs, main
 
 def write_run(folder: Path, metrics: dict[str, float], **config: object) -> Path:
     folder.mkdir()
-    summary = {"steps": 400, "minutes": 3.0, "config": {"fusion": "decoupled", "seed": 0} | config, "validation": metrics}
+    config = {"fusion": "decoupled", "seed": 0} | config
+    summary = {"steps": 400, "minutes": 3.0, "config": config, "validation": metrics}
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
 
