@@ -13,21 +13,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
 
 from melfusion_core.audio import save_audio
-from melfusion_core.models.features import decoder_attention_names
 from melfusion_core.models.latents import add_coordinates, decode_mel, load_codec
-from melfusion_core.models.synapse import VisualSynapse, install_synapse
+from melfusion_core.models.synapse import install_synapse
 from melfusion_core.models.vocoder import ISTFTVocoder
 from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
 from melfusion_core.training.optim import parameter_groups
+from melfusion_core.training.pairing import PicturePairing
 from melfusion_core.training.prepare import PrepareConfig, PreparedData, prepared_folder
-from melfusion_core.training.presets import build_music_unet, music_scheduler
+from melfusion_core.training.presets import build_music_unet, build_synapse, music_scheduler
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class MusicConfig(TrainConfig):
         text_dropout: Fraction of crops without their caption.
         image_dropout: Fraction of crops without their picture.
         both_dropout: Fraction of crops with neither.
+        pairing_width: A clip's picture is drawn anew at every step, with this standard deviation on the axes of
+            valence and arousal (0 to 1) around the music's; 0 for always its own. The corpus pairs with about 0.08.
         min_snr_gamma: Gamma of the min-SNR weighting.
         width: Channels of the UNet's first level, half those of the second; 0 for the size's own.
         depth: Transformer layers per block of the UNet's encoder.
@@ -74,6 +76,7 @@ class MusicConfig(TrainConfig):
     text_dropout: float = 0.15
     image_dropout: float = 0.15
     both_dropout: float = 0.10
+    pairing_width: float = 0.08
     min_snr_gamma: float = 5.0
     width: int = 0
     depth: int = 1
@@ -99,6 +102,7 @@ class MusicConfig(TrainConfig):
         self.require(0 <= self.full_from <= 1, "full_from must be in [0, 1]")
         self.require(self.batch_size >= 2 and self.validation_clips >= 2, "batches need at least 2 examples")
         self.require(self.min_snr_gamma > 0 and self.gate_rate > 0, "min_snr_gamma and gate_rate must be positive")
+        self.require(self.pairing_width >= 0, "pairing_width must not be negative")
         self.require(self.coordinates == 0 or self.coordinates % 2 == 1, "coordinates must be 0 or odd")
 
 
@@ -120,7 +124,10 @@ class MusicTask(Task):
         shape = {"width": config.width, "depth": config.depth, "caption_pooling": config.caption_pooling}
         unet = build_music_unet(config.size, channels, tuple(positions), config.coordinates, **shape)
         self.unet = unet.to(device)
-        self.synapse = build_synapse(self.unet, self.data, config.fusion, config.gate_init).to(device)
+        self.synapse = build_synapse(
+            self.unet, self.data.feature_shapes, self.data.key_timesteps, self.data.num_inversion_steps, config.fusion,
+            config.gate_init,
+        ).to(device)  # fmt: skip
         self.handle = install_synapse(self.unet, self.synapse)
         self.scheduler = music_scheduler(config.prediction_type)
         self.networks = {"unet": self.unet, "synapse": self.synapse}
@@ -135,6 +142,7 @@ class MusicTask(Task):
         self.mean = torch.tensor(self.data.latents_mean, device=device).view(1, -1, 1, 1)
         self.std = torch.tensor(self.data.latents_std, device=device).view(1, -1, 1, 1)
         self.rows = self._rows("train")
+        self.pairing = self._pairing() if config.pairing_width else None
         held_out = self._rows("validation")
         count = min(config.validation_clips, len(held_out))
         self.held_out = [held_out[i * len(held_out) // count] for i in range(count)]
@@ -156,9 +164,9 @@ class MusicTask(Task):
         if loop.progress >= config.full_from and config.full_from < 1 and frames < total:
             batch, frames = max(1, batch // 2), total
         chosen = torch.randint(len(self.rows), (batch,), generator=generator).tolist()
-        places = torch.rand(3, batch, generator=generator).tolist()
+        places = torch.rand(4, batch, generator=generator).tolist()
         crops, texts, pictures, strengths, starts = [], [], [], [], []
-        for index, place, variant, drop in zip(chosen, *places, strict=True):
+        for index, place, variant, drop, partner in zip(chosen, *places, strict=True):
             row = self.rows[index]
             clip = self.data.clips[row]
             start = int(place * (total - frames + 1))
@@ -166,7 +174,7 @@ class MusicTask(Task):
             crops.append(torch.from_numpy(self.data.latents[row][:, start : start + frames].astype("float32")))
             without_text, without_image = self._drops(drop)
             texts.append(0 if without_text else clip["captions"][int(variant * len(clip["captions"]))])
-            pictures.append(clip["picture"])
+            pictures.append(self._picture(clip, partner))
             strengths.append(0.0 if without_image else 1.0)
         latents = (torch.stack(crops).to(self.device) - self.mean) / self.std
         timesteps = stratified_timesteps(batch, self.scheduler.config.num_train_timesteps, generator)
@@ -274,6 +282,21 @@ class MusicTask(Task):
             raise ValueError(f"the prepared data has no clip in split {split!r}")
         return rows[: self.config.limit] if self.config.limit else rows
 
+    def _pairing(self) -> PicturePairing:
+        clips = [self.data.clips[row] for row in self.rows]
+        if any(not (clip.get("moods") or {}).get(side) for clip in clips for side in ("music", "image")):
+            raise ValueError(
+                "the prepared data lacks the moods of music and pictures: prepare a corpus that has them, or set "
+                "pairing_width 0 to train on the corpus' own pairs"
+            )
+        self.pictures = [clip["picture"] for clip in clips]
+        return PicturePairing(np.array([clip["moods"]["image"] for clip in clips]), self.config.pairing_width)
+
+    def _picture(self, clip: dict, place: float) -> int:
+        if self.pairing is None:
+            return clip["picture"]
+        return self.pictures[self.pairing.draw(clip["moods"]["music"], place)]
+
     def _drops(self, place: float) -> tuple[bool, bool]:
         config = self.config
         both, text = config.both_dropout, config.both_dropout + config.text_dropout
@@ -340,34 +363,6 @@ def _prepared(config: MusicConfig, device: torch.device) -> Path:
             subset=config.subset, device=device.type, threads=config.threads,
         )
     )  # fmt: skip
-
-
-def build_synapse(
-    unet: UNet2DConditionModel, data: PreparedData, fusion: str = "decoupled", gate_init: float = 0.5
-) -> VisualSynapse:
-    """A synapse that fits a music UNet and prepared picture features.
-
-    Args:
-        unet: The music UNet.
-        data: Prepared data.
-        fusion: ``decoupled``, ``interpolate`` or ``concatenate``.
-        gate_init: Gates at the start.
-
-    Returns:
-        The untrained synapse.
-    """
-    names = decoder_attention_names(unet, "attn2")
-    layers = [unet.get_submodule(name.removesuffix(".processor")) for name in names]
-    return VisualSynapse(
-        num_layers=len(layers),
-        music_dims=[layer.inner_dim for layer in layers],
-        image_dims=[dim for _, dim in data.feature_shapes],
-        heads=[layer.heads for layer in layers],
-        fusion=fusion,
-        gate_init=gate_init,
-        key_timesteps=data.key_timesteps,
-        num_inversion_steps=data.num_inversion_steps,
-    )
 
 
 def train(config: MusicConfig) -> TrainResult:

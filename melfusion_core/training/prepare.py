@@ -103,7 +103,8 @@ class PreparedData:
     """What the music trainer reads.
 
     Args:
-        clips: One entry per clip: ``id``, ``split``, ``captions`` (rows of the captions) and ``picture`` (row).
+        clips: One entry per clip: ``id``, ``split``, ``captions`` (rows of the captions), ``picture`` (row) and
+            ``moods``: valence and arousal of its "music" and its "image" in [0, 1], None where the corpus has none.
         latents: Raw latents of shape ``(clips, channels, time, frequency)``, float16.
         latents_mean: Mean of each channel over the training clips.
         latents_std: Standard deviation of each channel over the training clips.
@@ -270,10 +271,16 @@ def _encode_captions(config: PrepareConfig, clips: list[Clip], folder: Path, pac
             "split": clip.split,
             "image": str(clip.image),
             "captions": [rows[text] for text in clip.captions],
+            "moods": {side: _mood(clip, side) for side in ("music", "image")},
         }
         for clip in clips
     ]
     return {"clips": entries, "texts": texts}
+
+
+def _mood(clip: Clip, side: str) -> list[float] | None:
+    mood = [clip.record.get(f"{side}_{axis}") for axis in ("valence", "arousal")]
+    return None if None in mood else [float(value) for value in mood]
 
 
 def _encode_latents(config: PrepareConfig, clips: list[Clip], folder: Path, packs: Packs | None) -> dict:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 
+from melfusion_core.models.features import decoder_attention_names
+from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.vocoder import ISTFTVocoder
 
 SIZES = ("mini", "tiny")
@@ -132,6 +136,41 @@ def build_music_unet(
         norm_num_groups=16 if mini else 8,
         class_embed_type="projection" if caption_pooling else None,
         projection_class_embeddings_input_dim=TEXT_DIM if caption_pooling else None,
+    )
+
+
+def build_synapse(
+    unet: UNet2DConditionModel,
+    feature_shapes: Sequence[tuple[int, int]],
+    key_timesteps: Sequence[int],
+    num_inversion_steps: int,
+    fusion: str = "decoupled",
+    gate_init: float = 0.5,
+) -> VisualSynapse:
+    """A synapse that fits a music UNet and picture features.
+
+    Args:
+        unet: The music UNet.
+        feature_shapes: ``(tokens, dim)`` of each connected layer of the image UNet.
+        key_timesteps: Image-model timesteps of the features.
+        num_inversion_steps: Steps of the pictures' inversion.
+        fusion: ``decoupled``, ``interpolate`` or ``concatenate``.
+        gate_init: Gates at the start.
+
+    Returns:
+        The untrained synapse.
+    """
+    names = decoder_attention_names(unet, "attn2")
+    layers = [unet.get_submodule(name.removesuffix(".processor")) for name in names]
+    return VisualSynapse(
+        num_layers=len(layers),
+        music_dims=[layer.inner_dim for layer in layers],
+        image_dims=[dim for _, dim in feature_shapes],
+        heads=[layer.heads for layer in layers],
+        fusion=fusion,
+        gate_init=gate_init,
+        key_timesteps=key_timesteps,
+        num_inversion_steps=num_inversion_steps,
     )
 
 

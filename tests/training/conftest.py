@@ -41,6 +41,7 @@ def mini_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "caption": f"tone {number}",
                 "captions": [f"tone {number}", "a tone"],
                 "image_caption": f"colour {number}",
+                **{f"{side}_{axis}": number / 5 for side in ("music", "image") for axis in ("valence", "arousal")},
             }
         )
     (root / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

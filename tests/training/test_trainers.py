@@ -161,6 +161,30 @@ def test_music_without_a_picture_does_not_read_it(trained, tmp_path):
     assert others[0] != others[1]
 
 
+def test_a_clips_picture_is_drawn_anew_by_its_mood(trained, tmp_path):
+    shared = {
+        "data": str(trained / "prepared"),
+        "out": str(tmp_path / "run"),
+        "max_steps": 1,
+        "crop_frames": 4,
+        **TINY,
+    }
+    near, wide, own = (
+        music.MusicTask(music.MusicConfig(pairing_width=width, **shared), torch.device("cpu"))
+        for width in (0.01, 100.0, 0.0)
+    )
+    clips = [near.data.clips[row] for row in near.rows]
+    places = (0.1, 0.3, 0.6, 0.9)
+    for clip in clips:  # moods and pictures of the tiny corpus lie 0.2 apart
+        assert {task._picture(clip, place) for task in (near, own) for place in places} == {clip["picture"]}
+        assert {wide._picture(clip, place) for place in places} == {each["picture"] for each in clips}
+    path = trained / "prepared/captions.json"
+    path.write_text(path.read_text().replace('"music": [', '"other": ['))
+    with pytest.raises(ValueError, match="pairing_width 0"):
+        music.MusicTask(music.MusicConfig(**shared), torch.device("cpu"))
+    music.MusicTask(music.MusicConfig(pairing_width=0.0, **shared), torch.device("cpu"))
+
+
 @pytest.mark.parametrize("ignored", [{"subset": "core"}, {"image_unet": "image"}])
 def test_prepared_data_refuses_settings_of_the_preparation(trained, tmp_path, ignored):
     config = music.MusicConfig(
