@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     first, *others = options.model or ["checkpoints/melfusion-mini"]
     try:
         engine = PipelineEngine.from_folder(first)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         print(f"The model could not be loaded from {first}: {error}", file=sys.stderr)
         return 1
     shelf = ModelShelf(engine, PipelineEngine.from_folder, others, options.any_model)

@@ -57,17 +57,21 @@ def to_request(
     return Request(
         image_path=image,
         caption=caption or "",
-        seed=None if seed is None or seed == NEW_SEED else int(seed),
+        seed=None if seed == NEW_SEED else seed,
         duration_s=duration_s,
-        num_inference_steps=int(steps),
+        num_inference_steps=steps,
         guidance_scale=guidance,
         image_guidance_scale=image_guidance,
-        synapse_strength=synapse_percent / 100.0,
+        synapse_strength=_share(synapse_percent),
         sampler=sampler,
         negative_caption=negative or "",
-        region=(region_percent / 100.0, region_x / 100.0, region_y / 100.0),
+        region=(_share(region_percent), _share(region_x), _share(region_y)),
         **experiment,
     )
+
+
+def _share(percent: float | None) -> float | None:
+    return None if percent is None else percent / 100.0
 
 
 def add_endpoints(service: StudioService, inputs: list[gr.components.Component], **turn: Any) -> None:

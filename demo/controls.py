@@ -47,9 +47,9 @@ mark();
 """
 REGION_JS = """(picture, size, x, y) => {
   const holder = document.querySelector('#region-view');
-  const image = holder?.querySelector('img');
   const source = picture?.url;
-  if (!holder) return;
+  if (!holder) return; // the drawer has not been opened yet; opening it does this again
+  const image = holder.querySelector('img');
   holder.classList.toggle('is-empty', !source);
   if (!source) return;
   if (image.getAttribute('src') !== source) image.src = source;
@@ -176,13 +176,13 @@ def caption_input(limits: Limits) -> tuple[gr.Textbox, gr.HTML]:
     return caption, chips
 
 
-def region_inputs() -> tuple[gr.Slider, gr.Slider, gr.Slider]:
+def region_inputs() -> tuple[gr.Accordion, gr.Slider, gr.Slider, gr.Slider]:
     """Build the choice of the part of the picture that sounds.
 
     Returns:
-        Its size, its place from left to right, and from top to bottom.
+        Its drawer, its size, its place from left to right, and from top to bottom.
     """
-    with gr.Accordion(words.REGION, open=False, elem_id="region"):
+    with gr.Accordion(words.REGION, open=False, elem_id="region") as drawer:
         gr.HTML(
             f'<div id="region-view" class="is-empty"><p>{words.REGION_EMPTY}</p>'
             f'<div><img alt="{words.REGION_ALT}"><i></i></div></div>'
@@ -196,7 +196,7 @@ def region_inputs() -> tuple[gr.Slider, gr.Slider, gr.Slider]:
                 gr.Slider(0, 100, value=50, step=5, **text, buttons=["reset"], min_width=140, elem_id=name)
                 for text, name in ((words.REGION_X, "region-x"), (words.REGION_Y, "region-y"))
             )
-    return size, x, y
+    return drawer, size, x, y
 
 
 def strength_inputs(limits: Limits) -> tuple[gr.Slider, gr.Radio]:
@@ -228,8 +228,10 @@ def advanced_inputs(limits: Limits, quality: gr.Radio) -> dict[str, Any]:
     most = limits.max_guidance_scale
     found: dict[str, Any] = {}
     with gr.Accordion(words.ADVANCED, open=False, elem_id="advanced"):
-        found["guidance"] = gr.Slider(0, most, value=3.0, step=0.5, **words.GUIDANCE, buttons=["reset"])
-        found["image_guidance"] = gr.Slider(0, most, value=4.0, step=0.5, **words.IMAGE_GUIDANCE, buttons=["reset"])
+        for name, value, text in (("guidance", 3.0, words.GUIDANCE), ("image_guidance", 4.0, words.IMAGE_GUIDANCE)):
+            found[name] = gr.Slider(
+                0, most, value=value, step=0.5, **text, buttons=["reset"], elem_id=name.replace("_", "-")
+            )
         steps = found["steps"] = gr.Slider(
             1, limits.max_steps, value=STEP_PRESETS["Balanced"], step=1, **words.STEPS, elem_id="steps"
         )
@@ -256,6 +258,8 @@ def advanced_inputs(limits: Limits, quality: gr.Radio) -> dict[str, Any]:
             maximum=MAX_SEED,
             elem_id="seed",
         )
+        # Gradio would refuse a number beyond the bounds in its own words; the service does it at the field.
+        seed.preprocess = lambda payload: payload
         with gr.Row():
             dice = gr.Button(words.DICE, size="sm", min_width=110, elem_id="random-seed")
             unlock = gr.Button(words.UNLOCK_SEED, size="sm", min_width=110, elem_id="new-seed")
@@ -307,14 +311,16 @@ def recipe_values(controls: Controls, recipe: Recipe, image_path: str | None, li
     }
 
 
-def heading(text: str, elem_id: str) -> gr.HTML:
+def heading(text: str, elem_id: str, title: str = "") -> gr.HTML:
     """Write a short line above a group of components.
 
     Args:
         text: The line.
         elem_id: Name on the page.
+        title: What the group is called, before the line.
 
     Returns:
         The component.
     """
-    return gr.HTML(f"<p>{html.escape(text)}</p>", elem_id=elem_id, elem_classes="small-title")
+    name = f"<b>{html.escape(title)}</b> " if title else ""
+    return gr.HTML(f"<p>{name}{html.escape(text)}</p>", elem_id=elem_id, elem_classes="small-title")

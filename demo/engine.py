@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from demo.takes import TEXT_ONLY, WITH_IMAGE, Settings, Sound, Step
 from melfusion_core import MelFusionPipeline
 from melfusion_core.mel import mel_to_db
+from melfusion_core.models.scenes import SceneReader, load_scene_classifier
 from melfusion_core.pipelines.loading import download_pipeline
 from melfusion_core.pipelines.outputs import StepInfo
 from melfusion_core.recipe import checkpoint_sha256
@@ -36,15 +38,19 @@ class PipelineEngine:
         pipe: The pipeline, on its device.
         model_name: Name of the model, for recipes.
         model_sha256: Hash of the model's files, for recipes.
+        scene_reader: Says what pictures show; ``None`` where the model has no scene classifier.
     """
 
-    def __init__(self, pipe: MelFusionPipeline, model_name: str, model_sha256: str) -> None:
+    def __init__(
+        self, pipe: MelFusionPipeline, model_name: str, model_sha256: str, scene_reader: SceneReader | None = None
+    ) -> None:
         self.pipe = pipe
         self.pipe.set_progress_bar_config(disable=True)
         self.mel_config = pipe.mel_config
         self.model_name = model_name
         self.model_sha256 = model_sha256
         self.device = str(pipe.device)
+        self._scene_reader = scene_reader
         self._busy = threading.Lock()
         self.render = _on_zero_gpu(self.render)
 
@@ -61,6 +67,7 @@ class PipelineEngine:
         Raises:
             OSError: When there is no model in the folder.
             HubError: When the repository could not be had.
+            ValueError: When its scene classifier was fitted to another image model, or is damaged.
         """
         if not Path(folder).exists() and REPOSITORY.fullmatch(str(folder)):
             name, folder = str(folder).rpartition("/")[2], download_pipeline(str(folder))
@@ -69,8 +76,23 @@ class PipelineEngine:
         if not (folder / "model_index.json").is_file():
             raise FileNotFoundError(f"there is no model_index.json in {folder}")
         pipe = MelFusionPipeline.from_pretrained(folder)
+        classifier, reader = load_scene_classifier(folder), None
+        if classifier is not None:
+            null_text = pipe.encode_prompt("") if pipe.image_null is None else pipe.image_null.condition()
+            reader = SceneReader(classifier, pipe.image_unet, pipe.image_scheduler, null_text)
         pipe.to("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(pipe, name, checkpoint_sha256(folder))
+        return cls(pipe, name, checkpoint_sha256(folder), reader)
+
+    def scene(self, image: Image.Image) -> str | None:
+        """Say what kind of scene a picture shows; see :class:`demo.takes.Engine`.
+
+        Args:
+            image: RGB picture.
+
+        Returns:
+            A few words, or ``None``.
+        """
+        return self._scene_reader.read(image).word if self._scene_reader is not None else None
 
     def render(self, settings: Settings) -> Generator[Step | dict[str, Sound], None, None]:
         """Make the music step by step; see :class:`demo.takes.Engine`.

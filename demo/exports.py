@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import subprocess
 from pathlib import Path
 
-import mutagen
-import mutagen.flac
-import mutagen.id3
-import mutagen.mp4
 from PIL import Image, ImageOps
 
 from demo import words
@@ -18,12 +13,12 @@ from demo.service import take_stem
 from demo.takes import StudioError, Take
 from melfusion_core.audio import save_audio
 from melfusion_core.mel import MelConfig
-from melfusion_core.recipe import COVER_SIZE, Recipe, RecipeError, embed_in_file, read_from_file, write_sidecar
+from melfusion_core.recipe import Recipe, RecipeError, embed_in_file, read_from_file, write_sidecar
 from melfusion_core.spectrogram import plot_mel, save_figure
+from melfusion_core.tags import TagError, read_cover
 
 FORMATS = ("WAV", "FLAC", "MP3", "MP4", "JSON", "PNG")
 RESTORABLE = (".wav", ".flac", ".mp3", ".mp4", ".json")
-MP4_RECIPE = "----:org.melfusion:RECIPE"
 VIDEO_SIDE = 1080
 VIDEO_COLOUR = (19, 16, 25)
 FFMPEG_SECONDS = 120
@@ -82,16 +77,7 @@ def _write_video(take: Take, path: Path, config: MelConfig) -> Path:
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise StudioError(words.FFMPEG_FAILED.format(reason=reason))
-    tags = mutagen.mp4.MP4(path)
-    tags["\xa9nam"] = take.recipe.prompt[:200] or take.title
-    tags[MP4_RECIPE] = [mutagen.mp4.MP4FreeForm(take.recipe.to_json(indent=None).encode())]
-    if take.cover is not None:
-        cover = take.cover.convert("RGB")
-        cover.thumbnail((COVER_SIZE, COVER_SIZE))
-        buffer = io.BytesIO()
-        cover.save(buffer, "JPEG", quality=90)
-        tags["covr"] = [mutagen.mp4.MP4Cover(buffer.getvalue(), mutagen.mp4.MP4Cover.FORMAT_JPEG)]
-    tags.save()
+    embed_in_file(path, take.recipe, take.cover)
     return path
 
 
@@ -109,32 +95,8 @@ def read_take(path: str | Path) -> tuple[Recipe, Image.Image | None]:
     """
     path = Path(path)
     try:
-        recipe = _mp4_recipe(path) if path.suffix.lower() == ".mp4" else read_from_file(path)
-        cover = _cover(path) if recipe.image_sha256 else None
-    except (RecipeError, OSError, mutagen.MutagenError) as error:
+        recipe = read_from_file(path)
+        has_cover = recipe.image_sha256 is not None and path.suffix.lower() != ".json"
+        return recipe, read_cover(path) if has_cover else None
+    except (RecipeError, TagError, OSError) as error:
         raise StudioError(words.NOT_RESTORABLE.format(name=path.name, reason=error)) from error
-    return recipe, cover
-
-
-def _mp4_recipe(path: Path) -> Recipe:
-    texts = (mutagen.mp4.MP4(path).tags or {}).get(MP4_RECIPE, [])
-    if not texts:
-        raise RecipeError(f"{path.name} carries no recipe of this program.")
-    return Recipe.from_json(bytes(texts[0]).decode("utf-8", "replace"))
-
-
-def _cover(path: Path) -> Image.Image | None:
-    if path.suffix.lower() == ".json":
-        return None
-    tags = mutagen.File(path)
-    if isinstance(tags, mutagen.flac.FLAC):
-        found = [picture.data for picture in tags.pictures]
-    elif isinstance(tags, mutagen.mp4.MP4):
-        found = [bytes(cover) for cover in (tags.tags or {}).get("covr", [])]
-    else:
-        found = [picture.data for picture in tags.tags.getall("APIC")]
-    if not found:
-        return None
-    with Image.open(io.BytesIO(found[0]), formats=["JPEG", "PNG"]) as image:
-        image.thumbnail((COVER_SIZE, COVER_SIZE))
-        return image.convert("RGB")

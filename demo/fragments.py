@@ -7,7 +7,7 @@ import math
 import random
 
 from demo import words
-from demo.takes import Progress, Result
+from demo.takes import Progress, Result, StudioError
 
 MASTHEAD = f"""<div class="masthead">
 <svg viewBox="0 0 48 48" aria-hidden="true"><defs><linearGradient id="dusk" x1="0" y1="0" x2="1" y2="1">
@@ -94,27 +94,29 @@ def result_html(result: Result) -> str:
     return f'<div class="status is-done"><h2>{words.DONE_TITLE} {seed}</h2>{notes}</div>'
 
 
-def message_html(title: str, message: str, kind: str = "note") -> str:
+def message_html(title: str, message: str, kind: str = "note", field: str | None = None) -> str:
     """Say something in a friendly way.
 
     Args:
         title: Heading.
         message: One or two sentences.
         kind: Ending of the class, such as "note" or "error".
+        field: Name on the page of the control that it is about, where the message is shown too.
 
     Returns:
         HTML for the status.
     """
-    return f'<div class="status is-{kind}"><h2>{html.escape(title)}</h2><p>{html.escape(message)}</p></div>'
+    about = f' data-field="{html.escape(field, quote=True)}"' if field else ""
+    return f'<div class="status is-{kind}"{about}><h2>{html.escape(title)}</h2><p>{html.escape(message)}</p></div>'
 
 
-def error_html(message: str) -> str:
+def error_html(error: StudioError) -> str:
     """Say what has to change.
 
     Args:
-        message: For people.
+        error: Its message is for people.
 
     Returns:
         HTML for the status.
     """
-    return message_html(words.NOT_YET, message, "error")
+    return message_html(words.NOT_YET, str(error), "error", error.field)

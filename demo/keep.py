@@ -97,15 +97,16 @@ def build_downloads(kept: gr.State, seed: gr.Number) -> tuple[gr.Column, gr.Radi
         The column, the choice of the take and of the format, and the recipe.
     """
     with gr.Column(visible=False, elem_id="keep") as box:
-        with gr.Row(equal_height=True, elem_id="keep-row"):
+        with gr.Row(equal_height=False, elem_id="keep-row"):
             take = gr.Radio([("A", 0)], value=0, label=words.KEEP_TAKE, scale=3, min_width=200, elem_id="keep-take")
             kind = gr.Dropdown(
                 list(FORMATS), value="WAV", label=words.KEEP_FORMAT, scale=1, min_width=110, elem_id="keep-format"
             )
             button = gr.Button(words.DOWNLOAD, scale=1, min_width=110, elem_id="download")
-        gr.HTML(f"<p>{words.KEEP_INFO}</p>", elem_classes="small-title")
         file = gr.DownloadButton(words.DOWNLOAD, elem_id="download-file")  # out of sight: see DOWNLOAD_JS
-        keep_seed = gr.Button(words.LOCK_SEED, size="sm", elem_id="keep-seed")
+        with gr.Row(equal_height=False, elem_id="keep-more"):
+            gr.HTML(f"<p>{words.KEEP_INFO}</p>", elem_classes="small-title")
+            keep_seed = gr.Button(words.LOCK_SEED, size="sm", scale=0, min_width=150, elem_id="keep-seed")
         with gr.Accordion(words.RECIPE, open=False):
             recipe = gr.JSON(show_label=False, elem_id="recipe")
 
@@ -200,12 +201,12 @@ def wire_history(
             try:
                 yield restored(*read_take(path), Path(folder))
             except StudioError as error:
-                yield {status: error_html(str(error))}
+                yield {status: error_html(error)}
 
     def restore(stored: Any, kept: Kept, event: gr.EventData) -> Iterator[dict[Any, Any]]:
         entry = next((item for item in history.read_entries(stored) if item["id"] == event.entry), None)
         if entry is None:
-            yield {status: error_html(words.HISTORY_GONE)}
+            yield {status: error_html(StudioError(words.HISTORY_GONE))}
             return
         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
             recipe = Recipe.from_dict(entry["recipe"])

@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
+from demo import words
 from melfusion_core.mel import MelConfig
 from melfusion_core.spectrogram import DB_DIFFERENCE, DB_MAX, DB_MIN, MEL_COLOURS, colourise, mel_bin
 
 DIFFERENCE_COLOURS = "berlin"  # dark in the middle, so that silence looks alike in all three pictures
 FREQUENCIES_HZ = (100, 500, 1000, 2000, 4000, 8000)
 MAX_COLUMNS = 960
-SCALE_NOTE = "One colour scale for all takes, as the model made them"
 
 
 def mel_html(mel_db: np.ndarray, config: MelConfig, alt_text: str) -> str:
@@ -84,13 +84,15 @@ def difference_source(first_db: np.ndarray, second_db: np.ndarray) -> str:
 @cache
 def level_legend() -> str:
     """The colours of the spectrograms with their levels, as HTML."""
-    return _legend(MEL_COLOURS, f"{DB_MIN:g} dB".replace("-", "−"), f"{DB_MAX:+g} dB", SCALE_NOTE)
+    return _legend(MEL_COLOURS, f"{DB_MIN:g} dB".replace("-", "−"), f"{DB_MAX:+g} dB", words.SCALE_NOTE)
 
 
 @cache
 def difference_legend() -> str:
     """The colours of the difference with their meaning, as HTML."""
-    return _legend(DIFFERENCE_COLOURS, "louder in B", "louder in A", f"Up to {DB_DIFFERENCE:g} dB either way")
+    return _legend(
+        DIFFERENCE_COLOURS, words.LOUDER_B, words.LOUDER_A, words.DIFFERENCE_NOTE.format(most=DB_DIFFERENCE)
+    )
 
 
 def _thin(mel_db: np.ndarray) -> np.ndarray:

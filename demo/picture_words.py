@@ -26,6 +26,7 @@ class PictureFacts:
         valence: Estimate from the colours alone, as a z-score over photographs.
         arousal: Estimate from the colours alone, as a z-score over photographs.
         moods: Words of the training captions for that valence and arousal.
+        scene: What the model's scene classifier takes it for, such as "a forest"; ``None`` where it says nothing.
     """
 
     palette: tuple[str, ...]
@@ -33,13 +34,15 @@ class PictureFacts:
     valence: float
     arousal: float
     moods: tuple[str, ...]
+    scene: str | None = None
 
 
-def picture_facts(image: Image.Image) -> PictureFacts:
+def picture_facts(image: Image.Image, scene: str | None = None) -> PictureFacts:
     """Compute the facts of a picture.
 
     Args:
         image: RGB picture.
+        scene: What the model's scene classifier takes it for, or ``None``.
 
     Returns:
         The facts.
@@ -51,7 +54,7 @@ def picture_facts(image: Image.Image) -> PictureFacts:
     palette = tuple("#{:02x}{:02x}{:02x}".format(*colours[3 * index : 3 * index + 3]) for _, index in counts)
     valence, arousal = picture_affect(image)
     thirds = tuple(0 if value < -THIRD else 2 if value > THIRD else 1 for value in (valence, arousal))
-    return PictureFacts(palette, picture_features(image).lightness, valence, arousal, MOODS[thirds][:NUM_MOODS])
+    return PictureFacts(palette, picture_features(image).lightness, valence, arousal, MOODS[thirds][:NUM_MOODS], scene)
 
 
 def facts_html(facts: PictureFacts) -> str:
@@ -69,24 +72,42 @@ def facts_html(facts: PictureFacts) -> str:
         valence=f"{facts.valence:+.1f}".replace("-", "−"),
         arousal=f"{facts.arousal:+.1f}".replace("-", "−"),
     )
+    scene = f"<b>{html.escape(words.SCENE.format(scene=facts.scene))}</b> " if facts.scene else ""
     return (
         f'<div class="facts"><span class="palette" role="img" aria-label="{words.PALETTE}">{swatches}</span>'
-        f"<p>{html.escape(said)}</p></div>"
+        f"<p>{scene}{html.escape(said)} <small>{words.FACTS_NOTE}</small></p></div>"
     )
 
 
 def suggestion(facts: PictureFacts, caption: str) -> str:
-    """Put mood words for a picture into a caption, for the person to edit.
+    """Put mood words for a picture, and the scene where it is known, into a caption, for the person to edit.
 
     Args:
         facts: Of the picture.
         caption: What is written so far.
 
     Returns:
-        The caption with those mood words that it does not hold yet.
+        The caption with those words that it does not hold yet.
     """
     caption = " ".join(caption.split())
-    new = [mood for mood in facts.moods[:2] if mood not in caption.lower()]
+    like = words.LIKE.format(scene=facts.scene) if facts.scene else None
     if not caption:
-        return f"{', '.join(new)} music"
-    return ", ".join([caption, *new])
+        return ", ".join(filter(None, [f"{', '.join(facts.moods[:2])} music", like]))
+    return ", ".join([caption, *(word for word in _offered(facts) if word not in caption.lower())])
+
+
+def offer(facts: PictureFacts) -> str:
+    """Name what :func:`suggestion` would add, on its button.
+
+    Args:
+        facts: Of the picture.
+
+    Returns:
+        The button's label.
+    """
+    text = words.SUGGEST_SCENE if facts.scene else words.SUGGEST
+    return text.format(words=", ".join(_offered(facts)))
+
+
+def _offered(facts: PictureFacts) -> list[str]:
+    return [*facts.moods[:2], *([words.LIKE.format(scene=facts.scene)] if facts.scene else [])]

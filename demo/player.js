@@ -246,7 +246,7 @@ function build() {
   root.replaceChildren(
     make("div", "pl-bar", {}, again, switches),
     tools,
-    make("p", "pl-hint", {}, say(words.hint, { keys: letters.join(", ") })),
+    make("p", "pl-hint", {}, say(words.hint, { keys: letters.join(", ") }), hidden ? "" : ` ${words.hint_plots}`),
   );
   if (hidden) root.append(voting());
   else {

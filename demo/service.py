@@ -107,21 +107,22 @@ class StudioService:
         caption = " ".join((request.caption or "").split())
         negative = " ".join((request.negative_caption or "").split())
         if not request.image_path and not caption:
-            raise StudioError(words.NOTHING_GIVEN)
-        for text in (caption, negative):
+            raise StudioError(words.NOTHING_GIVEN, "caption")
+        for text, field in ((caption, "caption"), (negative, "negative")):
             if len(text) > limits.max_caption_characters:
-                raise StudioError(words.TOO_LONG.format(given=len(text), most=limits.max_caption_characters))
-        _between("The length in seconds", request.duration_s, limits.min_duration_s, limits.max_duration_s)
-        _between("The number of steps", request.num_inference_steps, 1, limits.max_steps)
-        _between("Text guidance", request.guidance_scale, 0, limits.max_guidance_scale)
-        _between("Image guidance", request.image_guidance_scale, 0, limits.max_guidance_scale)
-        _between("Synapse strength", request.synapse_strength, 0, limits.max_synapse_strength)
+                raise StudioError(words.TOO_LONG.format(given=len(text), most=limits.max_caption_characters), field)
+        most = limits.max_guidance_scale
+        _between("duration", request.duration_s, limits.min_duration_s, limits.max_duration_s)
+        _between("steps", request.num_inference_steps, 1, limits.max_steps)
+        _between("guidance", request.guidance_scale, 0, most)
+        _between("image-guidance", request.image_guidance_scale, 0, most)
+        _between("synapse", request.synapse_strength, 0, limits.max_synapse_strength)
         if request.sampler not in SAMPLERS:
-            raise StudioError(f"The sampler must be one of {', '.join(SAMPLERS)}, not {request.sampler}.")
+            raise StudioError(words.UNKNOWN_SAMPLER.format(all=", ".join(SAMPLERS), given=request.sampler), "sampler")
         if request.seed is not None:
-            _between("The seed", request.seed, 0, MAX_SEED)
+            _between("seed", request.seed, 0, MAX_SEED)
         if request.mode not in MODES:
-            raise StudioError(f"The mode must be one of {', '.join(MODES)}, not {request.mode}.")
+            raise StudioError(words.UNKNOWN_MODE.format(all=", ".join(MODES), given=request.mode))
         return Settings(
             caption=caption,
             image=_picture(request.image_path, request.region) if request.image_path else None,
@@ -155,11 +156,11 @@ class StudioService:
             alone = words.TITLE_WITH_IMAGE if first.caption else words.TITLE_PICTURE_ALONE
             return [Variant(first, {WITH_IMAGE: alone, TEXT_ONLY: words.TITLE_TEXT_ONLY}, name)]
         if request.mode == TAKES:
-            _between("The number of takes", request.num_takes, 2, self.limits.max_takes)
+            _between("num-takes", request.num_takes, 2, self.limits.max_takes)
             seeds = [(first.seed + index) % (MAX_SEED + 1) for index in range(int(request.num_takes))]
             return [_variant(replace(first, seed=seed), words.TITLE_SEED.format(seed=seed), name) for seed in seeds]
         if first.image is None:
-            raise StudioError(words.NEEDS_PICTURE)
+            raise StudioError(words.NEEDS_PICTURE, "picture")
         if request.mode == DOSE:
             return [
                 _variant(
@@ -169,8 +170,8 @@ class StudioService:
                 if dose <= self.limits.max_synapse_strength and (dose > 0.0 or first.caption)
             ]
         if not request.other_image_path:
-            raise StudioError(words.NEEDS_OTHER_PICTURE)
-        other = replace(first, image=_picture(request.other_image_path, WHOLE_PICTURE))
+            raise StudioError(words.NEEDS_OTHER_PICTURE, "explore-swap")
+        other = replace(first, image=_picture(request.other_image_path, WHOLE_PICTURE, "explore-swap"))
         return [
             _variant(first, words.TITLE_THIS_PICTURE, name),
             _variant(other, words.TITLE_OTHER_PICTURE, Path(request.other_image_path).name),
@@ -325,11 +326,11 @@ def _variant(settings: Settings, title: str, image_name: str | None) -> Variant:
     return Variant(settings, {WITH_IMAGE: title, TEXT_ONLY: title}, image_name)
 
 
-def _picture(path: str, region: tuple[float, float, float]) -> Image.Image:
+def _picture(path: str, region: tuple[float, float, float], field: str = "picture") -> Image.Image:
     try:
         image = load_image(path)
     except ImageError as error:
-        raise StudioError(str(error)) from error
+        raise StudioError(str(error), field) from error
     return crop_region(image, region)
 
 
@@ -347,9 +348,9 @@ def crop_region(image: Image.Image, region: tuple[float, float, float]) -> Image
         StudioError: When the region lies outside the picture.
     """
     size, x, y = region
-    _between("The size of the region", size, SMALLEST_REGION, 1)
-    _between("The place of the region", x, 0, 1)
-    _between("The place of the region", y, 0, 1)
+    _between("region-size", size, SMALLEST_REGION, 1)
+    _between("region-x", x, 0, 1)
+    _between("region-y", y, 0, 1)
     if tuple(region) == WHOLE_PICTURE:
         return image
     side = max(1, round(size * min(image.size)))
@@ -357,10 +358,16 @@ def crop_region(image: Image.Image, region: tuple[float, float, float]) -> Image
     return image.crop((left, top, left + side, top + side))
 
 
-def _between(what: str, value: float | None, low: float, high: float) -> None:
-    if value is None or isinstance(value, bool) or not math.isfinite(value) or not low <= value <= high:
-        given = "nothing" if value is None else f"{value:g}"
-        raise StudioError(f"{what} must be from {low:g} to {high:g}; it is {given}.")
+def _between(field: str, value: float | None, low: float, high: float) -> None:
+    if value is None or isinstance(value, bool) or not low <= value <= high:  # a NaN is never within bounds
+        bounds = {"low": f"{low:.15g}", "high": f"{high:.15g}", "given": _named(value)}
+        raise StudioError(words.OUT_OF_BOUNDS.format(what=words.NUMBERS[field], **bounds), field)
+
+
+def _named(value: float | None) -> str:
+    if value is None or value != value:
+        return words.GIVEN_NOTHING if value is None else words.GIVEN_NO_NUMBER
+    return f"{value:.15g}" if abs(value) < 1e15 else words.GIVEN_FAR_OUT
 
 
 def _gain_db(before: torch.Tensor, after: torch.Tensor) -> float:

@@ -20,7 +20,16 @@ WHOLE_PICTURE = (1.0, 0.5, 0.5)
 
 
 class StudioError(ValueError):
-    """A wish that cannot be fulfilled; the message is meant for the person who made it."""
+    """A wish that cannot be fulfilled; the message is meant for the person who made it.
+
+    Args:
+        message: What is wrong and what to do.
+        field: Name on the page of the control where it can be put right, such as "seed"; ``None`` for none.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,16 @@ class Engine(Protocol):
 
         Args:
             settings: What to make.
+        """
+
+    def scene(self, image: Image.Image) -> str | None:
+        """Say what kind of scene a picture shows.
+
+        Args:
+            image: RGB picture.
+
+        Returns:
+            A few words, such as "a forest"; ``None`` where the model has no classifier or it is not sure.
         """
 
 

@@ -29,6 +29,7 @@ from demo.controls import (
     strength_inputs,
 )
 from demo.examples import Example, finished_result
+from demo.field_errors import CLEAR_FIELDS_JS, MARK_FIELD_JS
 from demo.fragments import (
     FAILED,
     MASTHEAD,
@@ -46,9 +47,9 @@ from demo.keep import KeepPanel, Kept, build_downloads, build_history, remember,
 from demo.listening import listening_room, room_value
 from demo.mel_view import mel_html
 from demo.models import ModelShelf
-from demo.picture_words import facts_html, picture_facts, suggestion
+from demo.picture_words import PictureFacts, facts_html, offer, picture_facts, suggestion
 from demo.service import StudioService
-from demo.takes import COMPARE, DOSE, SWAP, TAKES, Progress, Result, StudioError
+from demo.takes import COMPARE, DOSE, SWAP, TAKES, Progress, Request, Result, StudioError
 from demo.theme import studio_css, studio_theme
 from demo.votes import VoteBook
 from melfusion_core.image import ImageError, load_image
@@ -69,11 +70,18 @@ LIVE_STATUS_JS = """() => {
 }"""
 BEGIN_JS = """(status) => {
   document.getElementById('player')?.querySelector('.player')?.parentElement?.listening?.pause();
-  if (window.innerWidth < 900) {
+  (%s)();
+  const panel = document.getElementById('status');
+  if (window.innerWidth < 900 || panel.getBoundingClientRect().top < 0) {
     const still = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
-    document.getElementById('status').scrollIntoView({behavior: still ? 'auto' : 'smooth', block: 'start'});
+    panel.scrollIntoView({behavior: still ? 'auto' : 'smooth', block: 'start'});
   }
   return %r;
+}"""
+# On a phone the page was too short for that before there was a result. Who scrolled elsewhere meanwhile stays there.
+DONE_JS = """() => {
+  const panel = document.getElementById('status'), top = panel.getBoundingClientRect().top;
+  if (window.innerWidth < 900 && top > 0 && top < window.innerHeight) panel.scrollIntoView({block: 'start'});
 }"""
 # For what fails before the handler is reached, such as a full queue. Gradio fires this after Stop too, and then a
 # handler with the status as its output would now and then undo what Stop says.
@@ -81,6 +89,8 @@ NOT_BEGUN_JS = """() => {
   const waiting = document.querySelector('#status .is-waiting');
   if (waiting) { waiting.className = 'status is-error'; waiting.innerHTML = %r; }
 }"""
+AFTER_A_MOMENT_JS = "(...values) => { setTimeout(() => (%s)(...values), 60); }"
+CHECKERS = 4
 
 
 def build_demo(
@@ -129,16 +139,16 @@ def build_demo(
                         2, limits.max_takes, value=3, step=1, **words.EXPLORE_TAKES_COUNT, elem_id="num-takes"
                     )
                     takes_button = gr.Button(words.EXPLORE_TAKES, size="sm", elem_id="explore-takes")
-                    heading(words.EXPLORE_DOSE_INFO, "dose-info")
+                    heading(words.EXPLORE_DOSE_INFO, "dose-info", words.EXPLORE_DOSE_TITLE)
                     dose_button = gr.Button(words.EXPLORE_DOSE, size="sm", elem_id="explore-dose")
-                    heading(words.EXPLORE_SWAP_INFO, "swap-info")
+                    heading(words.EXPLORE_SWAP_INFO, "swap-info", words.EXPLORE_SWAP_TITLE)
                     if examples:
                         swap_gallery = example_gallery(examples, "swap-examples")
                     swap_upload = gr.UploadButton(
                         words.EXPLORE_SWAP, file_types=["image"], size="sm", elem_id="explore-swap"
                     )
                     swap_picture = gr.State()
-                region_size, region_x, region_y = region_inputs()
+                region_drawer, region_size, region_x, region_y = region_inputs()
                 advanced = advanced_inputs(limits, quality)
                 model = _model_choice(shelf)
             with gr.Column(scale=7, min_width=320):
@@ -179,13 +189,25 @@ def build_demo(
                 shown[preview] = gr.update(visible=True, value=mel_html(event.mel_db, config, alt))
             return shown
 
-        def compose(*values: Any, mode: str) -> Iterator[dict[Any, Any]]:
-            *given, model_name, stored, before = values
+        def wished(given: Sequence[Any], mode: str) -> Request:
             number = len(controls.all)
             more = {TAKES: "num_takes", SWAP: "other_image_path"}
             experiment = {more[mode]: given[number]} if mode in more else {}
+            return to_request(*given[:number], mode=mode, **experiment)
+
+        def check(*given: Any, mode: str) -> Iterator[str]:
+            """Say at once what has to change, before anybody waits for a turn at the engine."""
             try:
-                request = to_request(*given[:number], mode=mode, **experiment)
+                service.plan(wished(given, mode))
+            except StudioError as error:
+                yield error_html(error)
+                raise gr.Error(str(error), visible=False, print_exception=False) from error
+            yield gr.skip()
+
+        def compose(*values: Any, mode: str) -> Iterator[dict[Any, Any]]:
+            *given, model_name, stored, before = values
+            try:
+                request = wished(given, mode)
                 if shelf is not None and not shelf.is_loaded(model_name):
                     text = words.MODEL_LOADING_TEXT.format(name=model_name)
                     yield {status: message_html(words.MODEL_LOADING_TITLE, text, "working")}
@@ -211,8 +233,8 @@ def build_demo(
                             }
                             yield shown
             except StudioError as error:
-                yield {status: error_html(str(error)), preview: gr.update(visible=False)}
-                raise gr.Error(str(error), print_exception=False) from error
+                yield {status: error_html(error), preview: gr.update(visible=False)}
+                raise gr.Error(str(error), visible=False, print_exception=False) from error
             except Exception:
                 yield {status: FAILED, preview: gr.update(visible=False)}
                 raise
@@ -224,8 +246,17 @@ def build_demo(
 
         def start(trigger: Any, mode: str, more: list[Any] = ()) -> None:
             """Let an event begin a request."""
-            trigger(None, status, status, js=BEGIN_JS % WAITING, **private)
-            event = trigger(
+            trigger(None, status, status, js=BEGIN_JS % (CLEAR_FIELDS_JS, WAITING), **private)
+            checked = trigger(
+                partial(check, mode=mode),
+                [*controls.all, *more],
+                status,
+                show_progress="hidden",
+                concurrency_limit=CHECKERS,
+                **private,
+            )
+            checked.failure(None, js=MARK_FIELD_JS, **private)
+            event = checked.success(
                 partial(compose, mode=mode),
                 [*controls.all, *more, model, entries, kept],
                 shown_on_page,
@@ -234,8 +265,10 @@ def build_demo(
                 **engine_turn,
                 **private,
             )
-            event.failure(None, js=NOT_BEGUN_JS % NOT_BEGUN, **private)
-            composing.append(event)
+            event.success(None, js=DONE_JS, **private)
+            for failed in (checked, event):
+                failed.failure(None, js=NOT_BEGUN_JS % NOT_BEGUN, **private)
+            composing.extend((checked, event))
 
         start(compose_button.click, COMPARE)
         start(takes_button.click, TAKES, [num_takes])
@@ -249,19 +282,22 @@ def build_demo(
         stopping = stop_button.click(None, cancels=composing, **private)
         stopping.then(_stopped, status, status, show_progress="hidden", **private)
 
+        def facts_of(path: str) -> PictureFacts:
+            picture = load_image(path)
+            return picture_facts(picture, service.engine.scene(picture))
+
         def look(path: str | None) -> tuple[Any, Any]:
             try:
-                found = picture_facts(load_image(path)) if path else None
+                found = facts_of(path) if path else None
             except ImageError:
                 found = None  # Compose says what is wrong with it
             if found is None:
                 return gr.update(visible=False, value=""), gr.update(visible=False)
-            label = words.SUGGEST.format(moods=", ".join(found.moods[:2]))
-            return gr.update(visible=True, value=facts_html(found)), gr.update(visible=True, value=label)
+            return gr.update(visible=True, value=facts_html(found)), gr.update(visible=True, value=offer(found))
 
         def suggest_words(path: str | None, written: str) -> str:
             try:
-                return suggestion(picture_facts(load_image(path)), written or "") if path else written
+                return suggestion(facts_of(path), written or "") if path else written
             except ImageError as error:
                 raise gr.Error(str(error), print_exception=False) from error
 
@@ -270,6 +306,7 @@ def build_demo(
         region = [image, region_size, region_x, region_y]
         for component in region:
             component.change(None, region, js=REGION_JS, **private)
+        region_drawer.expand(None, region, js=AFTER_A_MOMENT_JS % REGION_JS, **private)
         controls.steps.change(matching_preset, controls.steps, quality, **QUIET)
         demo.load(None, js=LIVE_STATUS_JS, **private)
 

@@ -7,6 +7,22 @@ NOTHING_GIVEN = "Give a picture, a few words, or both: there is nothing to make 
 TOO_LONG = "The words are too long: {given} characters, and at most {most} fit."
 NEEDS_PICTURE = "This experiment needs a picture: choose one first."
 NEEDS_OTHER_PICTURE = "Choose the other picture first: one of the small ones below Swap the picture."
+NUMBERS = {
+    "duration": "The length in seconds",
+    "steps": "The number of steps",
+    "guidance": "Text guidance",
+    "image-guidance": "Image guidance",
+    "synapse": "Synapse strength",
+    "seed": "The seed",
+    "num-takes": "The number of takes",
+    "region-size": "The size of the region",
+    "region-x": "The place of the region",
+    "region-y": "The place of the region",
+}
+OUT_OF_BOUNDS = "{what} must be from {low} to {high}; it is {given}."
+GIVEN_NOTHING, GIVEN_NO_NUMBER, GIVEN_FAR_OUT = "nothing", "not a number", "far beyond that"
+UNKNOWN_SAMPLER = "The sampler must be one of {all}, not {given}."
+UNKNOWN_MODE = "The mode must be one of {all}, not {given}."
 NO_SOUND = "The model finished without any sound. Please try again."
 NOT_NUMBERS = "The model gave samples that are not numbers. Lower the guidance and try again."
 
@@ -15,7 +31,7 @@ TITLE_WITH_IMAGE = "Picture and words"
 TITLE_TEXT_ONLY = "Words alone"
 TITLE_PICTURE_ALONE = "Picture alone"
 TITLE_SEED = "Seed {seed}"
-TITLE_DOSE = "Synapse {percent} %"
+TITLE_DOSE = "Synapse {percent}\u00a0%"
 TITLE_THIS_PICTURE = "Your picture"
 TITLE_OTHER_PICTURE = "The other picture"
 
@@ -29,6 +45,8 @@ NOTE_SILENT = "A take came out silent; another seed will do better."
 NOTE_LOUDNESS = "All takes are set to the same loudness, so none sounds better by being louder."
 
 # The listening room
+SCALE_NOTE = "One colour scale for all takes, as the model made them"
+LOUDER_B, LOUDER_A, DIFFERENCE_NOTE = "louder in B", "louder in A", "Up to {most:g} dB either way"
 ALT_TAKE = "Mel spectrogram of take {letter}, {title}"
 ALT_DIFFERENCE = "Where the two takes differ: red where take A is louder, blue where take B is"
 DIFFERENCE_TITLE = "A minus B"
@@ -41,8 +59,8 @@ PLAYER = {
     "position": "Position in seconds",
     "volume": "Volume",
     "seconds_of": "{now} of {all} seconds",
-    "hint": "Keys {keys} switch, Space plays, arrows move. Click a spectrogram to hear it from there. All takes are "
-    "equally loud.",
+    "hint": "Keys {keys} switch, Space plays, arrows move. All takes are equally loud.",
+    "hint_plots": "Click a spectrogram to hear it from there.",
     "difference": "What changed between them",
     "blind": "Blind test",
     "vote_title": "Which do you prefer?",
@@ -65,10 +83,10 @@ VOTE_NOT_WRITTEN = "The vote could not be written down. Please tell whoever runs
 
 # What is computed of a picture
 PALETTE = "Its commonest colours"
-FACTS = (
-    "Lightness {lightness} of 100. From the colours alone: pleasantness {valence}, excitement {arousal} "
-    "(standard deviations among photographs; a weak estimate)."
-)
+FACTS = "Lightness {lightness} of 100, pleasantness {valence}, excitement {arousal}."
+FACTS_NOTE = "From its colours alone, in standard deviations among photographs: a weak estimate."
+
+SCENE = "Looks like {scene}."
 
 # Files
 UNKNOWN_FORMAT = "{kind} is not a kind of file that the studio writes."
@@ -113,7 +131,9 @@ CAPTION = {
     "info": "Instruments, tempo, mood, style. Leave them out to hear the picture alone.",
     "placeholder": "A slow piano with soft strings",
 }
-SUGGEST = "Add what the colours suggest: {moods}"
+SUGGEST = "Add what the colours suggest: {words}"
+SUGGEST_SCENE = "Add what the picture suggests: {words}"
+LIKE = "like {scene}"
 CHIPS_TITLE = "Words to tap: mood, style, instrument, tempo"
 CHIPS = {
     "Mood": ("calm", "dreamy", "cheerful", "triumphant", "energetic", "tense", "mysterious", "melancholic"),
@@ -134,11 +154,12 @@ SYNAPSE = {
 QUALITY = "Quality (denoising steps)"
 COMPOSE, STOP = "Compose", "Stop"
 EXPLORE = "Explore"
-EXPLORE_TAKES = "Several takes"
+EXPLORE_TAKES = "Compose several takes"
 EXPLORE_TAKES_COUNT = {"label": "How many takes", "info": "The same wishes from different noise."}
-EXPLORE_DOSE = "Dose strip: 0, 50, 100, 150 %"
+EXPLORE_DOSE = "Compose at 0, 50, 100, 150 %"
+EXPLORE_DOSE_TITLE, EXPLORE_SWAP_TITLE = "Dose strip.", "Swap the picture."
 EXPLORE_DOSE_INFO = "One seed, four strengths of the synapse: hear the picture come in."
-EXPLORE_SWAP_INFO = "Swap the picture: the same words and seed with another picture. Tap it to hear both."
+EXPLORE_SWAP_INFO = "The same words and seed with another picture. Tap it to hear both."
 EXPLORE_SWAP = "Swap for a picture of yours"
 ADVANCED = "Advanced"
 GUIDANCE = {"label": "Text guidance", "info": "Higher follows the words more strictly; too high sounds harsh."}

@@ -1,7 +1,7 @@
 """The recipe of a take: every setting that made it, as one versioned schema shared by all front ends.
 
-A recipe travels in the tags of the audio file (ID3 for WAV and MP3, Vorbis comments for FLAC) and beside it as
-JSON. Read back, it renders the same samples again on the same machine with the same packages, or says why not.
+A recipe travels in the tags of the sound or video file (see `melfusion_core.tags`) and beside it as JSON. Read back,
+it renders the same samples again on the same machine with the same packages, or says why not.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
-import io
 import json
 import math
 import re
@@ -17,12 +16,9 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-import mutagen
-import mutagen.flac
-import mutagen.id3
-import mutagen.mp3
-import mutagen.wave
 from PIL import Image
+
+from melfusion_core.tags import SUFFIXES, TagError, read_text, write_tags
 
 RECIPE_VERSION = 1
 RECIPE_TAG = "MELFUSION_RECIPE"
@@ -30,7 +26,6 @@ MAX_RECIPE_CHARACTERS = 65_536
 MAX_SEED = 2**63 - 1
 SAMPLERS = ("dpm++", "ddim")
 RENDERS = ("single", "compare:with_image", "compare:text_only")
-COVER_SIZE = 512
 RECORDED_PACKAGES = ("melfusion-studio", "torch", "diffusers", "transformers", "numpy")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -312,67 +307,30 @@ def write_sidecar(path: str | Path, recipe: Recipe) -> Path:
     return target
 
 
-def _cover_jpeg(cover: Image.Image) -> bytes:
-    picture = cover.convert("RGB")
-    picture.thumbnail((COVER_SIZE, COVER_SIZE))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
-
-
-def _open_tags(path: Path) -> mutagen.FileType:
-    kinds = {".wav": mutagen.wave.WAVE, ".flac": mutagen.flac.FLAC, ".mp3": mutagen.mp3.MP3}
-    kind = kinds.get(path.suffix.lower())
-    if kind is None:
-        raise RecipeError(f"Recipes are kept in .wav, .flac, .mp3 and .json files, not in {path.name!r}.")
-    try:
-        return kind(path)
-    except mutagen.MutagenError as error:
-        if error.args and isinstance(error.args[0], OSError):
-            raise error.args[0] from error
-        raise RecipeError(f"{path.name} is not a readable {path.suffix[1:].upper()} file.") from error
-
-
 def embed_in_file(path: str | Path, recipe: Recipe, cover: Image.Image | None = None) -> None:
-    """Write a recipe into the tags of an audio file, with its caption as title; the audio stays as it is.
+    """Write a recipe into the tags of a sound or video file, with its caption as title; the sound stays as it is.
 
     Args:
-        path: A .wav, .flac or .mp3 file.
+        path: A .wav, .flac, .mp3 or .mp4 file.
         recipe: To embed.
         cover: Picture to embed as cover art, reduced to at most 512 pixels a side; `None` for none.
 
     Raises:
         RecipeError: The file is of another kind, or not readable as what its suffix says.
     """
-    path = Path(path)
-    tags = _open_tags(path)
-    text = recipe.to_json(indent=None)
     title = recipe.prompt.strip()[:200] or f"After {recipe.image_name or 'a picture'}"
-    jpeg = _cover_jpeg(cover) if cover is not None else None
-    if isinstance(tags, mutagen.flac.FLAC):
-        tags[RECIPE_TAG] = text
-        tags["TITLE"] = title
-        tags.clear_pictures()
-        if jpeg is not None:
-            picture = mutagen.flac.Picture()
-            picture.type, picture.mime, picture.desc, picture.data = 3, "image/jpeg", "Cover", jpeg
-            tags.add_picture(picture)
-    else:
-        if tags.tags is None:
-            tags.add_tags()
-        tags.tags.setall(f"TXXX:{RECIPE_TAG}", [mutagen.id3.TXXX(encoding=3, desc=RECIPE_TAG, text=[text])])
-        tags.tags.setall("TIT2", [mutagen.id3.TIT2(encoding=3, text=[title])])
-        tags.tags.delall("APIC")
-        if jpeg is not None:
-            tags.tags.add(mutagen.id3.APIC(encoding=3, mime="image/jpeg", type=3, desc="Cover", data=jpeg))
-    tags.save()
+    _check_suffix(Path(path))
+    try:
+        write_tags(path, RECIPE_TAG, recipe.to_json(indent=None), title, cover)
+    except TagError as error:
+        raise RecipeError(str(error)) from error
 
 
 def read_from_file(path: str | Path) -> Recipe:
-    """Read the recipe of a take from its audio file or its JSON file.
+    """Read the recipe of a take from its sound or video file or its JSON file.
 
     Args:
-        path: A .json, .wav, .flac or .mp3 file.
+        path: A .json, .wav, .flac, .mp3 or .mp4 file.
 
     Returns:
         The recipe.
@@ -389,11 +347,16 @@ def read_from_file(path: str | Path) -> Recipe:
             return Recipe.from_json(path.read_text(encoding="utf-8"))
         except UnicodeDecodeError as error:
             raise RecipeError(f"{path.name} is not a text file.") from error
-    tags = _open_tags(path)
-    if isinstance(tags, mutagen.flac.FLAC):
-        texts = (tags.tags or {}).get(RECIPE_TAG, [])
-    else:
-        texts = getattr((tags.tags or {}).get(f"TXXX:{RECIPE_TAG}"), "text", [])
-    if not texts:
+    _check_suffix(path)
+    try:
+        text = read_text(path, RECIPE_TAG)
+    except TagError as error:
+        raise RecipeError(str(error)) from error
+    if text is None:
         raise RecipeError(f"{path.name} carries no recipe of this program.")
-    return Recipe.from_json(str(texts[0]))
+    return Recipe.from_json(text)
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix.lower() not in SUFFIXES:
+        raise RecipeError(f"Recipes are kept in {', '.join(SUFFIXES)} and .json files, not in {path.name!r}.")

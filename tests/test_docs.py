@@ -1,11 +1,12 @@
 """The pages in docs/: their commands are run here as they stand, with paths and sizes for tiny models put in.
 
 A fake Hub serves tiny folders under the public repositories' names. Not run again: what other tests run word by word
-(`torchrun`, `melfusion evaluate`).
+(two processes: tests/training/test_synapse_trainer.py; `melfusion evaluate`: tests/evaluation/test_report.py).
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -25,7 +26,8 @@ from tests.training.full_size import make_triplets
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SMALL = {"--steps": "1", "--max-steps": "1", "--batch-size": "1", "--resolution": "32", "--precision": "no"}
-ELSEWHERE = ("torchrun", "melfusion evaluate ")
+SMALL["--split"] = "validation"
+ELSEWHERE = ("accelerate launch --multi_gpu ", "melfusion evaluate ")
 
 
 def blocks(page: str, language: str = "") -> list[str]:
@@ -115,7 +117,8 @@ def run(command: str) -> None:
         assert done.returncode == 0, done.stderr[-2000:]
         return
     assert words[0] == "melfusion"
-    extra = ["--duration", "1.28"] if words[1] == "generate" else []
+    extra = ["--duration", "1.28"] if words[1] == "generate" or "--split" in words else []
+    extra += ["--steps", "1"] if "--split" in words else []
     assert main([*words[1:], *extra]) == 0, command
 
 
@@ -130,7 +133,9 @@ def test_full_size_page(at_the_desk, capsys, monkeypatch):
         if command.startswith("melfusion push"):
             command = command.replace("models/mine", "models/paper")
         run(command)
-    assert "865.9 M" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    [table] = re.findall(r"^Preset paper.*?^Time of a clip.*?\.\n", printed, re.M | re.S)
+    assert table in (ROOT / "docs" / "full-size.md").read_text(encoding="utf-8")
     assert (at_the_desk / "models" / "musicldm" / "assembly.json").is_file()
     assert (at_the_desk / "upload" / "README.md").is_file() and (at_the_desk / "out.wav").is_file()
     [example] = blocks("full-size.md", "python")
@@ -141,13 +146,14 @@ def test_train_page(at_the_desk):
     """Assemble by source, train by `accelerate launch`, go on from the checkpoint, and put the result together."""
     [by_source] = [command for command in commands("full-size.md") if "--source" in command]
     run(by_source)
-    page = commands("train.md")
-    trained = [command for command in page if command.startswith("accelerate")]
-    assert len(trained) == 1 and len(page) == 3
-    run(trained[0])
-    run(page[1])
+    trained, assembled, several = commands("train.md")
+    assert several.startswith(ELSEWHERE[0])
+    run(trained)
+    run(assembled)
     record = (at_the_desk / "models" / "mine" / "training.json").read_text()
     assert '"mode": "gates"' in record
+    synapse = json.loads((at_the_desk / "models" / "mine" / "synapse" / "config.json").read_text())
+    assert synapse["project"] and synapse["fusion"] == "interpolate"
 
 
 def test_evaluate_page(at_the_desk, monkeypatch, capsys):
@@ -156,7 +162,9 @@ def test_evaluate_page(at_the_desk, monkeypatch, capsys):
     from melfusion_core.evaluation import embedders, joint_embedders
     from tests.evaluation import tiny_embedders
 
-    shutil.copytree("corpus/v1", "takes", ignore=shutil.ignore_patterns("*.jsonl", "*.png"))
+    if not (at_the_desk / "models" / "mine").is_dir():
+        [by_source] = [command for command in commands("full-size.md") if "--source" in command]
+        run(by_source.replace("models/paper", "models/mine"))
     (at_the_desk / "corpus" / "v1" / "audio").mkdir()
     for file in (at_the_desk / "corpus" / "v1").glob("*.wav"):
         shutil.copy2(file, at_the_desk / "corpus" / "v1" / "audio" / file.name)
@@ -170,8 +178,24 @@ def test_evaluate_page(at_the_desk, monkeypatch, capsys):
     monkeypatch.setattr(joint_embedders, "OpenClip", lambda *_: tiny_embedders.make_clip())
     [published, ours] = commands("evaluate.md")
     run(published)
+    assert sorted(path.name for path in (at_the_desk / "takes").iterdir()) == ["2.wav", "3.wav"]
     assert "MeLFusion (paper), MeLBench" in capsys.readouterr().out
     assert ours.startswith(ELSEWHERE[1])
+
+
+def test_no_page_has_commands_that_are_not_run():
+    assert {page.name for page in PAGES if commands(page.name)} == {"full-size.md", "train.md", "evaluate.md"}
+
+
+@pytest.mark.parametrize("name", ["audioldm2", "musicldm"])
+def test_sizes_of_the_other_presets_are_those_of_the_command(name, capsys):
+    text = (ROOT / "docs" / "full-size.md").read_text(encoding="utf-8")
+    assert main(["info", "--preset", name]) == 0
+    printed = capsys.readouterr().out
+    parameters = re.search(r"\| music UNet \| ([\d.,]+ M) \|", printed).group(1)
+    memory = re.search(r"([\d.]+ GB) in float16", printed).group(1)
+    [sentence] = re.findall(r"^Without the text encoders.*?\.\n", text, re.M | re.S)
+    assert parameters in sentence and memory in sentence
 
 
 def test_every_command_and_flag_exists(capsys):
@@ -188,7 +212,7 @@ def test_every_command_and_flag_exists(capsys):
                     assert "melfusion_core.training.synapse" in words
                     parse_config(SynapseConfig, ["--help"])
             shown = capsys.readouterr().out
-            known = ("--standalone", "--nproc_per_node")
+            known = ("--multi_gpu", "--num_processes", "--num_machines", "--mixed_precision", "--dynamo_backend")
             flags = [word for word in words if word.startswith("--") and word not in known]
             assert not [flag for flag in flags if not re.search(rf"{flag}\b", shown)], command
 

@@ -19,6 +19,7 @@ EIGHT_BIT = ("image_unet", "vocoder")
 """Components whose matrices are stored in 8-bit floats (e4m3): frozen ones, where it costs least. They load as any
 other weights. Measured: 13 % error of the picture features, 0.008 nats of the vocoder's log-magnitudes."""
 KEPT = ("README.md",)
+PARTS = ("vae", "vocoder", "image", "music", "prepared")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -36,7 +37,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "repositories; or, with --base and --trained, put what `melfusion_core.training.synapse` trained into one.",
     )
     parser.add_argument("--vae", type=Path, help="export of `melfusion train codec`, or of `vae`")
-    for name in ("vocoder", "image", "music"):
+    for name in PARTS[1:4]:
         parser.add_argument(f"--{name}", type=Path, help=f"export of `melfusion train {name}`")
     parser.add_argument("--prepared", type=Path, help="folder of `melfusion train prepare`")
     assemble_full.add_arguments(parser)
@@ -61,9 +62,10 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"{args.out} holds something else than a checkpoint; it is left alone.")
     if args.preset is not None or args.base is not None:
         return assemble_full.run(args)
-    missing = [f"--{name}" for name in ("vae", "vocoder", "image", "music", "prepared") if getattr(args, name) is None]
+    missing = [f"--{name}" for name in PARTS if getattr(args, name) is None]
     if missing:
         raise CommandError(f"Without --preset or --base, {', '.join(missing)} must be given.")
+    assemble_full.refuse(args, (*assemble_full.FROM_PUBLIC, *assemble_full.FROM_TRAINED), "without --preset or --base")
     for folder in (args.vae, args.vocoder, args.image, args.music, args.prepared):
         if not folder.is_dir():
             raise CommandError(f"The folder {folder} does not exist.")

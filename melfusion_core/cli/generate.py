@@ -49,7 +49,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "generate",
         help="make music from a picture and a caption",
         description="Make music from a picture, a caption, or both. The file carries its recipe in its tags, and has "
-        "it beside it as JSON; either one gives the same samples again with --recipe.",
+        "it beside it as JSON; either one, or a sound or video of the studio, gives the same samples again with "
+        "--recipe.",
     )
     shown = {
         name: f" (default {value:g})" for name, value in options.DEFAULTS.items() if isinstance(value, int | float)
@@ -97,7 +98,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--steps", type=options.whole_number(*options.STEPS), help="denoising steps" + shown["steps"])
     parser.add_argument("--sampler", choices=SAMPLERS, help=f"(default {options.DEFAULTS['sampler']})")
     parser.add_argument(
-        "--recipe", type=Path, help="make again what a .json, .wav, .flac or .mp3 file describes, sample for sample"
+        "--recipe",
+        type=Path,
+        help="make again, sample for sample, what a .json file or a .wav, .flac, .mp3 or .mp4 file of ours describes",
     )
     add_model_arguments(parser)
     add_memory_arguments(parser)

@@ -35,6 +35,7 @@ TRAINERS = {
     "prepare": ("melfusion_core.training.prepare", "prepare"),
     "music": ("melfusion_core.training.music", "train"),
     "synapse": ("melfusion_core.training.synapse", "train"),
+    "scenes": ("melfusion_core.training.scenes", "train"),
 }
 EVALUATION = "melfusion_core.cli.evaluate"
 

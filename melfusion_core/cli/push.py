@@ -11,6 +11,7 @@ from typing import Any
 from melfusion_core.cli.models import model_folder
 from melfusion_core.cli.options import CommandError
 
+MESSAGE, LICENCE = "Upload a MeLFusion model", "other"
 UPLOADED = ("*.json", "*.safetensors", "*.txt", "*.model", "README.md", "LICENSE*")
 
 
@@ -30,8 +31,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--repo", help="repository to create or update, ORGANISATION/NAME")
     parser.add_argument("--to-folder", type=Path, help="write what would be uploaded to a new folder instead")
     parser.add_argument("--private", action="store_true", help="create the repository as a private one")
-    parser.add_argument("--message", default="Upload a MeLFusion model", help="commit message")
-    parser.add_argument("--licence", default="other", help="licence named in a generated card (default other)")
+    parser.add_argument("--message", help=f"commit message (default {MESSAGE!r})")
+    parser.add_argument("--licence", help=f"licence named in a generated card (default {LICENCE})")
     parser.set_defaults(run=run)
 
 
@@ -52,8 +53,14 @@ def run(args: argparse.Namespace) -> int:
     folder = model_folder(args.model)
     if not (folder / "model_index.json").is_file():
         raise CommandError(f"There is no model in {folder}: it has no model_index.json.")
+    if args.to_folder is not None and (args.private or args.message):
+        raise CommandError("--private and --message have no effect with --to-folder.")
     card = folder / "README.md"
-    text = card.read_text(encoding="utf-8") if card.is_file() else model_card(folder, args.repo, args.licence)
+    if card.is_file() and args.licence:
+        raise CommandError(f"--licence has no effect: {card} is kept as it is.")
+    text = (
+        card.read_text(encoding="utf-8") if card.is_file() else model_card(folder, args.repo, args.licence or LICENCE)
+    )
     if args.to_folder is not None:
         print(_to_folder(folder, args.to_folder, text))
         return 0
@@ -83,16 +90,15 @@ def _upload(folder: Path, args: argparse.Namespace, card: str) -> str:
 
     api = HfApi()
     try:
+        message = args.message or MESSAGE
         url = api.create_repo(args.repo, private=args.private, exist_ok=True)
-        api.upload_folder(
-            repo_id=args.repo, folder_path=folder, allow_patterns=list(UPLOADED), commit_message=args.message
-        )
+        api.upload_folder(repo_id=args.repo, folder_path=folder, allow_patterns=list(UPLOADED), commit_message=message)
         if not (folder / "README.md").is_file():
             api.upload_file(
                 path_or_fileobj=card.encode(),
                 path_in_repo="README.md",
                 repo_id=args.repo,
-                commit_message=f"{args.message}: model card",
+                commit_message=f"{message}: model card",
             )
     except HFValidationError as error:
         raise CommandError(f"{args.repo!r} is no name of a repository: {error}") from error

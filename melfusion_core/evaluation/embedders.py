@@ -137,7 +137,7 @@ class VGGish(nn.Module):
         Returns:
             Of shape ``(examples, 128)``.
         """
-        hidden = self.features(self.examples(waveform))
+        hidden = self.features(self.examples(waveform.to(self.embeddings[0].weight.device)))
         return self.embeddings(hidden.permute(0, 2, 3, 1).flatten(1)).cpu().double().numpy()
 
 
@@ -229,7 +229,7 @@ class Cnn14(nn.Module):
             Embedding of shape ``(dim,)``, and class probabilities of shape ``(classes,)``: the softmax of the logits,
             as the KL of AudioLDM's evaluation takes it.
         """
-        power = self.spectrogram_extractor["stft"](waveform[None])
+        power = self.spectrogram_extractor["stft"](waveform.to(self.fc1.weight.device)[None])
         mel = 10.0 * (power @ self.logmel_extractor["melW"]).clamp_min(1e-10).log10()
         hidden = self.bn0(mel.transpose(1, 2).unsqueeze(-1)).permute(0, 3, 2, 1)  # (batch, 1, frames, mel bins)
         for number in range(1, 7):

@@ -98,7 +98,7 @@ def find_pairs(generated: Path, reference: Path, table: Path | None = None) -> l
         raise PublishedError(f"{len(alone)} generated clips have no reference of their name, such as {alone[0]}.")
     if len(files[generated]) < 2:
         raise PublishedError(f"{generated} has fewer than two clips.")
-    known = {} if table is None else _read_table(table)
+    known = {} if table is None else read_table(table)
     pairs = []
     for name, path in files[generated].items():
         image, caption = known.get(name, (None, None))
@@ -108,13 +108,29 @@ def find_pairs(generated: Path, reference: Path, table: Path | None = None) -> l
     return pairs
 
 
-def _read_table(table: Path) -> dict[str, tuple[Path, str]]:
+def read_table(table: Path, split: str = "") -> dict[str, tuple[Path, str]]:
+    """Read which clip has which picture and caption.
+
+    Args:
+        table: JSON lines, see :func:`find_pairs`.
+        split: Split whose rows count; empty for all.
+
+    Returns:
+        Picture and first caption by the clip's name without suffix.
+
+    Raises:
+        PublishedError: When the table is missing or a line of it damaged.
+    """
+    if not table.is_file():
+        raise PublishedError(f"There is no table {table}.")
     rows = {}
     for number, line in enumerate(table.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
         try:
             fields = json.loads(line)
+            if split and fields.get("split") != split:
+                continue
             audio = fields.get("audio") or fields["location"]
             image = fields.get("image") or fields["img_path"]
             captions = fields.get("captions") or fields["caption"]
@@ -135,12 +151,22 @@ def measure(pairs: list[Pair], embedders: Embedders, batch: int = 0, progress: b
 
     Returns:
         Figures with their embedders, ready for JSON.
+
+    Raises:
+        PublishedError: When a clip cannot be measured, for instance because it is too short.
     """
     report: dict[str, Any] = {"clips": len(pairs), "figures": {}, "left_out": []}
     figures = report["figures"]
 
     def each(paths: Iterable[Path], label: str, rate: int, work: Callable[[torch.Tensor], Any]) -> list[Any]:
-        return [work(load_audio(path, rate)) for path in tqdm(list(paths), desc=label, disable=not progress)]
+        rows = []
+        for path in tqdm(list(paths), desc=label, disable=not progress):
+            waveform = load_audio(path, rate)
+            try:
+                rows.append(work(waveform))
+            except ValueError as error:
+                raise PublishedError(f"{path} could not be measured: {error}.") from error
+        return rows
 
     sides = [[pair.generated for pair in pairs], [pair.reference for pair in pairs]]
     if embedders.vggish is not None:
@@ -219,7 +245,7 @@ def markdown(report: dict[str, Any], label: str = "this model") -> str:
         *(row(name, values) for name, values in PAPER_ROWS.items()),
         "",
         "Lower is better but for IMSM. Numbers of different embedders, or of different reference sets, do not "
-        "compare.",
+        "compare; nor do Frechet distances (FAD, FD) of different numbers of clips: they fall as clips are added.",
         "",
     ]
     lines += [f"- {name.replace('_', ' ')}: {figure['embedder']}" for name, figure in figures.items()]

@@ -65,8 +65,9 @@ class FullModel:
         self.index = _settings(folder)
         self.vae, self.vocoder = parts["vae"].to(device), parts["vocoder"]
         frozen = {"device": device} if dtype == torch.float32 else {"device": device, "dtype": dtype}
-        self.image_unet = parts["image_unet"].to(**frozen)
-        self.image_vae = None if parts["image_vae"] is None else parts["image_vae"].to(**frozen)
+        to = torch.nn.Module.to  # diffusers' own warns of what is not the case here
+        self.image_unet = to(parts["image_unet"], **frozen)
+        self.image_vae = None if parts["image_vae"] is None else to(parts["image_vae"], **frozen)
         self.image_null = None if parts["image_null"] is None else parts["image_null"].to(device)
         self.text_encoder, self.tokenizer = parts["text_encoder"].to(device), parts["tokenizer"]
         self.scheduler, self.image_scheduler = parts["scheduler"], parts["image_scheduler"]
@@ -77,6 +78,7 @@ class FullModel:
         self.handle = install_synapse(self.unet, self.synapse)
         self.spectrogram = MelSpectrogram(self.vocoder.mel_config).to(device)
         self._cache_rows = cache_rows
+        self._lengths: dict[int, int] = {}  # of rows' waveforms in samples
         self._caches: dict[str, OrderedDict[Any, Any]] = {
             name: OrderedDict() for name in ("latents", "text", "features")
         }
@@ -110,11 +112,15 @@ class FullModel:
             Normalised latents of shape ``(1, channels, time, frequency)``, on the CPU.
         """
 
+        waveform = None
+        if index not in self._lengths:
+            waveform = row.read_audio(self.spectrogram.config.sample_rate)
+            self._lengths[index] = len(waveform)
+        start = int(place * max(0, self._lengths[index] - self.num_samples))
+
         def make() -> torch.Tensor:
-            config = self.spectrogram.config
-            waveform = row.read_audio(config.sample_rate)
-            start = int(place * max(0, len(waveform) - self.num_samples))
-            piece = waveform[start : start + self.num_samples]
+            whole = row.read_audio(self.spectrogram.config.sample_rate) if waveform is None else waveform
+            piece = whole[start : start + self.num_samples]
             piece = piece - piece.mean()
             if self.peak:
                 piece = piece * (self.peak / piece.abs().max().clamp_min(1e-8))
@@ -122,7 +128,7 @@ class FullModel:
             mel = self.spectrogram(piece.unsqueeze(0).to(self.device))
             return latents_from_mel(self.vae, mel.to(self.vae.dtype)).float().cpu()
 
-        return self._kept("latents", (index, round(place, 6)), make)
+        return self._kept("latents", (index, start), make)
 
     @torch.no_grad()
     def text(self, caption: str) -> TextCondition:
@@ -142,28 +148,31 @@ class FullModel:
         return self._kept("text", caption, make)
 
     @torch.no_grad()
-    def features(self, index: int, row: Row) -> ImageFeatures:
-        """A row's picture as the synapse sees it.
+    def features(self, rows: Sequence[tuple[int, Row]]) -> list[ImageFeatures]:
+        """Rows' pictures as the synapse sees them: without a cache all at once, with one each by itself.
 
         Args:
-            index: The row's number.
-            row: The row.
+            rows: Numbers and rows.
 
         Returns:
-            Features, batch 1, on the CPU.
+            Features of each, batch 1, on the CPU.
         """
+        if self._cache_rows:
+            return [self._kept("features", index, lambda row=row: self._look([row])) for index, row in rows]
+        if not rows:
+            return []
+        found = self._look([row for _, row in rows])
+        return [found.index([place]) for place in range(len(rows))]
 
-        def make() -> ImageFeatures:
-            pixels = image_to_tensor(row.read_image(), self.image_size).unsqueeze(0).to(self.device)
-            null = self.text("") if self.image_null is None else self.image_null.condition()
-            config = self.synapse.config
-            latents = encode_pixels(self.image_vae, pixels)
-            found = capture_image_features(
-                self.image_unet, self.image_scheduler, latents, null, config.key_timesteps, config.num_inversion_steps
-            )
-            return found.to("cpu")
-
-        return self._kept("features", index, make)
+    def _look(self, rows: Sequence[Row]) -> ImageFeatures:
+        pixels = torch.stack([image_to_tensor(row.read_image(), self.image_size) for row in rows]).to(self.device)
+        null = self.text("") if self.image_null is None else self.image_null.condition()
+        config = self.synapse.config
+        latents = encode_pixels(self.image_vae, pixels)
+        found = capture_image_features(
+            self.image_unet, self.image_scheduler, latents, null, config.key_timesteps, config.num_inversion_steps
+        )
+        return found.to("cpu")
 
     def _kept(self, kind: str, key: Any, make: Callable[[], Any]) -> Any:
         cache = self._caches[kind]
@@ -183,8 +192,7 @@ class FullModel:
         noise: torch.Tensor,
         timesteps: torch.Tensor,
         texts: Sequence[TextCondition],
-        features: Sequence[ImageFeatures],
-        strengths: Sequence[float],
+        features: Sequence[ImageFeatures | None],
     ) -> torch.Tensor:
         """Squared error of the UNet's prediction of noise, of v, or of the clean latents, as its schedule says.
 
@@ -193,8 +201,7 @@ class FullModel:
             noise: Same shape.
             timesteps: Of shape ``(batch,)``.
             texts: One condition per row.
-            features: One picture per row.
-            strengths: 1 with the picture, 0 without, per row.
+            features: One picture per row; None for a row without.
 
         Returns:
             Mean over each row, of shape ``(batch,)``, float32.
@@ -203,8 +210,14 @@ class FullModel:
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
         target = training_target(self.scheduler, latents, noise, timesteps)
         text = TextCondition.concat(texts).to(self.device)
-        picture = ImageFeatures.concat(features).to(self.device, torch.float32)
-        self.handle.set(picture.at(timesteps), torch.tensor(strengths, device=self.device))
+        seen = [picture for picture in features if picture is not None]
+        if seen:  # a row without a picture has strength 0, at which the features that stand there do not matter
+            moved = [(seen[0] if one is None else one).to(self.device, torch.float32) for one in features]
+            picture = ImageFeatures.concat(moved)  # as float32: autocast on a CPU joins no float16
+            strengths = [float(one is not None) for one in features]
+            self.handle.set(picture.at(timesteps), torch.tensor(strengths, device=self.device))
+        else:
+            self.handle.clear()
         sample = add_coordinates(noisy, self.unet.config.in_channels)
         prediction = self.unet(sample, timesteps, **unet_text_arguments(self.unet, text), return_dict=False)[0]
         return (prediction.float() - target.float()).square().mean(dim=(1, 2, 3))

@@ -4,8 +4,9 @@
   ``image``, ``caption`` or ``captions``, ``split``.
 * MusicCaps with images as the reference release lists it: a file of JSON lines with ``location`` (audio), ``img_path``
   and ``captions``. The columns' names can be given.
-* Hugging Face datasets: a folder that ``save_to_disk`` wrote, or a repository's name; columns ``audio``, ``image``,
-  ``caption``.
+* Hugging Face datasets (the optional package of that name): a folder that ``save_to_disk`` wrote, a folder of parquet
+  files, or a repository's name; columns ``audio``, ``image``, ``caption`` or ``captions``. Sounds and pictures are
+  decoded here, by the same code as files, so that torchcodec is not needed.
 
 A bad row is reported with its file and the reason, and left out; nothing is put in its place.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ COLUMNS = {  # audio, image, caption: names tried in order
     "image": ("image", "img_path"),
     "caption": ("captions", "caption"),
 }
+SPLITS = {"val": "validation", "valid": "validation", "dev": "validation", "eval": "validation"}  # other names
 
 
 class RowError(ValueError):
@@ -45,7 +47,7 @@ class Row:
 
     Args:
         where: Table and line, for messages.
-        split: ``train``, ``validation`` or ``test``.
+        split: ``train``, ``validation`` (also ``val``, ``valid``, ``dev`` or ``eval`` in the table) or ``test``.
         captions: At least one.
         audio: File, or the bytes of one.
         image: File, or the bytes of one.
@@ -137,6 +139,8 @@ class Table(Sequence[Row | BadRow]):
         return self._length
 
     def __getitem__(self, index: int) -> Row | BadRow:
+        if not 0 <= index < self._length:
+            raise IndexError(index)
         try:
             return self._make(index)
         except RowError as error:
@@ -151,7 +155,8 @@ def open_table(
     Args:
         data: Folder, file, or name of a dataset on the Hub.
         data_format: One of ``FORMATS``; ``auto`` looks at what ``data`` is.
-        split: Split that rows without one belong to, and that is loaded of a Hugging Face dataset.
+        split: Split that rows without one belong to, and that is taken of a Hugging Face dataset that has splits; with
+            ``train`` its rows of ``validation`` follow.
         columns: Names of the columns ``audio``, ``image`` and ``caption`` where they are not the usual ones.
         root: Folder that relative paths are below; empty for the table's own.
 
@@ -168,7 +173,7 @@ def open_table(
         else:
             data_format = "jsonl" if path.suffix in (".json", ".jsonl") else "datasets"
     if data_format == "datasets":
-        return _open_datasets(data, split, columns or {})
+        return _open_datasets(data, split, columns or {}, Path(root))
     file = path / "metadata.jsonl" if data_format == "melbench" else path
     if not file.is_file():
         raise RowError(f"there is no table of triplets at {file}")
@@ -190,55 +195,75 @@ def open_table(
             if not isinstance(values[name], str):
                 raise RowError(f"{where}: {name} is not a path")
         captions = _captions(values["caption"], where)
-        given = fields.get("split", split)
-        return Row(where, str(given), captions, folder / values["audio"], folder / values["image"])
+        given = str(fields.get("split") or split).lower()
+        return Row(where, SPLITS.get(given, given), captions, folder / values["audio"], folder / values["image"])
 
     return Table(len(numbered), make)
 
 
-def _open_datasets(data: str, split: str, columns: dict[str, str]) -> Table:
+def _open_datasets(data: str, split: str, columns: dict[str, str], root: Path) -> Table:
     try:
         datasets = importlib.import_module("datasets")
     except ImportError as error:
         raise RowError(
             f"{data} is neither a corpus folder nor a file of JSON lines; for Hugging Face datasets install the "
-            f"package "
-            "of that name: pip install 'melfusion-studio[hub]'"
+            "package of that name: pip install 'melfusion-studio[hub]'"
         ) from error
     try:
         folder = Path(data)
         saved = any((folder / name).is_file() for name in ("dataset_info.json", "dataset_dict.json"))
         loaded = datasets.load_from_disk(data) if saved else datasets.load_dataset(data)
-        table = loaded[split] if isinstance(loaded, dict) else loaded
-    except (OSError, ValueError, KeyError) as error:
-        raise RowError(f"the dataset {data} could not be loaded (split {split}): {error}") from error
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        # "An error occurred while generating the dataset" says nothing: its cause does.
+        cause = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) else None
+        raise RowError(f"the dataset {data} could not be loaded: {cause or error}") from error
+    parts = {split: loaded}
+    if isinstance(loaded, dict):
+        loaded = {SPLITS.get(name, name): part for name, part in loaded.items()}
+        if split not in loaded:
+            raise RowError(f"the dataset {data} has no split {split}; it has {', '.join(loaded)}")
+        wanted = ("train", "validation") if split == "train" else (split,)
+        parts = {name: loaded[name] for name in wanted if name in loaded}
+    tables = [(name, *_undecoded(datasets, data, part, columns)) for name, part in parts.items()]
+
+    def make(index: int) -> Row:
+        part = 0
+        while index >= len(tables[part][1]):
+            index -= len(tables[part][1])
+            part += 1
+        name, table, names = tables[part]
+        fields, where = table[index], f"{data} {name} row {index}"
+        audio, image = (_file(fields[names[role]], role, where, root) for role in ("audio", "image"))
+        return Row(where, name, _captions(fields[names["caption"]], where), audio, image)
+
+    return Table(sum(len(table) for _, table, _ in tables), make)
+
+
+def _undecoded(datasets: Any, data: str, table: Any, columns: dict[str, str]) -> tuple[Any, dict[str, str]]:
     names = {}
     for role, usual in COLUMNS.items():
         wanted = (columns[role],) if columns.get(role) else usual
         present = [name for name in wanted if name in table.column_names]
         if not present:
-            raise RowError(f"the dataset {data} has no column {' or '.join(wanted)}; it has {table.column_names}")
+            raise RowError(
+                f"the dataset {data} has no column {' or '.join(wanted)}; it has {', '.join(table.column_names)}"
+            )
         names[role] = present[0]
+    table = table.select_columns(sorted(set(names.values())))  # others may need packages to be decoded
     for role, feature in (("audio", datasets.Audio), ("image", datasets.Image)):
         found = table.features[names[role]]
         if isinstance(found, feature) and found.decode:
             table = table.cast_column(names[role], feature(decode=False))
-
-    def make(index: int) -> Row:
-        fields, where = table[index], f"{data} row {index}"
-        files = [_file(fields[names[role]], role, where) for role in ("audio", "image")]
-        return Row(where, split, _captions(fields[names["caption"]], where), *files)
-
-    return Table(len(table), make)
+    return table, names
 
 
-def _file(value: Any, role: str, where: str) -> Path | bytes:
+def _file(value: Any, role: str, where: str, root: Path) -> Path | bytes:
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes):
         return value
     if isinstance(value, str) and value:
-        return Path(value)
+        return root / value
     raise RowError(f"{where}: {role} holds neither a file nor its bytes")
 
 
@@ -258,16 +283,17 @@ def _captions(value: Any, where: str) -> tuple[str, ...]:
     return captions
 
 
-def check_table(table: Table) -> Iterator[tuple[int, str, str]]:
-    """Look at every row and at both its files' headers.
+def check_table(table: Table, indices: Iterable[int] | None = None) -> Iterator[tuple[int, str, str]]:
+    """Look at rows and at both their files' headers.
 
     Args:
         table: The table.
+        indices: Numbers of the rows to look at; None for all.
 
     Yields:
         Number of the row, its split, and the reason why it is left out; the reason is empty for a good row.
     """
-    for index in range(len(table)):
+    for index in range(len(table)) if indices is None else indices:
         row = table[index]
         if isinstance(row, BadRow):
             yield index, "", row.reason

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from accelerate.utils import gather_object
 from safetensors.torch import save_file
 
 from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.full_model import FullModel
-from melfusion_core.training.loop import MAX_SKIPPED, Task, TrainingError, TrainLoop, TrainResult
+from melfusion_core.training.loop import CHECKPOINT, MAX_SKIPPED, Task, TrainingError, TrainLoop, TrainResult
 from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps
 from melfusion_core.training.rows import FORMATS, BadRow, Row, RowError, Table, check_table, open_table
 from melfusion_core.training.trainable import MODES, exported_name
@@ -96,6 +97,10 @@ class SynapseConfig(TrainConfig):
         self.require(self.mode in MODES, f"mode must be one of {MODES}")
         self.require(self.data_format in FORMATS, f"data_format must be one of {FORMATS}")
         self.require(self.accumulation >= 1 and self.lora_rank >= 1, "accumulation and lora_rank must be at least 1")
+        usual = (type(self).lora_rank, type(self).lora_alpha)
+        lora = self.mode == "lora" or (self.lora_rank, self.lora_alpha) == usual
+        self.require(lora, "lora_rank and lora_alpha have no effect but in mode lora")
+        self.require(not self.compile, "this trainer does not compile")
         rates = (self.text_dropout, self.image_dropout, self.both_dropout)
         self.require(min(rates) >= 0 and sum(rates) <= 1, "dropouts must not be negative, nor more than 1 in sum")
         self.require(self.min_snr_gamma >= 0 and self.gate_rate > 0, "gamma and gate_rate must not be negative")
@@ -105,6 +110,10 @@ class SynapseConfig(TrainConfig):
 
 class GlobalBatchLoop(TrainLoop):
     """The training loop with draws that all processes share, and with gradients of several batches in a step."""
+
+    def autocast(self) -> torch.autocast:
+        """Context for forward passes: the precision alone, since checkpointing repeats them outside of any other."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
     def _generator(self) -> torch.Generator:
         return torch.Generator().manual_seed((self.config.seed * 1_000_003 + self.step) % 2**63)
@@ -127,7 +136,8 @@ class GlobalBatchLoop(TrainLoop):
         total = torch.zeros((), device=self.device)
         for compute in losses:
             loss = compute() / len(losses)
-            loss.backward()
+            if loss.requires_grad:  # not where only the synapse is trained and no row has a picture
+                loss.backward()
             total = total + loss.detach()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for parameter in parameters:  # processes must agree on the list even where one drew no picture at all
@@ -158,8 +168,9 @@ class SynapseTask(Task):
     name = "synapse"
 
     def __init__(self, config: SynapseConfig, loop: TrainLoop) -> None:
-        self.config, accelerator = config, loop.accelerator
+        self.config, self.loop, self.autocast, accelerator = config, loop, loop.autocast, loop.accelerator
         self.rank, self.processes = accelerator.process_index, accelerator.num_processes
+        self._check_run()
         self.train_rows, self.held_out = self._open(accelerator.is_main_process)
         self.model = FullModel(
             Path(config.model),
@@ -207,7 +218,7 @@ class SynapseTask(Task):
         parts = [list(mine[start : start + config.batch_size]) for start in range(0, size, config.batch_size)]
 
         def compute(members: list[int]) -> torch.Tensor:
-            latents, noise, texts, features, strengths = [], [], [], [], []
+            latents, noise, texts, seen = [], [], [], {}
             for member in members:
                 index = self.train_rows[chosen[member]]
                 row = self._row(index)
@@ -218,11 +229,13 @@ class SynapseTask(Task):
                 own = torch.Generator().manual_seed(noise_seeds[member])
                 noise.append(torch.randn(latents[-1].shape, generator=own))
                 texts.append(model.text(caption))
-                features.append(model.features(index, row))
-                strengths.append(0.0 if without_image else 1.0)
+                if not without_image:
+                    seen[member] = (index, row)
+            pictures = dict(zip(seen, model.features(list(seen.values())), strict=True))
             times = timesteps[members]
+            features = [pictures.get(member) for member in members]
             with loop.autocast():
-                errors = model.errors(torch.cat(latents), torch.cat(noise), times, texts, features, strengths)
+                errors = model.errors(torch.cat(latents), torch.cat(noise), times, texts, features)
             return (self._weight(times) * errors).mean()
 
         loss, norm = loop.accumulate("synapse", [lambda part=part: compute(part) for part in parts])
@@ -232,35 +245,33 @@ class SynapseTask(Task):
 
     def validate(self) -> dict[str, float]:
         """Losses with and without the picture, and with another row's; rows, noise and timesteps never change."""
-        rows = [(index, self._row(index)) for index in self.held_out]
+        rows, model = [(index, self._row(index)) for index in self.held_out], self.model
         generator = torch.Generator().manual_seed(1)
-        times = stratified_timesteps(len(rows), self.model.scheduler.config.num_train_timesteps, generator)
+        times = stratified_timesteps(len(rows), model.scheduler.config.num_train_timesteps, generator)
         sums = {"loss": 0.0, "loss_text_only": 0.0, "loss_wrong_picture": 0.0}
-        for number, (index, row) in enumerate(rows):
-            latents = self.model.latents(index, row, 0.0)
+        for start in range(0, len(rows), self.config.batch_size):
+            part = rows[start : start + self.config.batch_size]
+            time, count = times[start : start + len(part)], len(part)
+            latents = torch.cat([model.latents(index, row, 0.0) for index, row in part])
             noise = torch.randn(latents.shape, generator=generator)
-            right = self.model.features(index, row)
-            wrong = self.model.features(*rows[(number + 1) % len(rows)])
-            time = times[number : number + 1]
-            weight = float(self._weight(time))
-            text = [self.model.text(row.captions[0])]
-            for name, picture, strength in (
-                ("loss", right, 1.0),
-                ("loss_text_only", right, 0.0),
-                ("loss_wrong_picture", wrong, 1.0),
-            ):
-                error = self.model.errors(latents, noise, time, text, [picture], [strength])
-                sums[name] += weight * float(error) / len(rows)
-        self.model.handle.clear()
-        gates = {f"gate_{layer}": float(gate) for layer, gate in enumerate(self.model.synapse.gates())}
+            texts = [model.text(row.captions[0]) for _, row in part]
+            right = model.features(part)
+            wrong = model.features([rows[(start + place + 1) % len(rows)] for place in range(count)])
+            for name, pictures in zip(sums, (right, [None] * count, wrong), strict=True):
+                with self.autocast():
+                    errors = model.errors(latents, noise, time, texts, pictures)
+                sums[name] += float((self._weight(time) * errors).sum()) / len(rows)
+        model.handle.clear()
+        gates = {f"gate_{layer}": float(gate) for layer, gate in enumerate(model.synapse.gates())}
         return sums | gates
 
     def sample(self, folder: Path) -> None:
         """Nothing is rendered while training: ``melfusion generate`` does it with the assembled model.
 
         Args:
-            folder: Not used.
+            folder: Removed, so that no empty ones pile up.
         """
+        folder.rmdir()
 
     def export(self, folder: Path) -> None:
         """Save the averaged synapse and what of the UNet was trained.
@@ -281,7 +292,7 @@ class SynapseTask(Task):
             save_file(weights, folder / "unet_trained.safetensors")
         fields = ("mode", "batch_size", "accumulation", "learning_rate", "gate_rate", "seed", "precision", "max_steps")
         summary = {name: getattr(config, name) for name in fields}
-        summary |= {"processes": self.processes, "rows": len(self.train_rows)}
+        summary |= {"steps": self.loop.step, "processes": self.processes, "rows": len(self.train_rows)}
         (folder / "training.json").write_text(json.dumps(summary, indent=2) + "\n")
 
     def _open(self, main: bool) -> tuple[list[int], list[int]]:
@@ -291,24 +302,48 @@ class SynapseTask(Task):
         if config.validation:
             extra = open_table(config.validation, config.data_format, "validation", columns, config.root)
             self._tables.append(extra)
-        good: dict[str, list[int]] = {"train": [], "validation": []}
-        reasons, offset = [], 0
+        mine = []  # every process looks at its share of the rows
         for number, table in enumerate(self._tables):
-            for index, split, reason in check_table(table):
-                if reason:
-                    reasons.append(reason)
-                elif number == 1 or split in good:
-                    good["validation" if number == 1 else split].append(offset + index)
-            offset += len(table)
-        out = config.out_folder
+            share = range(self.rank, len(table), self.processes)
+            mine += [(number, *found) for found in check_table(table, share)]
+        found = sorted(gather_object(mine)) if self.processes > 1 else mine
+        starts = [0, len(self._tables[0])]
+        good: dict[tuple[int, str], list[int]] = {}
+        for number, index, split, reason in found:
+            if not reason:
+                good.setdefault((number, split), []).append(starts[number] + index)
+        reasons = [reason for *_, reason in found if reason]
         if main and reasons:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / BAD_ROWS).write_text("".join(json.dumps({"reason": reason}) + "\n" for reason in reasons))
-            print(f"synapse: {len(reasons)} bad rows left out, listed in {out / BAD_ROWS}; the first: {reasons[0]}")
-        rows = good["train"][: config.limit] if config.limit else good["train"]
+            config.out_folder.mkdir(parents=True, exist_ok=True)
+            listed = config.out_folder / BAD_ROWS
+            listed.write_text("".join(json.dumps({"reason": reason}) + "\n" for reason in reasons))
+            print(f"synapse: {len(reasons)} bad rows left out, listed in {listed}; the first: {reasons[0]}")
+        rows = good.get((0, "train"), [])
+        rows = rows[: config.limit] if config.limit else rows
         if not rows:
-            raise TrainingError(f"{config.data} has no usable training row" + (f": {reasons[0]}" if reasons else ""))
-        return rows, (good["validation"] or rows)[: config.validation_rows]
+            splits = ", ".join(sorted({split for number, split in good if number == 0})) or "none"
+            raise TrainingError(
+                f"{config.data} has no usable training row (splits: {splits})" + (f": {reasons[0]}" if reasons else "")
+            )
+        extra = [index for (number, _), indices in good.items() if number == 1 for index in indices]
+        if config.validation and not extra:
+            raise TrainingError(f"{config.validation} has no usable row" + (f": {reasons[-1]}" if reasons else ""))
+        held_out = good.get((1, "validation")) or extra or good.get((0, "validation")) or rows
+        if main:
+            print(f"synapse: {len(rows)} rows to train on, measured on {len(held_out[: config.validation_rows])}")
+        return rows, held_out[: config.validation_rows]
+
+    def _check_run(self) -> None:
+        path = self.config.out_folder / "config.json"
+        if not (self.config.out_folder / CHECKPOINT).is_file() or not path.is_file():
+            return
+        before = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("mode", "lora_rank", "lora_alpha"):
+            if before.get(name) != getattr(self.config, name):
+                raise TrainingError(
+                    f"the run in {self.config.out_folder} has {name} {before.get(name)}, not "
+                    f"{getattr(self.config, name)}: choose another --out"
+                )
 
     def _row(self, index: int) -> Row:
         for table in self._tables:

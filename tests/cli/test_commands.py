@@ -86,9 +86,13 @@ def test_flags_reach_the_trainers(component, tmp_path, monkeypatch):
 
     train.__annotations__ = typing.get_type_hints(getattr(module, function))
     monkeypatch.setattr(module, function, train)
-    limit = {"prepare": ["--parts", "captions"], "codec": [], "synapse": ["--model", "full", "--max-steps", "3"]}.get(
-        component, ["--max-steps", "3"]
-    )
+    own = {
+        "prepare": ["--parts", "captions"],
+        "codec": [],
+        "synapse": ["--model", "full", "--max-steps", "3"],
+        "scenes": ["--image-unet", "image"],
+    }
+    limit = own.get(component, ["--max-steps", "3"])
     assert main(["train", component, "--data", "corpus", "--out", str(tmp_path), *limit]) == 0
     [config] = configs
     assert (config.data, config.out) == ("corpus", str(tmp_path))

@@ -111,6 +111,86 @@ def test_flags_of_assembly_are_checked(tmp_path, capsys, public):
     assert "--allow-pickle" in capsys.readouterr().err
 
 
+def test_no_flag_is_ignored(tmp_path, capsys, public, full):
+    from melfusion_core.cli import assemble_full
+    from melfusion_core.models.synapse import FUSIONS
+
+    assert assemble_full.FUSIONS == FUSIONS
+    out, here = ["--out", str(tmp_path / "out")], str(public)
+    parts = [word for name in assemble_full.FROM_PARTS for word in (f"--{name}", here)]
+    image = ["--source", f"image={public / 'image'}"]
+    refused = {
+        "--vae has no effect with --preset": ["assemble", "--preset", "paper", "--vae", here, *out],
+        "--vae, --project have no effect with --base": [
+            "assemble", "--base", here, "--trained", here, "--no-project", "--vae", here, *out
+        ],
+        "--resolution, --dtype have no effect without": [
+            "assemble", *parts, "--resolution", "64", "--dtype", "float16", *out
+        ],
+        "--source is given twice": ["assemble", "--preset", "paper", *image, *image, *out],
+        "give either --source, or --repo": ["assemble", "--preset", "paper", *image, "--repo", "image=a/b", *out],
+        "came from local folders: add --source": [
+            "assemble", "--preset", "paper", "--lock", str(full / "assembly.json"), *image, *out
+        ],
+        "is of the preset paper, not musicldm": [
+            "assemble", "--preset", "musicldm", "--lock", str(full / "assembly.json"), *out
+        ],
+        "--private and --message have no effect": [
+            "push", "--model", str(full), "--to-folder", str(tmp_path / "x"), "--private"
+        ],
+        "without --preset": ["info", "--steps", "3"],
+        "have no effect with --preset": ["info", "--preset", "paper", "--device", "cpu"],
+        "multiple of 64, not 100": ["info", "--preset", "paper", "--resolution", "100"],
+    }  # fmt: skip
+    for message, command in refused.items():
+        assert main(command) in (1, 2), command
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1, error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_lock_gives_the_same_commits_and_no_other_repositories(tmp_path, monkeypatch, public):
+    from melfusion_core.cli.assemble_full import ROLES
+    from melfusion_core.pipelines.assembly import sources
+
+    record = {role: {"repo": f"a/{role}", "revision": str(number) * 40} for number, role in enumerate(ROLES)}
+    lock = tmp_path / "assembly.json"
+    lock.write_text(json.dumps({"preset": "paper", "sources": record}))
+    asked = {}
+
+    def found(preset, folders, repos, revisions, allow_pickle):
+        asked.update(folders=folders, repos=repos, revisions=revisions, allow_pickle=allow_pickle)
+        raise sources.SourceError("enough")
+
+    monkeypatch.setattr(sources, "find_sources", found)
+    flags = ["--source", f"text={public / 'text'}", "--repo", "image=other/one", "--allow-pickle"]
+    assert main(["assemble", "--preset", "paper", "--lock", str(lock), *flags, "--out", str(tmp_path / "out")]) == 1
+    assert asked["repos"] == {"image": "other/one", "music": "a/music", "audio": "a/audio"}
+    assert asked["revisions"] == {"music": "1" * 40, "audio": "2" * 40}
+    assert asked["folders"] == {"text": public / "text"} and asked["allow_pickle"]
+
+
+def test_a_full_size_model_saves_memory_when_asked(full, sunset, tmp_path, capsys, monkeypatch):
+    from diffusers import AutoencoderKL
+
+    from melfusion_core import MelFusionPipeline
+
+    sliced = []
+    monkeypatch.setattr(AutoencoderKL, "enable_slicing", lambda vae: sliced.append(vae.config.in_channels))
+    sunset.save(tmp_path / "photo.png")
+    command = ["generate", "--model", str(full), "--image", str(tmp_path / "photo.png"), "--prompt", "slow piano"]
+    command += ["--steps", "1", "--duration", "1.28", "--device", "cpu", "--out", str(tmp_path / "out.wav")]
+    assert main([*command, "--dtype", "bfloat16", "--vae-slicing"]) == 0
+    assert (tmp_path / "out.wav").stat().st_size > 1000 and sorted(sliced) == [1, 3]
+    assert main([*command, "--offload"]) == 2
+    assert "--offload needs an accelerator" in capsys.readouterr().err
+    networks = {"text_encoder", "image_vae", "image_unet", "synapse", "unet", "vae", "vocoder"}
+    assert networks <= {
+        *MelFusionPipeline.model_cpu_offload_seq.split("->"),
+        *MelFusionPipeline._exclude_from_cpu_offload,
+    }
+
+
 def test_the_studio_plays_a_full_size_model(full, sunset):
     from demo.engine import PipelineEngine
     from demo.takes import Settings

@@ -9,6 +9,10 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+ARGUMENTS += [
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]  # a camera that shows a test card
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from PIL import Image
 
 from demo.takes import TEXT_ONLY, WITH_IMAGE, Settings, Sound, Step
 from melfusion_core.mel import MelConfig, MelSpectrogram, mel_to_db
@@ -29,6 +30,10 @@ class FakeEngine:
         self.hold_at = hold_at
         self.closed = threading.Event()
         self.settings: list[Settings] = []
+        self.said: str | None = None
+
+    def scene(self, image: Image.Image) -> str | None:
+        return self.said
 
     def render(self, settings: Settings) -> Generator[Step | dict[str, Sound], None, None]:
         self.settings.append(settings)

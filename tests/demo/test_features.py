@@ -8,13 +8,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from playwright.sync_api import expect
 
+from demo.engine import PipelineEngine
 from demo.examples import load_examples
 from demo.exports import read_take
 from demo.render_examples import render
 from demo.service import StudioService
 from demo.ui import build_demo
+from melfusion_core.models.features import decoder_attention_names
+from melfusion_core.models.scenes import SCENE_FOLDER, SceneClassifier, attention_norms
 from tests.demo.browser import PHONE, compose, fill, listening, play, upload, write
 from tests.demo.conftest import serving
 from tests.demo.fakes import FakeEngine
@@ -36,8 +40,40 @@ def test_words_from_chips_and_from_the_picture(studio, visit, pictures):
         expect(caption).to_have_value("slow")
         upload(page, str(pictures[0]))
         expect(page.locator("#facts")).to_contain_text("Lightness")
+        expect(page.locator("#facts")).not_to_contain_text("Looks like")
+        expect(page.locator("#suggest")).to_contain_text("what the colours suggest")
         page.locator("#suggest").click()
         expect(caption).to_have_value(re.compile("^slow, .+, .+"))
+
+
+def test_the_models_own_classifier_gives_the_scene(visit, make_tiny_pipeline, minilm, pictures, tmp_path):
+    pipe = make_tiny_pipeline(text=minilm)
+    pipe.save_pretrained(tmp_path / "model")
+    size = 4 * sum(attention.to_k.out_features for attention in _decoder_attention(pipe.image_unet))
+    head = {"labels": ["the sea", "a city"], "features": size, "image_norms": attention_norms(pipe.image_unet)}
+    for threshold, said in ((0.6, True), (0.9, False)):
+        classifier = SceneClassifier(**head, threshold=threshold)
+        with torch.no_grad():
+            classifier.linear.weight.zero_()
+            classifier.linear.bias.copy_(torch.tensor([1.0, 0.0]))  # 73 % for the sea, whatever the picture
+        classifier.save_pretrained(tmp_path / "model" / SCENE_FOLDER)
+        engine = PipelineEngine.from_folder(tmp_path / "model")
+        with serving(build_demo(StudioService(engine))) as url, visit(url) as page:
+            upload(page, str(pictures[0]))
+            expect(page.locator("#facts")).to_contain_text("Lightness")
+            assert ("Looks like the sea." in page.locator("#facts").inner_text()) == said
+            page.locator("#suggest").click()
+            expect(page.locator("#caption textarea")).not_to_have_value("")
+            assert page.locator("#caption textarea").input_value().endswith("music, like the sea") == said
+    classifier.register_to_config(image_norms=[1.0])
+    classifier.save_pretrained(tmp_path / "model" / SCENE_FOLDER)
+    with pytest.raises(ValueError, match="another image model"):
+        PipelineEngine.from_folder(tmp_path / "model")
+
+
+def _decoder_attention(unet):
+    names = decoder_attention_names(unet, "attn1")
+    return [unet.get_submodule(name.removesuffix(".processor")) for name in names]
 
 
 def test_experiments(studio, visit, pictures, studio_engine):
@@ -60,7 +96,10 @@ def test_experiments(studio, visit, pictures, studio_engine):
         assert (first.seed, first.caption) == (second.seed, second.caption) == (5, "Harp")
         assert first.image != second.image
         page.locator("#region > button").click()
+        expect(page.locator("#region-view img")).to_be_visible()
         fill(page, "region-size", "50")
+        frame = "(frame) => Math.round(100 * frame.offsetHeight / frame.parentElement.offsetHeight)"
+        page.wait_for_function(f"() => ({frame})(document.querySelector('#region-view i')) === 50")
         page.locator("#compose").click()
         expect(page.locator("#status")).to_contain_text("Only the chosen part")
         assert studio_engine.settings[-1].image.width == min(first.image.size) // 2
@@ -116,6 +155,35 @@ def test_the_browser_remembers_after_a_reload(studio, visit, pictures):
         page.reload()
         page.locator("#history-box > button").click()
         expect(page.locator("#history")).to_contain_text("Nothing yet")
+
+
+def test_a_picture_from_the_clipboard_and_one_from_the_camera(studio, visit, studio_engine):
+    with visit(studio) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write", "camera"])
+        page.evaluate(
+            """async () => {
+              const canvas = Object.assign(document.createElement('canvas'), {width: 40, height: 30});
+              canvas.getContext('2d').fillStyle = 'rgb(250, 10, 10)';
+              canvas.getContext('2d').fillRect(0, 0, 40, 30);
+              const blob = await new Promise((done) => canvas.toBlob(done, 'image/png'));
+              await navigator.clipboard.write([new ClipboardItem({'image/png': blob})]);
+            }"""
+        )
+        page.locator("#picture button[aria-label*='lipboard']").click()
+        expect(page.locator("#facts")).to_contain_text("Lightness")
+        write(page, "Harp")
+        compose(page)
+        assert studio_engine.settings[-1].image.size == (40, 30)
+        page.locator("#picture button[aria-label='Clear'], #picture button[aria-label*='emove']").first.click()
+        page.locator("#picture button[aria-label='Capture from camera']").click()
+        page.locator("#picture button", has_text=re.compile("webcam", re.I)).click()
+        page.locator("#picture video").wait_for()
+        page.locator("#picture button[aria-label='capture photo']").click()
+        expect(page.locator("#picture img")).to_be_visible()
+        write(page, "Harp", seed="901")
+        compose(page)
+        expect(page.locator("#status .is-done")).to_contain_text("901")
+        assert studio_engine.settings[-1].image.width > 100, "the camera's picture"
 
 
 def test_with_the_keyboard_alone(studio, visit):

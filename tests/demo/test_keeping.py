@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import mutagen.mp4
 import numpy as np
 import pytest
 import soundfile
@@ -53,7 +54,7 @@ def test_the_video_carries_recipe_cover_picture_and_sound(result, tmp_path):
         path = export_take(take, result.mode, "MP4", CONFIG, tmp_path)
         recipe, cover = read_take(path)
         assert recipe == take.recipe and max(cover.size) <= 512
-        video = exports.mutagen.mp4.MP4(path)
+        video = mutagen.mp4.MP4(path)
         assert video.info.length == pytest.approx(2.56, abs=0.15) and video["covr"]
 
 

@@ -119,6 +119,45 @@ def test_mistakes_are_explained(studio, visit, pictures):
         expect(page.get_by_text("Traceback")).to_have_count(0)
 
 
+def test_mistakes_are_shown_at_their_controls_without_waiting_for_a_turn(studio, visit, pictures, studio_engine):
+    studio_engine.hold_at = 2
+    try:
+        with visit(studio) as other, visit(studio, PHONE) as page:
+            write(other, "Harp")
+            other.locator("#compose").click()
+            expect(other.locator("#status")).to_contain_text("Step 2 of 25")
+            note = page.locator(".field-error")
+            page.locator("#compose").click()
+            expect(page.locator("#caption .field-error")).to_contain_text("Give a picture, a few words, or both")
+            caption = page.locator("#caption textarea")
+            expect(caption).to_be_focused()
+            expect(caption).to_have_attribute("aria-invalid", "true")
+            caption.fill("Harp")
+            expect(note).to_have_count(0)
+            page.locator("#advanced > button").click()
+            page.locator("#seed input").fill("99999999999")
+            page.locator("#seed input").press("Tab")
+            page.locator("#advanced > button").click()
+            page.locator("#compose").click()
+            expect(page.locator("#seed .field-error")).to_have_text(
+                "The seed must be from 0 to 4294967295; it is 99999999999."
+            )
+            expect(page.locator("#seed input")).to_be_focused()
+            assert overflow(page) <= 0
+            page.locator("#seed input").fill("5")
+            expect(note).to_have_count(0)
+            upload(page, str(pictures[2]))
+            page.locator("#compose").click()
+            expect(page.locator("#picture .field-error")).to_contain_text("broken.png is not a picture")
+            expect(page.locator("#status .is-error")).to_contain_text("broken.png is not a picture")
+            expect(page.locator(".toast-wrap .error")).to_have_count(0)
+            assert len(studio_engine.settings) == 1 or studio_engine.settings[-1].seed != 5
+            studio_engine.hold_at = None
+            expect(other.locator("#status .is-done")).to_be_visible()
+    finally:
+        studio_engine.hold_at = None
+
+
 def test_an_accident_is_not_shown_in_detail(studio, visit, studio_engine, monkeypatch):
     def fail(settings):
         raise RuntimeError("secret detail")
@@ -134,6 +173,8 @@ def test_an_accident_is_not_shown_in_detail(studio, visit, studio_engine, monkey
 def test_a_phone_needs_no_sideways_scrolling(studio, visit, pictures):
     with visit(studio, PHONE) as page:
         assert overflow(page) <= 0
+        seen = "(button) => button.getBoundingClientRect().bottom <= window.innerHeight"
+        assert page.locator("#compose").evaluate(seen), "Compose is always at hand"
         upload(page, str(pictures[0]))
         write(page, "A slow piano")
         compose(page)
@@ -145,7 +186,9 @@ def test_a_phone_needs_no_sideways_scrolling(studio, visit, pictures):
         assert overflow(page) <= 0
         page.locator("#compose").click()
         expect(page.locator("#player .pl-mel")).to_have_count(3)
-        assert page.locator("#status").evaluate("(status) => status.getBoundingClientRect().top") >= 0
+        page.wait_for_function(
+            "() => Math.abs(document.querySelector('#status').getBoundingClientRect().top - 12) < 2"
+        )
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -14,8 +14,8 @@ from PIL import Image
 from demo.examples import EXAMPLES_FOLDER, load_examples
 from demo.fragments import error_html, idle_html, message_html, progress_html, result_html
 from demo.mel_view import MAX_COLUMNS, difference_legend, difference_source, frequency_marks, level_legend, mel_html
-from demo.picture_words import facts_html, picture_facts, suggestion
-from demo.takes import COMPARE, Progress, Result, Take
+from demo.picture_words import facts_html, offer, picture_facts, suggestion
+from demo.takes import COMPARE, Progress, Result, StudioError, Take
 from melfusion_core.mel import MelConfig
 
 
@@ -56,7 +56,8 @@ def test_legends_say_their_ends():
 
 
 def test_status_escapes_and_counts():
-    assert "&lt;b&gt;" in error_html("<b>")
+    assert "&lt;b&gt;" in error_html(StudioError("<b>")) and "data-field" not in error_html(StudioError("x"))
+    assert 'data-field="seed"' in error_html(StudioError("x", "seed"))
     assert "about 3 s left" in progress_html(Progress(5, 10, 2.4))
     assert 'aria-valuenow="50"' in progress_html(Progress(5, 10, 2.4))
     assert "Turning it into sound" in progress_html(Progress(10, 10, 0.0))
@@ -104,4 +105,8 @@ def test_facts_of_a_picture_are_computed_and_put_into_words():
     written = suggestion(day, "slow piano")
     assert written.startswith("slow piano, ") and written.endswith(day.moods[1])
     assert suggestion(day, written) == written, "nothing is added twice"
-    assert suggestion(day, " ").endswith(" music")
+    assert suggestion(day, " ").endswith(" music") and "Looks like" not in facts_html(day)
+    sea = picture_facts(dark, "the sea")
+    assert "Looks like the sea." in facts_html(sea) and offer(sea).endswith(f"{sea.moods[1]}, like the sea")
+    assert suggestion(sea, "").endswith(" music, like the sea")
+    assert suggestion(sea, "harp, like the sea") == f"harp, like the sea, {sea.moods[0]}, {sea.moods[1]}"

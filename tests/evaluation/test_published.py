@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from melfusion_core.evaluation.embedders import Cnn14, EmbedderError, VGGish, lo
 from melfusion_core.evaluation.imsm import imsm, released_matrix
 from melfusion_core.evaluation.joint_embedders import Clap
 from melfusion_core.evaluation.published import Embedders, PublishedError, find_pairs, markdown, measure
+from melfusion_core.evaluation.published_takes import render_takes
 from tests.evaluation.tiny_embedders import make_clap, make_clip
 
 RATE = 16000
@@ -166,6 +168,40 @@ def test_every_figure_with_tiny_networks(clips, vggish, panns, clap):
     assert "VGGish" in text and "PANNs Cnn14 16 kHz" in text and "per pair" in text
 
 
+class FakePipe:
+    """A tone whose height is the picture's brightness; it remembers how it was called."""
+
+    sample_rate = RATE
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, caption, image, **options):
+        self.calls.append((caption, options))
+        level = np.asarray(image).mean()
+        return SimpleNamespace(audios=[4.0 * tone(100 + level, options["duration_s"])])
+
+
+def test_takes_are_made_for_the_rows_of_a_split(clips, tmp_path):
+    lines = [json.loads(line) for line in (clips / "table.json").read_text().splitlines()]
+    for number, line in enumerate(lines):
+        line |= {"split": "test" if number % 2 else "train", "img_path": str(clips / line["img_path"])}
+    table = tmp_path / "table.jsonl"
+    table.write_text("\n".join(json.dumps(line) for line in lines))
+    pipe, folder = FakePipe(), tmp_path / "takes"
+    assert render_takes(pipe, table, folder, "test", duration_s=1.2, seed=7) == 2
+    assert sorted(path.name for path in folder.iterdir()) == ["1.wav", "3.wav"]
+    caption, options = pipe.calls[1]
+    assert caption == "tone 3" and options["guidance_scale"] == options["image_guidance_scale"] == 3.0
+    assert options["num_inference_steps"] == 200 and options["generator"].initial_seed() == 8
+    loud = soundfile.read(folder / "1.wav")[0]
+    assert np.abs(loud).max() > 1.0  # kept as it is
+    assert render_takes(pipe, table, folder, "test", duration_s=1.2) == 0 and len(pipe.calls) == 2
+    assert len(find_pairs(folder, clips / "reference", table)) == 2
+    with pytest.raises(PublishedError, match="no row of the split validation"):
+        render_takes(pipe, table, folder, "validation")
+
+
 def test_pairs_are_checked(clips, tmp_path):
     with pytest.raises(PublishedError, match="does not exist"):
         find_pairs(tmp_path / "none", clips / "reference")
@@ -190,3 +226,13 @@ def test_the_command_writes_a_report_and_says_what_it_left_out(clips, tmp_path, 
     assert "Left out: FD and KL (PANNs)" in capsys.readouterr().out
     assert main([*command, "--panns", str(tmp_path / "none.pth"), "--out", str(tmp_path / "out")]) == 2
     assert "There are no weights at" in capsys.readouterr().err
+    out = ["--out", str(tmp_path / "out")]
+    for flags, message in (
+        (["--steps", "3", "--split", "test"], "--split, --steps only matter with --model"),
+        (["--model", str(tmp_path)], "--model needs --table"),
+        (["--clip-weights", "openai"], "no effect without --clip"),
+        (["--imsm-batch", "4"], "needs --clip, --clap and --table"),
+        (["--device", "cuda:99"], "cuda:99"),
+    ):
+        assert main([*command, *flags, *out]) == 2
+        assert message in capsys.readouterr().err

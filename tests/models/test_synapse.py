@@ -8,14 +8,13 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from melfusion_core.models.features import decoder_attention_names
+from melfusion_core.models.fusion import concatenate_attention, interpolate_attention, resample_tokens
 from melfusion_core.models.inversion import ddim_invert, first_timestep, inversion_timesteps
 from melfusion_core.models.synapse import (
     ImageFeatures,
     VisualSynapse,
     capture_image_features,
     install_synapse,
-    interpolate_attention,
-    resample_tokens,
 )
 from melfusion_core.models.text import TextCondition
 
@@ -145,6 +144,21 @@ def test_decoupled_is_the_stated_mixture():
     for scale, gate in [(0.0, 0.0), (1.0, 0.25), (2.0, 0.5), (8.0, 1.0)]:
         mixed = synapse(0, query, text_key, text_value, None, image_key, image_value, torch.tensor([scale]))
         torch.testing.assert_close(mixed, (1 - gate) * text + gate * image)
+
+
+def test_concatenate_is_one_softmax_with_the_gate_as_prior():
+    torch.manual_seed(0)
+    query, text_key, text_value = (torch.randn(1, 2, length, 4) for length in (5, 7, 7))
+    image_key, image_value = torch.randn(1, 2, 9, 4), torch.randn(1, 2, 9, 4)
+    padding = torch.zeros(1, 1, 1, 7)
+    padding[..., 5:] = -1e4
+    for gate in (0.25, 1.0):
+        logits = torch.cat([query @ text_key.mT / 2 + padding, query @ image_key.mT / 2], dim=-1)
+        chances = logits.exp() * torch.tensor([1.0] * 7 + [gate] * 9)
+        expected = chances / chances.sum(-1, keepdim=True) @ torch.cat([text_value, image_value], dim=2)
+        gates = torch.full((1, 1, 1, 1), gate)
+        actual = concatenate_attention(query, text_key, text_value, image_key, image_value, gates, padding)
+        torch.testing.assert_close(actual, expected)
 
 
 def test_interpolate_is_the_papers_equation():

@@ -14,10 +14,13 @@ from safetensors.torch import load_file, save_file
 
 from melfusion_core.cli import main
 from melfusion_core.models.components import load_components
+from melfusion_core.training.full_model import FullModel
 from melfusion_core.training.loop import TrainingError
+from melfusion_core.training.rows import open_table
 from melfusion_core.training.synapse import SynapseConfig, train
+from tests.test_docs import commands
 from tests.test_imports import ROOT
-from tests.training.full_size import make_model, make_triplets
+from tests.training.full_size import make_model, make_pairs, make_small_model, make_triplets
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,8 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("mode", ["full", "lora"])
 def test_a_mode_trains_what_it_says(full, triplets, tmp_path, mode):
-    changes = {"max_steps": 1, "batch_size": 1, "lora_rank": 2, "checkpointing": mode == "full", "validation_rows": 1}
+    changes = {"max_steps": 1, "batch_size": 1, "checkpointing": mode == "full", "validation_rows": 1}
+    changes |= {"lora_rank": 2} if mode == "lora" else {}
     result = train(SynapseConfig(**settings(full, triplets, tmp_path / "run", mode=mode, **changes)))
     assert result.finished and result.metrics["loss"] > 0
     export = tmp_path / "run" / "export"
@@ -146,12 +150,14 @@ def test_accumulated_batches_are_one_batch(full, triplets, tmp_path):
 
 
 def test_two_processes_are_one_with_the_double_batch(full, triplets, tmp_path):
-    """The documented command for the CPU: two processes, gloo."""
+    """The command of docs/train.md, with a tiny model put in: two processes, gloo."""
     flags = {**settings(full, triplets, tmp_path / "two", batch_size=1, max_steps=1)}
     words = [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    [documented] = [line for line in commands("train.md") if "--num_processes 2" in line]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *documented.split()[2:]]
+    assert "melfusion_core.training.synapse" in launch and "--device cpu" in documented
     done = subprocess.run(
-        [*launch, "-m", "melfusion_core.training.synapse", *words],
+        [*launch, *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -165,15 +171,65 @@ def test_two_processes_are_one_with_the_double_batch(full, triplets, tmp_path):
     assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
 
 
-def test_overfitting_32_triplets_lowers_the_loss_and_moves_the_gates(full, tmp_path):
-    data = make_triplets(tmp_path / "data", 34)
-    changes = {"max_steps": 24, "batch_size": 8, "mode": "full", "learning_rate": 5e-3, "gate_rate": 40.0}
-    changes |= {"text_dropout": 0.0, "image_dropout": 0.0, "both_dropout": 0.0, "min_snr_gamma": 0.0}
-    changes |= {"duration_s": 0.16, "log_steps": 6}
-    train(SynapseConfig(**settings(full, data, tmp_path / "run", **changes)))
+def test_overfitting_32_triplets_lowers_the_loss_opens_the_gates_and_tells_pictures_apart(tmp_path):
+    """As docs/train.md says: from nearly closed gates, with normalised and projected pictures."""
+    data = make_pairs(tmp_path / "data")
+    model = make_small_model(tmp_path / "model", data, fusion="decoupled", project=True)
+    changes = {"max_steps": 100, "batch_size": 16, "mode": "full", "learning_rate": 0.02, "gate_rate": 10.0}
+    changes |= {"text_dropout": 0.0, "image_dropout": 0.0, "both_dropout": 0.0, "min_snr_gamma": 0.0, "warmup": 0.05}
+    changes |= {"duration_s": 0.16, "log_steps": 10, "peak": 0.0, "validation_rows": 16}
+    result = train(SynapseConfig(**settings(model, data, tmp_path / "run", **changes)))
     losses, gates = column(tmp_path / "run"), column(tmp_path / "run", "gate_max")
-    assert losses[-1] < 0.92 * losses[0], losses
-    assert gates[-1] > 1.5 * 0.02, gates
+    assert losses[-1] < 0.75 * losses[0], losses
+    assert gates[0] < 0.05 and gates[-1] > 0.2, gates
+    right, alone, wrong = (result.metrics[name] for name in ("loss", "loss_text_only", "loss_wrong_picture"))
+    assert right < 0.98 * alone and right < 0.97 * wrong, result.metrics
+
+
+def test_half_precision_computes_nearly_the_same(full, triplets, tmp_path):
+    for name in ("no", "bf16"):
+        changes = {"precision": name, "mode": "gates_kv", "max_steps": 1, "checkpointing": True}
+        train(SynapseConfig(**settings(full, triplets, tmp_path / name, **changes)))
+    (exact,), (half,) = column(tmp_path / "no"), column(tmp_path / "bf16")
+    assert half != exact and abs(half / exact - 1) < 0.05
+    assert all(value.dtype == torch.float32 for value in weights(tmp_path / "bf16").values())
+
+
+def test_a_batch_without_any_picture_is_trained_on(full, triplets, tmp_path):
+    changes = {"max_steps": 1, "text_dropout": 0.0, "image_dropout": 1.0, "both_dropout": 0.0, "batch_size": 1}
+    train(SynapseConfig(**settings(full, triplets, tmp_path / "run", **changes)))
+    before, after = load_components(full, ("synapse",))["synapse"].gate_logits, weights(tmp_path / "run")
+    assert torch.equal(after["synapse.gate_logits"], before.detach())  # nothing taught the gates
+    assert column(tmp_path / "run")[0] > 0
+
+
+def test_settings_without_effect_are_refused(full, triplets, tmp_path):
+    for changes, message in (({"lora_rank": 4}, "no effect but in mode lora"), ({"compile": True}, "not compile")):
+        with pytest.raises(ValueError, match=message):
+            SynapseConfig(**settings(full, triplets, tmp_path / "run", **changes))
+
+
+def test_a_run_goes_on_only_as_it_began(full, triplets, tmp_path):
+    train(SynapseConfig(**settings(full, triplets, tmp_path / "run", max_steps=1, batch_size=1, validation_rows=1)))
+    with pytest.raises(TrainingError, match="has mode gates, not full: choose another --out"):
+        train(SynapseConfig(**settings(full, triplets, tmp_path / "run", mode="full")))
+
+
+def test_pictures_seen_together_or_one_by_one_are_the_same(full, triplets):
+    rows = [(index, open_table(str(triplets))[index]) for index in range(3)]
+    together, single = (
+        FullModel(full, torch.device("cpu"), duration_s=0.3, cache_rows=cached).features(rows) for cached in (0, 9)
+    )
+    for one, other in zip(together, single, strict=True):
+        assert one.timesteps == other.timesteps and len(one) == 1
+        torch.testing.assert_close(one.pack(), other.pack(), atol=2e-3, rtol=2e-3)
+
+
+def test_latents_are_computed_once_for_a_clip_that_is_not_longer(full, triplets, monkeypatch):
+    model, row = FullModel(full, torch.device("cpu"), duration_s=2.0, cache_rows=9), open_table(str(triplets))[0]
+    first = model.latents(0, row, 0.1)
+    monkeypatch.setattr(type(row), "read_audio", lambda *_: pytest.fail("read again"))
+    assert model.latents(0, row, 0.9) is first
 
 
 def test_bad_rows_are_reported_and_left_out(full, triplets, tmp_path, capsys):

@@ -201,7 +201,7 @@ def build_full_synapse(
         preset: Where the settings come from.
         unet: The music UNet.
         image_unet: The image UNet.
-        fusion: ``interpolate`` or ``decoupled``; None for the preset's.
+        fusion: One of the synapse's fusions; None for the preset's.
         gate_init: Gates before training; None for the preset's.
         project: Whether to project picture keys and values; None: only where widths differ, as the paper does not.
         seed: Of the projections.
@@ -210,7 +210,7 @@ def build_full_synapse(
         The synapse.
 
     Raises:
-        WeightsError: When the decoders have different numbers of layers.
+        WeightsError: When the decoders have different numbers of layers, or different widths and no projection.
     """
     layers = [
         [network.get_submodule(name.removesuffix(".processor")) for name in decoder_attention_names(network, kind)]
@@ -222,6 +222,8 @@ def build_full_synapse(
             f"the music UNet's decoder has {len(music)} layers to connect, the image UNet's has {len(picture)}"
         )
     music_dims, image_dims = ([layer.inner_dim for layer in side] for side in (music, picture))
+    if project is False and music_dims != image_dims:
+        raise WeightsError(f"widths of music {music_dims} and picture {image_dims} differ: a projection is needed")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return VisualSynapse(

@@ -129,21 +129,25 @@ def write_record(out: Path, preset: Preset, sources: Mapping[str, Source]) -> Pa
     return path
 
 
-def read_record(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+def read_record(path: Path, preset: str | None = None) -> tuple[dict[str, str], dict[str, str]]:
     """Read a record, to repeat its assembly.
 
     Args:
         path: An ``assembly.json``.
+        preset: Name of the preset that it must be of; None for any.
 
     Returns:
-        Repositories and commit hashes, each by role.
+        Repositories and commit hashes, each by role; roles that came from a local folder are in neither.
 
     Raises:
-        SourceError: When it is damaged, or a role came from a local folder.
+        SourceError: When it is damaged, or of another preset.
     """
     try:
-        roles = json.loads(path.read_text(encoding="utf-8"))["sources"]
+        record = json.loads(path.read_text(encoding="utf-8"))
+        made_of, roles = record["preset"], record["sources"]
         pairs = {role: (entry["repo"], entry["revision"]) for role, entry in roles.items() if "repo" in entry}
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise SourceError(f"{path} is no record of an assembly: {error}") from error
+    if preset is not None and made_of != preset:
+        raise SourceError(f"{path} is of the preset {made_of}, not {preset}")
     return {role: repo for role, (repo, _) in pairs.items()}, {role: revision for role, (_, revision) in pairs.items()}
