@@ -54,6 +54,25 @@ def test_a_checkpoint_is_assembled_and_plays(exports, sunset, tmp_path):
     torch.testing.assert_close(take(loaded), take(pipe), atol=0.05, rtol=0.05)
 
 
+def test_eight_bit_is_smaller_and_scenes_are_shipped(exports, tmp_path, capsys):
+    _, flags = exports
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "scenes" / "config.json").write_text("{}")
+    more = ["--eight-bit", "vocoder", "--scenes", str(tmp_path / "scenes")]
+    assert main(["assemble", *flags, "--out", str(tmp_path / "plain")]) == 0
+    assert main(["assemble", *flags, *more, "--out", str(tmp_path / "small")]) == 0
+
+    def size(folder: str) -> int:
+        return (tmp_path / folder / "diffusion_pytorch_model.safetensors").stat().st_size
+
+    assert size("small/vocoder") < 0.8 * size("plain/vocoder")
+    assert size("small/image_unet") == size("plain/image_unet")
+    assert (tmp_path / "small/scene_classifier/config.json").is_file()
+    assert not (tmp_path / "plain/scene_classifier").exists()
+    assert main(["assemble", "--preset", "paper", *more[2:], "--out", str(tmp_path / "full")]) == 2
+    assert "--scenes" in capsys.readouterr().err
+
+
 def test_other_folders_are_left_alone(exports, tmp_path, capsys):
     _, flags = exports
     (tmp_path / "mine").mkdir()
