@@ -105,6 +105,7 @@ def assemble(vae: Path, vocoder: Path, image: Path, music: Path, prepared: Path)
     """
     from diffusers import DDIMScheduler, UNet2DConditionModel
 
+    from melfusion_core.models.inversion import load_image_scheduler
     from melfusion_core.models.latents import load_codec
     from melfusion_core.models.synapse import VisualSynapse
     from melfusion_core.models.text import load_minilm
@@ -123,7 +124,7 @@ def assemble(vae: Path, vocoder: Path, image: Path, music: Path, prepared: Path)
         synapse=VisualSynapse.from_pretrained(music / "synapse"),
         vocoder=ISTFTVocoder.from_pretrained(vocoder),
         scheduler=DDIMScheduler.from_pretrained(music / "scheduler"),
-        image_scheduler=DDIMScheduler.from_pretrained(image / "scheduler"),
+        image_scheduler=load_image_scheduler(image),
         tokenizer=tokenizer,
         text_encoder=text_encoder,
     )

@@ -59,18 +59,17 @@ def run(args: argparse.Namespace) -> int:
         if not folder.is_dir():
             raise CommandError(f"The folder {folder} does not exist.")
     import torch
-    from diffusers import DDIMScheduler, UNet2DConditionModel
+    from diffusers import UNet2DConditionModel
 
     from melfusion_core.cli.evaluate import colour_features
     from melfusion_core.evaluation.probe import ImageModel, probe
+    from melfusion_core.models.inversion import load_image_scheduler
     from melfusion_core.models.text import encode_text, load_minilm
 
     if args.threads:
         torch.set_num_threads(args.threads)
     unet = UNet2DConditionModel.from_pretrained(args.image).float().eval().to(args.device)
-    model = ImageModel(
-        unet, DDIMScheduler.from_pretrained(args.image, subfolder="scheduler"), encode_text(*load_minilm(), [""])
-    )
+    model = ImageModel(unet, load_image_scheduler(args.image), encode_text(*load_minilm(), [""]))
     try:
         sets: dict[str, Any] = {"corpus": corpus_pictures(args.corpus, args.n, args.held_out, args.seed)}
         if args.pictures:

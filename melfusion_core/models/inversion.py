@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
-from diffusers import SchedulerMixin
+from diffusers import DDIMScheduler, SchedulerMixin
 
 LEAST_NOISE = 0.2
 """Noise level at which the inversion of a network that predicts the clean sample starts."""
+
+
+def load_image_scheduler(folder: str | Path) -> DDIMScheduler:
+    """Load the noise schedule of an image UNet.
+
+    Args:
+        folder: Folder of the UNet: a trainer's export, which holds ``scheduler``, or the folder ``image_unet`` of a
+            model, which has ``image_scheduler`` beside it.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        FileNotFoundError: When neither is there.
+    """
+    folder = Path(folder)
+    places = (folder / "scheduler", folder.resolve().parent / "image_scheduler")
+    for place in places:
+        if (place / "scheduler_config.json").is_file():
+            return DDIMScheduler.from_pretrained(place)
+    raise FileNotFoundError(f"no noise schedule for {folder}: neither {places[0]} nor {places[1]} holds one")
 
 
 def first_timestep(scheduler: SchedulerMixin) -> int:

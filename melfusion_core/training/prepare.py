@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from melfusion_core.models.features import ImageFeatures, picture_size
+from melfusion_core.models.inversion import load_image_scheduler
 from melfusion_core.models.latents import load_codec
 from melfusion_core.models.synapse import capture_image_features
 from melfusion_core.models.text import TextCondition, TextEncoderError, encode_text, load_minilm
@@ -50,7 +51,7 @@ class PrepareConfig:
         data: Corpus folder with ``metadata.jsonl``, or a folder of packs.
         out: Folder to write to.
         vae: Folder of the trained music VAE; needed for the part ``latents`` of a corpus.
-        image_unet: Folder of the trained image UNet with its ``scheduler`` inside; needed for the part ``features``.
+        image_unet: Folder of the trained image UNet, of its trainer or of a model; needed for the part ``features``.
         parts: What to encode: ``captions``, ``latents``, ``features``. Parts may run at the same time in several
             processes.
         splits: Splits to encode.
@@ -322,7 +323,7 @@ def _unpack_latents(packs: Packs, clips: list[Clip], path: Path) -> None:
 
 def _encode_features(config: PrepareConfig, clips: list[Clip], folder: Path, packs: Packs | None) -> dict:
     image_unet = UNet2DConditionModel.from_pretrained(config.image_unet).to(config.device).eval()
-    scheduler = DDIMScheduler.from_pretrained(config.image_unet, subfolder="scheduler")
+    scheduler = load_image_scheduler(config.image_unet)
     null_text: TextCondition = encode_text(*_load_text(packs), [""], max_length=2)  # its two special tokens
     pictures, rows = load_pictures(clips, picture_size(image_unet))
     partial = folder / "features.npy.partial"

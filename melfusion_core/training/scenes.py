@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from torch.nn import functional
 from tqdm.auto import tqdm
 
 from melfusion_core.models.features import picture_size
+from melfusion_core.models.inversion import load_image_scheduler
 from melfusion_core.models.scenes import SceneClassifier, attention_norms, picture_features, token_statistics
 from melfusion_core.models.text import encode_text, load_minilm
 from melfusion_core.training.config import parse_config, use_threads
@@ -260,7 +261,7 @@ def train(config: SceneConfig) -> dict[str, Any]:
     """
     use_threads(config.threads)
     unet = UNet2DConditionModel.from_pretrained(config.image_unet).float().eval()
-    scheduler = DDIMScheduler.from_pretrained(config.image_unet, subfolder="scheduler")
+    scheduler = load_image_scheduler(config.image_unet)
     clips = read_corpus(config.data)
     limits = {"train": config.pictures, "validation": config.held_out_pictures, "test": config.held_out_pictures}
     chosen = {split: select(clips, split, limit) for split, limit in limits.items()}

@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from melfusion_core.models.features import decoder_attention_names
 from melfusion_core.models.fusion import concatenate_attention, interpolate_attention, resample_tokens
-from melfusion_core.models.inversion import ddim_invert, first_timestep, inversion_timesteps
+from melfusion_core.models.inversion import ddim_invert, first_timestep, inversion_timesteps, load_image_scheduler
 from melfusion_core.models.synapse import (
     ImageFeatures,
     VisualSynapse,
@@ -144,6 +144,16 @@ def test_decoupled_is_the_stated_mixture():
     for scale, gate in [(0.0, 0.0), (1.0, 0.25), (2.0, 0.5), (8.0, 1.0)]:
         mixed = synapse(0, query, text_key, text_value, None, image_key, image_value, torch.tensor([scale]))
         torch.testing.assert_close(mixed, (1 - gate) * text + gate * image)
+
+
+def test_an_image_schedule_is_found_in_exports_and_models(tmp_path):
+    schedule = DDIMScheduler(beta_end=0.05)
+    schedule.save_pretrained(tmp_path / "export/scheduler")
+    schedule.save_pretrained(tmp_path / "model/image_scheduler")
+    for folder in ("export", "model/image_unet"):
+        assert load_image_scheduler(tmp_path / folder).config.beta_end == 0.05
+    with pytest.raises(FileNotFoundError, match="image_scheduler"):
+        load_image_scheduler(tmp_path / "elsewhere" / "image_unet")
 
 
 def test_concatenate_is_one_softmax_with_the_gate_as_prior():
