@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 
@@ -40,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=None, help="port to listen on; else the first free one from 7860")
     parser.add_argument("--share", action="store_true", help="also open a public link through Gradio")
     options = parser.parse_args(arguments)
+    if options.mcp and importlib.util.find_spec("mcp") is None:
+        print("--mcp needs a package that is not installed: pip install 'gradio[mcp]'", file=sys.stderr)
+        return 1
     first, *others = options.model or ["checkpoints/melfusion-mini"]
     try:
         engine = PipelineEngine.from_folder(first)

@@ -6,10 +6,12 @@ import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
+from demo import words
 from demo.service import MAX_SEED, StudioService, write_figure
 from demo.takes import Request, Result, StudioError
 from melfusion_core.recipe import SAMPLERS
@@ -74,14 +76,28 @@ def _share(percent: float | None) -> float | None:
     return None if percent is None else percent / 100.0
 
 
+def _within(slider: gr.Slider, payload: float | None) -> float | None:
+    """Check a slider's number. Gradio's own words would not say which of the numbers is beyond its bounds."""
+    # Nothing, and what is not a number, the service refuses.
+    if payload is not None and (payload < slider.minimum or payload > slider.maximum):
+        given = f"{payload:.15g}" if abs(payload) < 1e15 else words.GIVEN_FAR_OUT
+        bounds = {"low": f"{slider.minimum:.15g}", "high": f"{slider.maximum:.15g}", "given": given}
+        raise gr.Error(words.OUT_OF_BOUNDS.format(what=slider.label, **bounds), print_exception=False)
+    return payload
+
+
 def add_endpoints(service: StudioService, inputs: list[gr.components.Component], **turn: Any) -> None:
     """Offer ``generate`` and ``capabilities`` to programs and agents; the page itself does not use them.
 
     Args:
         service: What turns requests into files.
-        inputs: Components in the order of :func:`to_request`, which give the endpoint its types and bounds.
+        inputs: Components in the order of :func:`to_request`, which give the endpoint its types and bounds; from
+            now on the sliders among them refuse what is beyond theirs in the studio's words.
         turn: Whose turn it is at the engine: the concurrency settings of the event.
     """
+    for component in inputs:
+        if isinstance(component, gr.Slider):
+            component.preprocess = partial(_within, component)
     outputs = [
         gr.Audio(visible=False, label="Music from picture and words, or from the one that was given", type="filepath"),
         gr.Audio(visible=False, label="Music from the words alone, when both were given", type="filepath"),
@@ -90,6 +106,7 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
         gr.JSON(visible=False, label="Notes"),
     ]
 
+    # Gradio reads a tool's description from the docstring, and of each argument only the first line.
     def generate(
         image: str | None = None,
         caption: str = "",
@@ -107,8 +124,11 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
     ) -> Iterator[tuple[Any, ...]]:
         """Make music from a picture, a caption, or both.
 
+        The answer is, in this order: the music (WAV); the same from the caption alone, when there were both; the
+        spectrograms (PNG); the recipe, which is every setting with the seed; and notes.
+
         Args:
-            image: Picture (JPEG, PNG, WebP or GIF), or nothing.
+            image: Picture (JPEG, PNG, WebP or GIF); agents give a public web address or a data URL, or leave it out.
             caption: What the music should be, at most 400 characters; may be empty when there is a picture.
             synapse_percent: How much the picture is heard, from 0 (not at all) to 200; 100 is as trained.
             steps: Denoising steps, from 1 to 100.
@@ -118,8 +138,7 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
             image_guidance: Guidance by the picture, from 0 to 12.
             sampler: "dpm++" or "ddim".
             negative: What the music should not be, at most 400 characters.
-            region_percent: Side of the square of the picture that should sound, from 10 to 100 percent of its shorter
-                side; 100 in the middle is the whole picture.
+            region_percent: Side of the square that sounds, from 10 to 100 % of the shorter side; 100 at 50, 50 is all.
             region_x: Place of the square, from left (0) to right (100).
             region_y: Place of the square, from top (0) to bottom (100).
         """
