@@ -178,6 +178,9 @@ def test_a_picture_from_the_clipboard_and_one_from_the_camera(studio, visit, stu
         page.locator("#picture button[aria-label='Capture from camera']").click()
         page.locator("#picture button", has_text=re.compile("webcam", re.I)).click()
         page.locator("#picture video").wait_for()
+        page.wait_for_function(  # before its first frame there is nothing to capture
+            "() => { const video = document.querySelector('#picture video'); return video && video.currentTime > 0; }"
+        )
         page.locator("#picture button[aria-label='capture photo']").click()
         expect(page.locator("#picture img")).to_be_visible()
         write(page, "Harp", seed="901")
