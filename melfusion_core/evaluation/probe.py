@@ -32,6 +32,7 @@ from melfusion_core.models.features import (
     unfold_pixels,
 )
 from melfusion_core.models.inversion import clean_and_noise, ddim_invert, first_timestep, inversion_timesteps
+from melfusion_core.models.scenes import layer_statistics
 from melfusion_core.models.text import TextCondition
 
 from .figures import format_estimate, save_heat_map
@@ -92,9 +93,8 @@ def token_statistics(features: ImageFeatures) -> dict[tuple[int, int], np.ndarra
     """
     result = {}
     for timestep, layers in zip(features.timesteps, features.layers, strict=True):
-        for number, (key, value) in enumerate(layers):
-            parts = [part for x in (key.float(), value.float()) for part in (x.mean(1), x.std(1, unbiased=False))]
-            result[timestep, number] = torch.cat(parts, dim=1).cpu().numpy()
+        for number, pair in enumerate(layers):
+            result[timestep, number] = layer_statistics(pair).cpu().numpy()
     return result
 
 

@@ -154,9 +154,7 @@ def _trial(
     measured, started = {}, time.perf_counter()
     fresh = sum(not list((out / "takes" / part).rglob("*.flac")) for part in ("neutral", "described"))
     for part in ("neutral", "described"):
-        generate_takes(
-            pipeline, triplets, part, out, settings, batch_size, progress, dose=settings.synapse_strength
-        )  # fmt: skip
+        generate_takes(pipeline, triplets, part, out, settings, batch_size, progress, dose=settings.synapse_strength)
     seconds = (time.perf_counter() - started) / (2 * len(triplets)) if fresh == 2 else 0.0
     for part in ("neutral", "described"):
 

@@ -24,6 +24,7 @@ from torch import nn
 from melfusion_core.image import image_to_tensor
 from melfusion_core.models.features import (
     ImageFeatures,
+    KeyValue,
     capture_image_features,
     decoder_attention_names,
     picture_size,
@@ -208,7 +209,19 @@ def token_statistics(features: ImageFeatures, timestep: int) -> torch.Tensor:
     if timestep not in features.timesteps:
         raise ValueError(f"features of timestep {timestep} are needed, and there are those of {features.timesteps}")
     pairs = features.layers[features.timesteps.index(timestep)]
-    states = [state.float() for pair in pairs for state in pair]
+    return torch.cat([layer_statistics(pair) for pair in pairs], dim=1)
+
+
+def layer_statistics(pair: KeyValue) -> torch.Tensor:
+    """Mean and standard deviation over tokens of the keys and values of one layer.
+
+    Args:
+        pair: Keys and values, each of shape ``(batch, tokens, dim)``.
+
+    Returns:
+        Of shape ``(batch, 4 * dim)``, float32: mean and deviation of the keys, then of the values.
+    """
+    states = [state.float() for state in pair]
     return torch.cat([part for state in states for part in (state.mean(1), state.std(1, unbiased=False))], dim=1)
 
 

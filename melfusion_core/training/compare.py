@@ -39,7 +39,7 @@ def read_run(folder: Path | str) -> dict[str, Any]:
 
 
 def changes(config: dict[str, Any], baseline: dict[str, Any]) -> str:
-    """What a run set differently.
+    """What a run set differently; a setting that the baseline does not know yet counts as different.
 
     Args:
         config: Configuration of the run.
@@ -48,7 +48,7 @@ def changes(config: dict[str, Any], baseline: dict[str, Any]) -> str:
     Returns:
         Such as "fusion interpolate, max_steps 287"; "as the baseline" where nothing differs.
     """
-    names = [name for name in config if name not in HIDDEN and config[name] != baseline.get(name, config[name])]
+    names = [name for name in config if name not in HIDDEN and config[name] != baseline.get(name)]
     return ", ".join(f"{name} {config[name]}" for name in names) or "as the baseline"
 
 
