@@ -37,6 +37,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="append",
         help="General MIDI SoundFont (default that of fluid-soundfont-gm); given several times, each clip draws one",
     )
+    build.add_argument(
+        "--splits", nargs="+", choices=("train", "validation", "test"), metavar="SPLIT",
+        help="only these of train, validation and test, in a fraction of the time; a later build adds others "
+        "(default all)",
+    )  # fmt: skip
     build.add_argument("--workers", type=options.whole_number(1, 512), default=2, help="processes (default 2)")
     build.set_defaults(run=run_build)
 
@@ -94,7 +99,9 @@ def run_build(args: argparse.Namespace) -> int:
     if args.soundfont:
         given["soundfonts"] = tuple(str(font) for font in args.soundfont)
     try:
-        print(build_corpus(args.out, CorpusSpec(clips=args.clips, seed=args.seed, **given), workers=args.workers))
+        spec = CorpusSpec(clips=args.clips, seed=args.seed, **given)
+        chosen = {"splits": tuple(args.splits)} if args.splits else {}
+        print(build_corpus(args.out, spec, workers=args.workers, **chosen))
     except (RendererError, CorpusBuildError) as error:
         raise CommandError(str(error), code=1) from error
     return 0

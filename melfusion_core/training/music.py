@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import UNet2DConditionModel
 
 from melfusion_core.audio import save_audio
 from melfusion_core.models.latents import add_coordinates, decode_mel, load_codec
-from melfusion_core.models.synapse import install_synapse
+from melfusion_core.models.synapse import VisualSynapse, install_synapse
 from melfusion_core.models.vocoder import ISTFTVocoder
 from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.figures import save_spectrograms
@@ -28,6 +29,8 @@ from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.pairing import PicturePairing
 from melfusion_core.training.prepare import PrepareConfig, PreparedData, prepared_folder
 from melfusion_core.training.presets import build_music_unet, build_synapse, music_scheduler
+
+SHAPE = ("size", "width", "depth", "caption_pooling", "coordinates", "fusion", "gate_init")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class MusicConfig(TrainConfig):
         depth: Transformer layers per block of the UNet's encoder.
         caption_pooling: Whether the caption's pooled embedding is added to the timestep's.
         fusion: ``decoupled``, ``interpolate`` or ``concatenate``.
+        init: Folder with the ``unet`` and ``synapse`` to start from (a run's export, or a model) instead of random
+            weights; it brings its own size, width, depth, caption_pooling, coordinates, fusion and gate_init.
         gate_init: Gates at the start.
         gate_rate: Learning rate of the gates relative to the rest.
         prediction_type: What the network predicts: ``sample`` or ``v_prediction``.
@@ -93,6 +98,7 @@ class MusicConfig(TrainConfig):
     sample_guidance: float = 3.5
     image_unet: str = ""
     subset: str = "all"
+    init: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,6 +110,8 @@ class MusicConfig(TrainConfig):
         self.require(self.min_snr_gamma > 0 and self.gate_rate > 0, "min_snr_gamma and gate_rate must be positive")
         self.require(self.pairing_width >= 0, "pairing_width must not be negative")
         self.require(self.coordinates == 0 or self.coordinates % 2 == 1, "coordinates must be 0 or odd")
+        fixed = [name for name in SHAPE if self.init and getattr(self, name) != getattr(MusicConfig, name)]
+        self.require(not fixed, f"init brings its own {', '.join(fixed)}")
 
 
 class MusicTask(Task):
@@ -120,14 +128,8 @@ class MusicTask(Task):
     def __init__(self, config: MusicConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         self.data = PreparedData.load(_prepared(config, device))
-        channels, *positions = self.data.latents.shape[1:]
-        shape = {"width": config.width, "depth": config.depth, "caption_pooling": config.caption_pooling}
-        unet = build_music_unet(config.size, channels, tuple(positions), config.coordinates, **shape)
-        self.unet = unet.to(device)
-        self.synapse = build_synapse(
-            self.unet, self.data.feature_shapes, self.data.key_timesteps, self.data.num_inversion_steps, config.fusion,
-            config.gate_init,
-        ).to(device)  # fmt: skip
+        unet, synapse = _start_from(config.init, self.data) if config.init else _fresh(config, self.data)
+        self.unet, self.synapse = unet.to(device), synapse.to(device)
         self.handle = install_synapse(self.unet, self.synapse)
         self.scheduler = music_scheduler(config.prediction_type)
         self.networks = {"unet": self.unet, "synapse": self.synapse}
@@ -349,6 +351,34 @@ class MusicTask(Task):
             total += float((self._weight(timesteps[part]) * error).sum())
         self.handle.clear()
         return total / count
+
+
+def _fresh(config: MusicConfig, data: PreparedData) -> tuple[UNet2DConditionModel, VisualSynapse]:
+    channels, *positions = data.latents.shape[1:]
+    shape = {"width": config.width, "depth": config.depth, "caption_pooling": config.caption_pooling}
+    unet = build_music_unet(config.size, channels, tuple(positions), config.coordinates, **shape)
+    given = data.feature_shapes, data.key_timesteps, data.num_inversion_steps
+    return unet, build_synapse(unet, *given, config.fusion, config.gate_init)
+
+
+def _start_from(folder: str, data: PreparedData) -> tuple[UNet2DConditionModel, VisualSynapse]:
+    """Load what a run exported, or a model's parts, and check that they fit the prepared data.
+
+    Raises:
+        ValueError: When the data was prepared with another codec, image model, timesteps or inversion.
+    """
+    unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=torch.float32)
+    synapse = VisualSynapse.from_pretrained(folder, subfolder="synapse", torch_dtype=torch.float32)
+    needs = {
+        "latent channels": (unet.config.out_channels, data.latents.shape[1]),
+        "image dims": (list(synapse.config.image_dims), [dim for _, dim in data.feature_shapes]),
+        "key timesteps": (list(synapse.config.key_timesteps), list(data.key_timesteps)),
+        "inversion steps": (synapse.config.num_inversion_steps, data.num_inversion_steps),
+    }
+    for name, (wanted, found) in needs.items():
+        if wanted != found:
+            raise ValueError(f"the networks in {folder} were trained with {name} {wanted}, the data has {found}")
+    return unet, synapse
 
 
 def _prepared(config: MusicConfig, device: torch.device) -> Path:

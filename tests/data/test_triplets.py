@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +65,29 @@ def test_small_corpus_is_complete_and_reproducible(tmp_path):
     assert clip.read_bytes() == whole and digest(tmp_path / "a") == digest(tmp_path / "b")
     with pytest.raises(CorpusBuildError, match="other settings.*clips"):
         build_corpus(tmp_path / "a", CorpusSpec(clips=7, seed=3), workers=1, progress=False)
+
+
+def test_one_split_is_that_of_the_whole_corpus(tmp_path):
+    require_program("fluidsynth")
+    spec = CorpusSpec(clips=6, seed=3)  # clip 1 is for testing, clip 3 for validation
+    build_corpus(tmp_path / "whole", spec, workers=1, progress=False)
+    rows = [json.loads(line) for line in (tmp_path / "whole/metadata.jsonl").read_text().splitlines()]
+    part = tmp_path / "part"
+    for split, described in (("test", [rows[1]]), ("validation", [rows[1], rows[3]])):  # the second adds to the first
+        metadata = build_corpus(part, spec, workers=1, progress=False, splits=(split,))
+        assert [json.loads(line) for line in metadata.read_text().splitlines()] == described
+        names = {Path(row[name]).name for row in described for name in ("audio", "image")}
+        assert {path.name for path in part.glob("*/*")} == names
+    picture = rows[1]["image"]
+    assert (part / picture).read_bytes() == (tmp_path / "whole" / picture).read_bytes()
+    whole, alone = (soundfile.read(root / rows[1]["audio"])[0] for root in (tmp_path / "whole", part))
+    assert np.square(whole - alone).sum() < 1e-2 * np.square(whole).sum()
+    build_corpus(part, spec, workers=1, progress=False)
+    assert digest(part) == digest(tmp_path / "whole")
+    with pytest.raises(ValueError, match="splits must be some of"):
+        build_corpus(part, spec, splits=("dev",))
+    with pytest.raises(CorpusBuildError, match="none of 1 clips is in validation"):
+        build_corpus(tmp_path / "none", CorpusSpec(clips=1, seed=3), progress=False, splits=("validation",))
 
 
 def test_missing_programs_are_named(tmp_path, monkeypatch):

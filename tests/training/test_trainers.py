@@ -192,3 +192,32 @@ def test_prepared_data_refuses_settings_of_the_preparation(trained, tmp_path, ig
     )
     with pytest.raises(ValueError, match="prepared already"):
         music.MusicTask(config, torch.device("cpu"))
+
+
+def test_music_starts_from_an_export(trained, tmp_path):
+    first = {"data": str(trained / "prepared"), "max_steps": 2, "crop_frames": 4, "validation_clips": 2, **TINY}
+    music.train(music.MusicConfig(out=str(tmp_path / "first"), sample_steps=2, **first))
+    again = {name: value for name, value in first.items() if name != "size"}
+    config = music.MusicConfig(out=str(tmp_path / "again"), init=str(tmp_path / "first/export"), **again)
+    task = music.MusicTask(config, torch.device("cpu"))
+    unet = UNet2DConditionModel.from_pretrained(tmp_path / "first/export/unet")
+    synapse = VisualSynapse.from_pretrained(tmp_path / "first/export/synapse")
+    for mine, theirs in ((task.unet, unet), (task.synapse, synapse)):
+        given = theirs.state_dict()
+        assert all(torch.equal(value, given[name]) for name, value in mine.state_dict().items())
+
+
+def test_music_starts_only_from_what_fits_the_data(trained, tmp_path):
+    shared = {"data": str(trained / "prepared"), "max_steps": 1, "crop_frames": 4, "validation_clips": 2}
+    music.train(music.MusicConfig(out=str(tmp_path / "first"), sample_steps=2, **shared, **TINY))
+    path = trained / "prepared/features.json"
+    path.write_text(path.read_text().replace('"num_inversion_steps": 2', '"num_inversion_steps": 3'))
+    config = music.MusicConfig(out=str(tmp_path / "again"), init=str(tmp_path / "first/export"), **shared)
+    with pytest.raises(ValueError, match="inversion steps 2, the data has 3"):
+        music.MusicTask(config, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("fixed", [{"size": "tiny"}, {"width": 64}, {"fusion": "interpolate"}, {"gate_init": 0.1}])
+def test_music_takes_its_shape_from_where_it_starts(fixed):
+    with pytest.raises(ValueError, match=f"init brings its own {next(iter(fixed))}"):
+        music.MusicConfig(data="a", out="b", max_steps=1, init="c", **fixed)
