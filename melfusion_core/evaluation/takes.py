@@ -58,6 +58,7 @@ class SamplingSettings:
         guidance_scale: Weight of the caption.
         image_guidance_scale: Weight of the picture.
         guidance_rescale: Rescaling of guided takes, 0 to 1.
+        guidance_stop: Share of the way after which guidance stops, 0 to 1.
         synapse_strength: Strength of the picture, other than in the dose curves.
         duration_s: Length in seconds.
         sampler: Name of the sampler.
@@ -69,6 +70,7 @@ class SamplingSettings:
     guidance_scale: float = 3.0
     image_guidance_scale: float = 4.0
     guidance_rescale: float = 0.0
+    guidance_stop: float = 1.0
     synapse_strength: float = 1.0
     duration_s: float = 10.24
     sampler: str = "dpm++"

@@ -30,6 +30,8 @@ class MusicCondition:
         guidance_scale: Weight of the caption, g_t.
         image_guidance_scale: Weight of the picture, g_i.
         guidance_rescale: How much the guided prediction is brought back to the conditional one's deviation, 0 to 1.
+        guidance_stop: Share of the way from noise to music after which guidance stops, 0 to 1; from there on the most
+            conditional branch runs alone.
     """
 
     text: TextCondition
@@ -40,6 +42,7 @@ class MusicCondition:
     guidance_scale: float
     image_guidance_scale: float
     guidance_rescale: float = 0.0
+    guidance_stop: float = 1.0
 
     def __len__(self) -> int:
         return len(self.text)
@@ -65,20 +68,65 @@ def branch_weights(condition: MusicCondition) -> dict[str, float]:
     return {name: weight for name, weight in weights.items() if weight != 0.0}
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """UNet inputs of one step, and how their outputs make the prediction.
+
+    Args:
+        text: Caption of each row.
+        latents: Sample of each row, of shape ``(rows,)``.
+        weights: Weight of each row in each sample, of shape ``(batch, rows)``; None where the rows are the samples.
+        image: Features of each row; None where no row has a picture.
+        strengths: Synapse strength of each row, of shape ``(rows,)``.
+    """
+
+    text: TextCondition
+    latents: torch.Tensor
+    weights: torch.Tensor | None
+    image: ImageFeatures | None
+    strengths: torch.Tensor
+
+    def only(self, rows: torch.Tensor) -> _Rows:
+        """One row for each sample, without guidance.
+
+        Args:
+            rows: Which row is each sample's, of shape ``(batch,)``.
+
+        Returns:
+            These rows.
+        """
+        chosen, strengths = rows.tolist(), self.strengths[rows]
+        image = self.image.index(chosen) if self.image is not None and bool(strengths.any()) else None
+        return _Rows(self.text.index(chosen), self.latents[rows], None, image, strengths)
+
+
 class GuidedModel:
     """A music UNet with guidance: latents and timestep in, guided prediction out.
 
     Args:
         unet: The music UNet, with the synapse installed where a condition has a picture.
         handle: The installed synapse's handle; None when no condition has a picture.
-        conditions: Conditions of consecutive runs of samples; together they cover the batch.
+        conditions: Conditions of consecutive runs of samples; together they cover the batch. Guidance stops at the
+            same time for all of them.
+        num_train_timesteps: Timesteps of the noise schedule, by which the end of guidance is found.
+
+    Raises:
+        ValueError: When conditions stop guidance at different times.
     """
 
     def __init__(
-        self, unet: UNet2DConditionModel, handle: SynapseHandle | None, conditions: Sequence[MusicCondition]
+        self,
+        unet: UNet2DConditionModel,
+        handle: SynapseHandle | None,
+        conditions: Sequence[MusicCondition],
+        num_train_timesteps: int = 1000,
     ) -> None:
         self.unet = unet
         self.handle = handle
+        stops = {condition.guidance_stop for condition in conditions}
+        if len(stops) != 1:
+            raise ValueError(f"all conditions must have the same guidance_stop, got {sorted(stops)}")
+        self._guided_from = (1.0 - stops.pop()) * num_train_timesteps
         device, dtype = execution_device(unet), unet.dtype
         texts: list[TextCondition] = []
         images: list[ImageFeatures] = []
@@ -106,16 +154,19 @@ class GuidedModel:
                 images.append(condition.image)
                 first_image += len(condition)
             first_sample += len(condition)
-        self._text = unet_text_arguments(unet, TextCondition.concat(texts).to(device, dtype))
-        self._latent_rows = torch.tensor(latent_rows, device=device)
         weight_matrix = torch.zeros(first_sample, len(latent_rows))
         for sample, row, weight in weights:
             weight_matrix[sample, row] = weight
-        self._weights = weight_matrix.to(device)
+        self._guided = _Rows(
+            text=TextCondition.concat(texts).to(device, dtype),
+            latents=torch.tensor(latent_rows, device=device),
+            weights=weight_matrix.to(device),
+            image=ImageFeatures.concat(images).to(device).index(image_rows) if any(strengths) else None,
+            strengths=torch.tensor(strengths, device=device),
+        )
         self._reference_rows = torch.tensor(reference_rows, device=device)
+        self._alone = self._guided.only(self._reference_rows) if self._guided_from > 0 else None
         self._rescale = torch.tensor(rescales, device=device).view(-1, 1, 1, 1) if any(rescales) else None
-        self._image = ImageFeatures.concat(images).to(device).index(image_rows) if any(strengths) else None
-        self._strengths = torch.tensor(strengths, device=device)
 
     def __call__(self, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
         """Predict.
@@ -127,16 +178,24 @@ class GuidedModel:
         Returns:
             Guided prediction, float32, same shape as latents.
         """
-        config = self.unet.config
-        sample = latents[self._latent_rows].to(self.unet.dtype)
-        sample = add_coordinates(sample, config.in_channels)
-        if self.handle is not None and self._image is not None:
-            self.handle.set(self._image.at(int(timestep)), self._strengths)
-        output = self.unet(sample, timestep, **self._text, return_dict=False)[0].float()
-        guided = (self._weights @ output.flatten(1)).view_as(latents)
+        if self._alone is not None and int(timestep) < self._guided_from:
+            return self._run(self._alone, latents, timestep)
+        output = self._run(self._guided, latents, timestep)
+        guided = (self._guided.weights @ output.flatten(1)).view_as(latents)
         if self._rescale is not None:
             guided = rescale_guidance(guided, output[self._reference_rows], self._rescale)
         return guided
+
+    def _run(self, rows: _Rows, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        sample = latents[rows.latents].to(self.unet.dtype)
+        sample = add_coordinates(sample, self.unet.config.in_channels)
+        if self.handle is not None:
+            if rows.image is None:
+                self.handle.clear()
+            else:
+                self.handle.set(rows.image.at(int(timestep)), rows.strengths)
+        text = unet_text_arguments(self.unet, rows.text)
+        return self.unet(sample, timestep, **text, return_dict=False)[0].float()
 
 
 def rescale_guidance(guided: torch.Tensor, conditional: torch.Tensor, amount: torch.Tensor | float) -> torch.Tensor:

@@ -36,6 +36,7 @@ class GenerationRequest:
         guidance_scale: Weight of the caption, 0 to 50.
         image_guidance_scale: Weight of the picture, 0 to 50.
         guidance_rescale: Share of rescaling, 0 to 1.
+        guidance_stop: Share of the way after which guidance stops, 0 to 1.
         synapse_strength: Strength of the picture, 0 to 2.
         negative_prompt: What to steer away from.
         num_waveforms_per_prompt: Takes per caption, 1 to 64.
@@ -52,6 +53,7 @@ class GenerationRequest:
     guidance_scale: float = 3.0
     image_guidance_scale: float = 4.0
     guidance_rescale: float = 0.0
+    guidance_stop: float = 1.0
     synapse_strength: float = 1.0
     negative_prompt: str | list[str] | None = None
     num_waveforms_per_prompt: int = 1
@@ -80,6 +82,7 @@ class GenerationRequest:
         check_number("guidance_scale", self.guidance_scale, 0.0, MAX_GUIDANCE_SCALE)
         check_number("image_guidance_scale", self.image_guidance_scale, 0.0, MAX_GUIDANCE_SCALE)
         check_number("guidance_rescale", self.guidance_rescale, 0.0, 1.0)
+        check_number("guidance_stop", self.guidance_stop, 0.0, 1.0)
         check_number("synapse_strength", self.synapse_strength, 0.0, MAX_SYNAPSE_STRENGTH)
         check_integer("num_waveforms_per_prompt", self.num_waveforms_per_prompt, 1, MAX_WAVEFORMS_PER_PROMPT)
         if self.output_type not in OUTPUT_TYPES:

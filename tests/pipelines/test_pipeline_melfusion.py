@@ -143,6 +143,24 @@ def test_rescaling_changes_the_result(shared_pipeline):
     assert np.isfinite(rescaled).all() and not np.array_equal(plain, rescaled)
 
 
+def test_guidance_stops(tiny_pipeline, sunset):
+    settings = {"num_inference_steps": 4, "duration_s": 1.28, "output_type": "latent"}
+    pipe, picture = tiny_pipeline, {"prompt": CAPTION, "image": sunset}
+    never = pipe(**picture, generator=seeded(), guidance_stop=0.0, **settings).audios
+    unguided = pipe(
+        **picture, generator=seeded(), guidance_scale=1.0, image_guidance_scale=1.0, **settings
+    ).audios  # fmt: skip
+    torch.testing.assert_close(never, unguided, atol=1e-5, rtol=1e-5)
+    half, whole = (pipe(**picture, generator=seeded(), guidance_stop=share, **settings).audios for share in (0.5, 1.0))
+    assert not torch.allclose(half, whole) and not torch.allclose(half, never)
+    batches, _ = count_calls(pipe.unet)
+    pipe.compare(**picture, generator=seeded(), guidance_stop=0.5, **settings)
+    assert batches == [5, 5, 2, 2]  # null, text, image; null, text; then one branch each
+    batches.clear()
+    pipe(prompt=CAPTION, generator=seeded(), guidance_stop=0.5, **settings)
+    assert batches == [2, 2, 1, 1]
+
+
 # 4. Features once per picture
 
 
@@ -339,6 +357,7 @@ def test_output_types(shared_pipeline):
         ({"guidance_scale": math.inf}, ValueError, "guidance_scale"),
         ({"image_guidance_scale": -1.0}, ValueError, "image_guidance_scale"),
         ({"guidance_rescale": 1.5}, ValueError, "guidance_rescale"),
+        ({"guidance_stop": -0.1}, ValueError, "guidance_stop"),
         ({"synapse_strength": 2.1}, ValueError, "synapse_strength"),
         ({"synapse_strength": -0.1}, ValueError, "synapse_strength"),
         ({"synapse_strength": math.nan}, ValueError, "synapse_strength"),
