@@ -33,6 +33,7 @@ def to_request(
     region_percent: float = 100,
     region_x: float = 50,
     region_y: float = 50,
+    guidance_percent: float = 100,
     **experiment: Any,
 ) -> Request:
     """Read the values of the page's controls.
@@ -51,6 +52,7 @@ def to_request(
         region_percent: Side of the square that should sound, in percent of the picture's shorter side.
         region_x: Its place from left (0) to right (100).
         region_y: Its place from top (0) to bottom (100).
+        guidance_percent: How far guidance goes from noise to music.
         experiment: More of :class:`demo.takes.Request`: ``mode``, ``num_takes``, ``other_image_path``.
 
     Returns:
@@ -68,6 +70,7 @@ def to_request(
         sampler=sampler,
         negative_caption=negative or "",
         region=(_share(region_percent), _share(region_x), _share(region_y)),
+        guidance_stop=_share(guidance_percent),
         **experiment,
     )
 
@@ -121,6 +124,7 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
         region_percent: float = 100,
         region_x: float = 50,
         region_y: float = 50,
+        guidance_percent: float = 100,
     ) -> Iterator[tuple[Any, ...]]:
         """Make music from a picture, a caption, or both.
 
@@ -141,11 +145,12 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
             region_percent: Side of the square that sounds, from 10 to 100 % of the shorter side; 100 at 50, 50 is all.
             region_x: Place of the square, from left (0) to right (100).
             region_y: Place of the square, from top (0) to bottom (100).
+            guidance_percent: How far guidance goes, from 0 to 100 % of the way from noise to music.
         """
         values = (image, caption, synapse_percent, steps, seed, duration_s, guidance, image_guidance, sampler)
-        region = (region_percent, region_x, region_y)
+        last = (region_percent, region_x, region_y, guidance_percent)
         try:
-            with contextlib.closing(service.compose(to_request(*values, negative, *region))) as work:
+            with contextlib.closing(service.compose(to_request(*values, negative, *last))) as work:
                 for event in work:
                     if isinstance(event, Result):
                         twin = event.text_only.path if event.with_image and event.text_only else None

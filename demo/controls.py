@@ -83,6 +83,7 @@ class Controls:
         region_size: Side of the square that sounds, in percent.
         region_x: Its place from left to right, in percent.
         region_y: Its place from top to bottom, in percent.
+        guidance_stop: How far guidance goes from noise to music, in percent.
     """
 
     image: gr.Image
@@ -98,6 +99,7 @@ class Controls:
     region_size: gr.Slider
     region_x: gr.Slider
     region_y: gr.Slider
+    guidance_stop: gr.Slider
 
     @property
     def all(self) -> list[gr.components.Component]:
@@ -232,6 +234,9 @@ def advanced_inputs(limits: Limits, quality: gr.Radio) -> dict[str, Any]:
             found[name] = gr.Slider(
                 0, most, value=value, step=0.5, **text, buttons=["reset"], elem_id=name.replace("_", "-")
             )
+        found["guidance_stop"] = gr.Slider(
+            0, 100, value=100, step=5, **words.GUIDANCE_STOP, buttons=["reset"], elem_id="guidance-stop"
+        )
         steps = found["steps"] = gr.Slider(
             1, limits.max_steps, value=STEP_PRESETS["Balanced"], step=1, **words.STEPS, elem_id="steps"
         )
@@ -308,6 +313,7 @@ def recipe_values(controls: Controls, recipe: Recipe, image_path: str | None, li
         controls.region_size: 100,
         controls.region_x: 50,
         controls.region_y: 50,
+        controls.guidance_stop: round(100 * recipe.guidance_stop, 3),
     }
 
 

@@ -146,6 +146,7 @@ class PipelineEngine:
             "num_inference_steps": settings.num_inference_steps,
             "guidance_scale": settings.guidance_scale,
             "image_guidance_scale": settings.image_guidance_scale,
+            "guidance_stop": settings.guidance_stop,
             "synapse_strength": settings.synapse_strength,
             "sampler": settings.sampler,
             "generator": torch.Generator().manual_seed(settings.seed),

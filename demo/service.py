@@ -116,6 +116,7 @@ class StudioService:
         _between("steps", request.num_inference_steps, 1, limits.max_steps)
         _between("guidance", request.guidance_scale, 0, most)
         _between("image-guidance", request.image_guidance_scale, 0, most)
+        _between("guidance-stop", request.guidance_stop, 0, 1)
         _between("synapse", request.synapse_strength, 0, limits.max_synapse_strength)
         if request.sampler not in SAMPLERS:
             raise StudioError(words.UNKNOWN_SAMPLER.format(all=", ".join(SAMPLERS), given=request.sampler), "sampler")
@@ -135,6 +136,7 @@ class StudioService:
             sampler=request.sampler,
             negative_caption=negative,
             twin=request.mode == COMPARE,
+            guidance_stop=float(request.guidance_stop),
         )
 
     def plan(self, request: Request) -> list[Variant]:
@@ -254,6 +256,7 @@ class StudioService:
             sampler=settings.sampler,
             guidance_scale=settings.guidance_scale,
             image_guidance_scale=settings.image_guidance_scale,
+            guidance_stop=settings.guidance_stop,
             synapse_strength=settings.synapse_strength,
             sample_rate=self.mel_config.sample_rate,
             model_name=self.engine.model_name,

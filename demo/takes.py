@@ -75,6 +75,7 @@ class Request:
         mode: One of ``MODES``: with and without the picture, several seeds, several strengths, or two pictures.
         num_takes: How many takes, in the mode of several seeds.
         other_image_path: The other picture, in the mode of two.
+        guidance_stop: Share of the way from noise to music after which guidance stops, from 0 to 1.
     """
 
     image_path: str | None = None
@@ -91,6 +92,7 @@ class Request:
     mode: str = COMPARE
     num_takes: int = 3
     other_image_path: str | None = None
+    guidance_stop: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class Settings:
         sampler: Name of the sampler.
         negative_caption: What the music should not be; may be empty.
         twin: Whether a twin from the words alone is wanted as well, where there are a picture and words.
+        guidance_stop: Share of the way after which guidance stops.
     """
 
     caption: str
@@ -122,6 +125,7 @@ class Settings:
     sampler: str
     negative_caption: str = ""
     twin: bool = True
+    guidance_stop: float = 1.0
 
     @property
     def compares(self) -> bool:

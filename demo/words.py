@@ -12,6 +12,7 @@ NUMBERS = {
     "steps": "The number of steps",
     "guidance": "Text guidance",
     "image-guidance": "Image guidance",
+    "guidance-stop": "The guided share of the way",
     "synapse": "Synapse strength",
     "seed": "The seed",
     "num-takes": "The number of takes",
@@ -164,6 +165,10 @@ EXPLORE_SWAP = "Swap for a picture of yours"
 ADVANCED = "Advanced"
 GUIDANCE = {"label": "Text guidance", "info": "Higher follows the words more strictly; too high sounds harsh."}
 IMAGE_GUIDANCE = {"label": "Image guidance", "info": "Higher follows the picture more strictly."}
+GUIDANCE_STOP = {
+    "label": "Guidance until (%)",
+    "info": "How far words and picture are pressed. Less is quicker and softer.",
+}
 STEPS = {"label": "Steps", "info": "Time grows with the steps."}
 DURATION = {"label": "Length (seconds)", "info": "The model learned takes of 10.24 s; longer ones may wander."}
 SAMPLER = "Sampler"

@@ -50,6 +50,7 @@ class Recipe:
         guidance_scale: Guidance by the caption.
         image_guidance_scale: Guidance by the picture.
         guidance_rescale: Rescaling of the guided prediction, from 0 to 1.
+        guidance_stop: Share of the way from noise to music after which guidance stops, from 0 to 1.
         synapse_strength: Multiplier of the synapse's gates.
         seed: Seed of the initial noise.
         render: One of `RENDERS`: alone, or as either half of a comparison, which is one batch of two and so may
@@ -77,6 +78,7 @@ class Recipe:
     model_sha256: str
     negative_prompt: str = ""
     guidance_rescale: float = 0.0
+    guidance_stop: float = 1.0
     image_name: str | None = None
     image_path: str | None = None
     image_sha256: str | None = None
@@ -100,6 +102,8 @@ class Recipe:
         for name in ("guidance_scale", "image_guidance_scale", "guidance_rescale", "synapse_strength"):
             if getattr(self, name) < 0:
                 raise RecipeError(f"{name} must not be negative, and is {getattr(self, name)}.")
+        if not 0 <= self.guidance_stop <= 1:
+            raise RecipeError(f"guidance_stop must be from 0 to 1, and is {self.guidance_stop}.")
         if not 0 <= self.seed <= MAX_SEED:
             raise RecipeError(f"seed must be from 0 to {MAX_SEED}, not {self.seed}.")
         for name in ("model_sha256", "image_sha256"):

@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("guidance", options.GUIDANCE, "guidance", "weight of the caption"),
         ("image-guidance", options.GUIDANCE, "image_guidance", "weight of the picture"),
         ("rescale", (0.0, 1.0), "guidance_rescale", "rescaling of guided takes"),
+        ("guidance-stop", (0.0, 1.0), "guidance_stop", "share of the way after which guidance stops"),
         ("synapse", options.SYNAPSE_STRENGTH, "synapse_strength", "strength of the picture"),
         ("duration", options.DURATION_S, "duration", "seconds"),
     )
@@ -92,8 +93,8 @@ def main(argv: Sequence[str] | None = None, load: Callable[[Path, str], Any] | N
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = SamplingSettings(
-        args.seed, args.steps, args.guidance, args.image_guidance, args.rescale, args.synapse, args.duration,
-        args.sampler, fingerprint(args.model),
+        args.seed, args.steps, args.guidance, args.image_guidance, args.rescale, args.guidance_stop, args.synapse,
+        args.duration, args.sampler, fingerprint(args.model),
     )  # fmt: skip
     try:
         judge = load_judge(args.judge or default_judge(), args.device)

@@ -35,7 +35,7 @@ SUFFIXES = (".wav", ".flac", ".mp3")
 # What a recipe settles: flags that may not be given beside --recipe.
 SETTLED = (
     *("prompt", "negative_prompt", "duration", "seed", "steps", "sampler", "guidance", "image_guidance"),
-    *("guidance_rescale", "synapse_strength", "text_only", "compare"),
+    *("guidance_rescale", "guidance_stop", "synapse_strength", "text_only", "compare"),
 )
 
 
@@ -94,6 +94,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--guidance-rescale",
         type=options.number(0, 1),
         help="rescaling of the guided prediction" + shown["guidance_rescale"],
+    )
+    parser.add_argument(
+        "--guidance-stop",
+        type=options.number(0, 1),
+        help="share of the way from noise to music after which guidance stops" + shown["guidance_stop"],
     )
     parser.add_argument("--steps", type=options.whole_number(*options.STEPS), help="denoising steps" + shown["steps"])
     parser.add_argument("--sampler", choices=SAMPLERS, help=f"(default {options.DEFAULTS['sampler']})")
@@ -205,6 +210,7 @@ def _from_flags(args: argparse.Namespace, folder: Path) -> tuple[dict[str, Any],
         "guidance_scale": value["guidance"],
         "image_guidance_scale": value["image_guidance"],
         "guidance_rescale": value["guidance_rescale"],
+        "guidance_stop": value["guidance_stop"],
         "synapse_strength": value["synapse_strength"],
         "seed": seed,
         "render": "compare:with_image" if args.compare else "single",

@@ -23,6 +23,7 @@ DEFAULTS = {
     "guidance": 3.0,
     "image_guidance": 4.0,
     "guidance_rescale": 0.0,
+    "guidance_stop": 1.0,
     "synapse_strength": 1.0,
     "negative_prompt": "",
 }

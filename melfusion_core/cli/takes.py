@@ -103,6 +103,7 @@ def render(
         "guidance_scale": recipe.guidance_scale,
         "image_guidance_scale": recipe.image_guidance_scale,
         "guidance_rescale": recipe.guidance_rescale,
+        "guidance_stop": recipe.guidance_stop,
         "synapse_strength": recipe.synapse_strength,
         "generator": torch.Generator("cpu").manual_seed(recipe.seed),
         "output_type": "pt",

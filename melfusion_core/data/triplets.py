@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from .captions import make_captions, tempo_word
 from .composer import compose
+from .fingerprint import folder_fingerprint
 from .grooves import Grooves, load_grooves
 from .midi import PACK_WEIGHTS, Piece, ScoreError, excerpt, find_scores, read_piece
 from .music_affect import MusicCues, music_affect, music_cues
@@ -192,20 +193,6 @@ def _check_room(root: Path, clips: int) -> None:
         raise CorpusBuildError(
             f"{clips:,} clips need about {need / 1e6:,.0f} MB more in {root}, but only {free / 1e6:,.0f} MB are free."
         )
-
-
-def folder_fingerprint(folder: Path | str) -> str:
-    """Fingerprint of a source folder: the relative name and size of every file, sorted.
-
-    Args:
-        folder: the folder.
-
-    Returns:
-        Number of files and the first 16 digits of a SHA-256, such as "375 files, 3f1c...".
-    """
-    root = Path(folder)
-    lines = sorted(f"{p.relative_to(root).as_posix()} {p.stat().st_size}" for p in root.rglob("*") if p.is_file())
-    return f"{len(lines)} files, {hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:16]}"
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,8 @@ def format_markdown(report: dict[str, Any]) -> str:
         "",
         f"{report['n']} held-out triplets of the {report['split']} split, {settings['num_inference_steps']} steps, "
         f"{settings['sampler']}, caption guidance {settings['guidance_scale']:g}, picture guidance "
-        f"{settings['image_guidance_scale']:g}, rescale {settings['guidance_rescale']:g}, synapse "
+        f"{settings['image_guidance_scale']:g}, rescale {settings['guidance_rescale']:g}, guidance until "
+        f"{settings['guidance_stop']:g} of the way, synapse "
         f"{settings['synapse_strength']:g}, seed {settings['seed']}. Brackets are 95 % intervals. Both takes of a "
         f"pair start from the same noise. Judge and embedder: {report['judge']['name']}; figures from other embedders "
         "are not comparable.",

@@ -29,6 +29,7 @@ from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.pairing import PicturePairing
 from melfusion_core.training.prepare import PrepareConfig, PreparedData, prepared_folder
 from melfusion_core.training.presets import build_music_unet, build_synapse, music_scheduler
+from melfusion_core.training.start import load_networks
 
 SHAPE = ("size", "width", "depth", "caption_pooling", "coordinates", "fusion", "gate_init")
 
@@ -128,7 +129,7 @@ class MusicTask(Task):
     def __init__(self, config: MusicConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         self.data = PreparedData.load(_prepared(config, device))
-        unet, synapse = _start_from(config.init, self.data) if config.init else _fresh(config, self.data)
+        unet, synapse = load_networks(config.init, self.data) if config.init else _fresh(config, self.data)
         self.unet, self.synapse = unet.to(device), synapse.to(device)
         self.handle = install_synapse(self.unet, self.synapse)
         self.scheduler = music_scheduler(config.prediction_type)
@@ -359,26 +360,6 @@ def _fresh(config: MusicConfig, data: PreparedData) -> tuple[UNet2DConditionMode
     unet = build_music_unet(config.size, channels, tuple(positions), config.coordinates, **shape)
     given = data.feature_shapes, data.key_timesteps, data.num_inversion_steps
     return unet, build_synapse(unet, *given, config.fusion, config.gate_init)
-
-
-def _start_from(folder: str, data: PreparedData) -> tuple[UNet2DConditionModel, VisualSynapse]:
-    """Load what a run exported, or a model's parts, and check that they fit the prepared data.
-
-    Raises:
-        ValueError: When the data was prepared with another codec, image model, timesteps or inversion.
-    """
-    unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=torch.float32)
-    synapse = VisualSynapse.from_pretrained(folder, subfolder="synapse", torch_dtype=torch.float32)
-    needs = {
-        "latent channels": (unet.config.out_channels, data.latents.shape[1]),
-        "image dims": (list(synapse.config.image_dims), [dim for _, dim in data.feature_shapes]),
-        "key timesteps": (list(synapse.config.key_timesteps), list(data.key_timesteps)),
-        "inversion steps": (synapse.config.num_inversion_steps, data.num_inversion_steps),
-    }
-    for name, (wanted, found) in needs.items():
-        if wanted != found:
-            raise ValueError(f"the networks in {folder} were trained with {name} {wanted}, the data has {found}")
-    return unet, synapse
 
 
 def _prepared(config: MusicConfig, device: torch.device) -> Path:

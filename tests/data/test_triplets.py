@@ -14,13 +14,13 @@ import soundfile
 
 from melfusion_core.data import renderer, triplets
 from melfusion_core.data.corpus_stats import corpus_stats, plot_stats
+from melfusion_core.data.fingerprint import folder_fingerprint
 from melfusion_core.data.listening_page import write_listening_page
 from melfusion_core.data.renderer import RendererError, check_renderer, level
 from melfusion_core.data.triplets import (
     CorpusBuildError,
     CorpusSpec,
     build_corpus,
-    folder_fingerprint,
     pair_by_affect,
     soundfont_of,
     split_of,

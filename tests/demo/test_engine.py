@@ -22,7 +22,7 @@ def engine(tiny_pipeline):
 
 def settings(image=None, caption="Harp", steps=4, **others) -> Settings:
     values = {"guidance_scale": 3.0, "image_guidance_scale": 2.0, "synapse_strength": 1.0, "sampler": "dpm++"}
-    values |= {"seed": 5, "duration_s": 2.56, "num_inference_steps": steps} | others
+    values |= {"guidance_stop": 0.5, "seed": 5, "duration_s": 2.56, "num_inference_steps": steps} | others
     return Settings(caption=caption, image=image, **values)
 
 
@@ -39,6 +39,7 @@ def test_it_gives_what_the_pipeline_gives(engine, sunset):
         num_inference_steps=4,
         guidance_scale=3.0,
         image_guidance_scale=2.0,
+        guidance_stop=0.5,
         generator=torch.Generator().manual_seed(5),
     )
     np.testing.assert_array_equal(sounds["with_image"].waveform, expected.with_image[0])
@@ -47,6 +48,11 @@ def test_it_gives_what_the_pipeline_gives(engine, sunset):
     np.testing.assert_array_equal(sounds["text_only"].mel_db, mel_to_db(expected.text_only_mels[0], config).numpy())
     assert not np.array_equal(sounds["with_image"].waveform, sounds["text_only"].waveform)
     assert previews[0].shape[1] == config.n_mels
+
+
+def test_guidance_until_reaches_the_pipeline(engine, sunset):
+    half, whole = (list(engine.render(settings(sunset, guidance_stop=share)))[-1] for share in (0.5, 1.0))
+    assert not np.array_equal(half["with_image"].waveform, whole["with_image"].waveform)
 
 
 def test_synapse_at_zero_gives_the_same_samples_twice(engine, sunset):

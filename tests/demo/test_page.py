@@ -214,6 +214,7 @@ def test_every_control_has_a_visible_label_or_name(studio, visit):
             "Quality",
             "Text guidance",
             "Image guidance",
+            "Guidance until",
             "Steps",
             "Length",
             "Words to steer away from",

@@ -108,6 +108,7 @@ def test_a_seed_is_drawn_told_and_used(engine):
         ({"caption": "x", "num_inference_steps": 0}, "number of steps"),
         ({"caption": "x", "guidance_scale": float("nan")}, "Text guidance"),
         ({"caption": "x", "image_guidance_scale": -1.0}, "Image guidance"),
+        ({"caption": "x", "guidance_stop": 1.1}, "guided share of the way must be from 0 to 1"),
         ({"caption": "x", "synapse_strength": 2.5}, "Synapse"),
         ({"caption": "x", "seed": -1}, "The seed"),
         ({"caption": "x", "seed": float("nan")}, "The seed must be from 0 to 4294967295; it is not a number"),
@@ -187,7 +188,8 @@ def test_the_page_says_minus_one_for_a_new_seed():
     values = (*values, "drums", 40, 0, 100)
     request = to_request(*values, mode=TAKES, num_takes=2)
     assert request.negative_caption == "drums" and request.region == (0.4, 0.0, 1.0)
-    assert (request.mode, request.num_takes) == (TAKES, 2)
+    assert (request.mode, request.num_takes, request.guidance_stop) == (TAKES, 2, 1.0)
+    assert to_request(*values, 60).guidance_stop == 0.6
 
 
 def test_ten_pairs_are_equally_loud(pictures):
