@@ -25,7 +25,7 @@ def test_only_generate_is_offered(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     assert sorted(endpoints) == ["/capabilities", "/generate"]
     names = [parameter["parameter_name"] for parameter in endpoints["/generate"]["parameters"]]
-    assert names[:4] == ["image", "caption", "synapse_percent", "steps"] and len(names) == 13
+    assert names[:4] == ["image", "caption", "synapse_percent", "steps"] and len(names) == 14
 
 
 def test_generate_gives_files_and_the_recipe(client, pictures):
@@ -35,12 +35,13 @@ def test_generate_gives_files_and_the_recipe(client, pictures):
         steps=3,
         seed=11,
         duration_s=2.56,
+        guidance_percent=60,
         api_name="/generate",
     )
     assert Path(audio).name == "slow-piano-seed11-with-image.wav"
     assert Path(twin).name == "slow-piano-seed11-text-only.wav"
     assert Path(figure).suffix == ".png"
-    assert recipe["seed"] == 11 and recipe["num_inference_steps"] == 3 and notes
+    assert recipe["seed"] == 11 and recipe["num_inference_steps"] == 3 and recipe["guidance_stop"] == 0.6 and notes
 
 
 def test_capabilities_tell_the_limits(client):
