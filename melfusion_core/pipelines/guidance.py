@@ -70,34 +70,32 @@ def branch_weights(condition: MusicCondition) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """UNet inputs of one step, and how their outputs make the prediction.
+    """UNet inputs of one step.
 
     Args:
         text: Caption of each row.
         latents: Sample of each row, of shape ``(rows,)``.
-        weights: Weight of each row in each sample, of shape ``(batch, rows)``; None where the rows are the samples.
         image: Features of each row; None where no row has a picture.
         strengths: Synapse strength of each row, of shape ``(rows,)``.
     """
 
     text: TextCondition
     latents: torch.Tensor
-    weights: torch.Tensor | None
     image: ImageFeatures | None
     strengths: torch.Tensor
 
     def only(self, rows: torch.Tensor) -> _Rows:
-        """One row for each sample, without guidance.
+        """Some of these rows.
 
         Args:
-            rows: Which row is each sample's, of shape ``(batch,)``.
+            rows: Their indices, of shape ``(chosen,)``.
 
         Returns:
             These rows.
         """
         chosen, strengths = rows.tolist(), self.strengths[rows]
         image = self.image.index(chosen) if self.image is not None and bool(strengths.any()) else None
-        return _Rows(self.text.index(chosen), self.latents[rows], None, image, strengths)
+        return _Rows(self.text.index(chosen), self.latents[rows], image, strengths)
 
 
 class GuidedModel:
@@ -119,7 +117,7 @@ class GuidedModel:
         unet: UNet2DConditionModel,
         handle: SynapseHandle | None,
         conditions: Sequence[MusicCondition],
-        num_train_timesteps: int = 1000,
+        num_train_timesteps: int,
     ) -> None:
         self.unet = unet
         self.handle = handle
@@ -160,10 +158,10 @@ class GuidedModel:
         self._guided = _Rows(
             text=TextCondition.concat(texts).to(device, dtype),
             latents=torch.tensor(latent_rows, device=device),
-            weights=weight_matrix.to(device),
             image=ImageFeatures.concat(images).to(device).index(image_rows) if any(strengths) else None,
             strengths=torch.tensor(strengths, device=device),
         )
+        self._weights = weight_matrix.to(device)
         self._reference_rows = torch.tensor(reference_rows, device=device)
         self._alone = self._guided.only(self._reference_rows) if self._guided_from > 0 else None
         self._rescale = torch.tensor(rescales, device=device).view(-1, 1, 1, 1) if any(rescales) else None
@@ -181,7 +179,7 @@ class GuidedModel:
         if self._alone is not None and int(timestep) < self._guided_from:
             return self._run(self._alone, latents, timestep)
         output = self._run(self._guided, latents, timestep)
-        guided = (self._guided.weights @ output.flatten(1)).view_as(latents)
+        guided = (self._weights @ output.flatten(1)).view_as(latents)
         if self._rescale is not None:
             guided = rescale_guidance(guided, output[self._reference_rows], self._rescale)
         return guided
