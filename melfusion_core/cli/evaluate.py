@@ -93,9 +93,17 @@ def main(argv: Sequence[str] | None = None, load: Callable[[Path, str], Any] | N
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = SamplingSettings(
-        args.seed, args.steps, args.guidance, args.image_guidance, args.rescale, args.guidance_stop, args.synapse,
-        args.duration, args.sampler, fingerprint(args.model),
-    )  # fmt: skip
+        seed=args.seed,
+        num_inference_steps=args.steps,
+        guidance_scale=args.guidance,
+        image_guidance_scale=args.image_guidance,
+        guidance_rescale=args.rescale,
+        guidance_stop=args.guidance_stop,
+        synapse_strength=args.synapse,
+        duration_s=args.duration,
+        sampler=args.sampler,
+        model=fingerprint(args.model),
+    )
     try:
         judge = load_judge(args.judge or default_judge(), args.device)
         pipeline = (load or load_pipeline)(args.model, args.device)

@@ -62,6 +62,7 @@ class SamplingSettings:
         synapse_strength: Strength of the picture, other than in the dose curves.
         duration_s: Length in seconds.
         sampler: Name of the sampler.
+        timestep_shift: How much the sampler's steps crowd towards the noise; 0 for the model's own.
         model: Name or hash of the model, so that takes of two models never mix.
     """
 
@@ -74,6 +75,7 @@ class SamplingSettings:
     synapse_strength: float = 1.0
     duration_s: float = 10.24
     sampler: str = "dpm++"
+    timestep_shift: float = 0.0
     model: str = ""
 
 
@@ -160,6 +162,7 @@ def generate_takes(
     label = f"takes, {part}" if dose is None else f"takes, strength {dose:g}"
     bar = tqdm(total=len(triplets), initial=len(triplets) - len(missing), desc=label, disable=not progress)
     sampling = {key: value for key, value in asdict(settings).items() if key not in ("seed", "model")}
+    sampling["timestep_shift"] = settings.timestep_shift or None
     if dose is not None:
         sampling["synapse_strength"] = dose
     for start in range(0, len(missing), batch_size):

@@ -22,6 +22,7 @@ MAX_SYNAPSE_STRENGTH = 2.0
 MAX_GUIDANCE_SCALE = 50.0
 MAX_INFERENCE_STEPS = 1000
 MAX_WAVEFORMS_PER_PROMPT = 64
+MAX_TIMESTEP_SHIFT = 100.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class GenerationRequest:
         latents: Initial noise.
         output_type: One of ``np``, ``pt``, ``mel``, ``latent``.
         sampler: ``dpm++`` or ``ddim``.
+        timestep_shift: How much the steps crowd towards the noise, 1 to 100; None for the model's own.
     """
 
     prompt: str | list[str] | None = None
@@ -61,6 +63,7 @@ class GenerationRequest:
     latents: torch.Tensor | None = None
     output_type: str = "np"
     sampler: str = "dpm++"
+    timestep_shift: float | None = None
 
     def check(self) -> int:
         """Check everything that needs no model.
@@ -89,6 +92,8 @@ class GenerationRequest:
             raise ValueError(f"output_type must be one of {OUTPUT_TYPES}, got {self.output_type!r}")
         if self.sampler not in SAMPLERS:
             raise ValueError(f"sampler must be one of {SAMPLERS}, got {self.sampler!r}")
+        if self.timestep_shift is not None:
+            check_number("timestep_shift", self.timestep_shift, 1.0, MAX_TIMESTEP_SHIFT)
         lengths = [None if items is None else len(items) for items in (captions, images, negatives)]
         batch = common_length(prompt=lengths[0], image=lengths[1], negative_prompt=lengths[2])
         batch *= self.num_waveforms_per_prompt

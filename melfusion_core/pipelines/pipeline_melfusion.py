@@ -80,6 +80,8 @@ class MelFusionPipeline(DiffusionPipeline):
             shares the music model's.
         max_caption_tokens: Captions are padded or cut to this many tokens.
         image_resolution: Side in pixels of the square that pictures are scaled to; None for the image UNet's own.
+        timestep_shift: How much the sampler's steps crowd towards the noise, where caption and picture decide most;
+            1 spaces them as the scheduler says.
     """
 
     model_cpu_offload_seq = "text_encoder->image_vae->image_unet->unet->vae->vocoder"
@@ -103,6 +105,7 @@ class MelFusionPipeline(DiffusionPipeline):
         image_null: NullCaption | None = None,
         max_caption_tokens: int = MAX_CAPTION_TOKENS,
         image_resolution: int | None = None,
+        timestep_shift: float = 1.0,
     ) -> None:
         super().__init__()
         if text_encoder is None or (tokenizer is None and not hasattr(text_encoder, "encode")):
@@ -133,6 +136,7 @@ class MelFusionPipeline(DiffusionPipeline):
             text_encoder_source=text_encoder_source,
             max_caption_tokens=max_caption_tokens,
             image_resolution=image_resolution,
+            timestep_shift=timestep_shift,
         )
         self.vae_scale_factors = compression(vae)
         self._image_cache: OrderedDict[str, ImageFeatures] = OrderedDict()
@@ -406,6 +410,7 @@ class MelFusionPipeline(DiffusionPipeline):
         return_dict: bool = True,
         callback_on_step_end: StepCallback | None = None,
         sampler: str = "dpm++",
+        timestep_shift: float | None = None,
     ) -> MelFusionPipelineOutput | tuple:
         """Generate music.
 
@@ -433,6 +438,7 @@ class MelFusionPipeline(DiffusionPipeline):
             return_dict: Whether to return a :class:`MelFusionPipelineOutput` rather than a tuple.
             callback_on_step_end: Called after every step with a :class:`StepInfo`; returning False stops.
             sampler: ``"dpm++"`` or ``"ddim"``.
+            timestep_shift: How much the steps crowd towards the noise, 1 to 100; None for the model's own.
 
         Returns:
             The waveforms of shape ``(batch, samples)``.
@@ -459,6 +465,7 @@ class MelFusionPipeline(DiffusionPipeline):
             latents=latents,
             output_type=output_type,
             sampler=sampler,
+            timestep_shift=timestep_shift,
         )
         output = self._drain(self.stream(request), callback_on_step_end)
         return output if return_dict else (output.audios,)
@@ -481,6 +488,7 @@ class MelFusionPipeline(DiffusionPipeline):
         output_type: str = "np",
         callback_on_step_end: StepCallback | None = None,
         sampler: str = "dpm++",
+        timestep_shift: float | None = None,
     ) -> ComparisonOutput:
         """Generate the same noise twice in one batch: with the picture, and from the caption alone.
 
@@ -502,6 +510,7 @@ class MelFusionPipeline(DiffusionPipeline):
             callback_on_step_end: See :meth:`__call__`; the samples with the picture come first. At strength 0 there
                 is one set of samples only.
             sampler: See :meth:`__call__`.
+            timestep_shift: See :meth:`__call__`.
 
         Returns:
             Both sets of waveforms.
@@ -528,6 +537,7 @@ class MelFusionPipeline(DiffusionPipeline):
             latents=latents,
             output_type=output_type,
             sampler=sampler,
+            timestep_shift=timestep_shift,
         )
         return self._drain(self.stream(request, compare=True), callback_on_step_end)
 
@@ -564,11 +574,12 @@ class MelFusionPipeline(DiffusionPipeline):
         latents = self.prepare_latents(batch, request.duration_s, request.generator, request.latents)
         latents = torch.cat([latents] * len(conditions))
         # 4. Denoise
-        scheduler = make_scheduler(self.scheduler, request.sampler)
+        shift = self.config.timestep_shift if request.timestep_shift is None else request.timestep_shift
         num_steps = request.num_inference_steps
+        scheduler = make_scheduler(self.scheduler, request.sampler, num_steps, shift)
         with self._synapse_installed(conditions) as handle, self.progress_bar(total=num_steps) as progress:
             model = GuidedModel(self.unet, handle, conditions, scheduler.config.num_train_timesteps)
-            for step in denoise(model, scheduler, latents, num_steps):
+            for step in denoise(model, scheduler, latents):
                 latents = step.latents
                 progress.update()
                 yield StepInfo(

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin
 
 from melfusion_core.models.inversion import predict_clean
+from melfusion_core.models.timesteps import shift_timesteps
 
 SAMPLERS = ("dpm++", "ddim")
 
@@ -35,34 +37,67 @@ class SamplingStep:
     clean_latents: torch.Tensor
 
 
-def make_scheduler(scheduler: SchedulerMixin, sampler: str) -> SchedulerMixin:
+def make_scheduler(
+    scheduler: SchedulerMixin, sampler: str, num_inference_steps: int, timestep_shift: float = 1.0
+) -> SchedulerMixin:
     """A fresh sampler for the noise schedule that the model was trained with.
 
     Args:
         scheduler: The pipeline's scheduler; only its configuration is read.
         sampler: ``"dpm++"`` (DPM-Solver++ 2M) or ``"ddim"``.
+        num_inference_steps: Number of steps.
+        timestep_shift: How much the steps crowd towards the noise; at 1 they are spaced as the configuration says.
 
     Returns:
-        The sampler, without timesteps.
+        The sampler, with its timesteps set.
 
     Raises:
         ValueError: When the sampler is unknown.
     """
-    if sampler == "dpm++":
-        return DPMSolverMultistepScheduler.from_config(
-            scheduler.config, algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero"
-        )
-    if sampler == "ddim":
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler must be one of {SAMPLERS}, got {sampler!r}")
+    if sampler == "ddim" and timestep_shift == 1.0:
         # Latents are normalised, not bounded: clipping them to [-1, 1], DDIM's default, would ruin them.
-        return DDIMScheduler.from_config(scheduler.config, clip_sample=False, set_alpha_to_one=True)
-    raise ValueError(f"sampler must be one of {SAMPLERS}, got {sampler!r}")
+        made = DDIMScheduler.from_config(scheduler.config, clip_sample=False, set_alpha_to_one=True)
+        made.set_timesteps(num_inference_steps)
+        return made
+    # DDIM knows even steps only; of order 1, DPM-Solver++ is DDIM at any (Lu et al. 2022, section 4.1).
+    made = DPMSolverMultistepScheduler.from_config(
+        scheduler.config,
+        algorithm_type="dpmsolver++",
+        solver_order=1 if sampler == "ddim" else 2,
+        final_sigmas_type="zero",
+    )
+    if timestep_shift == 1.0:
+        made.set_timesteps(num_inference_steps)
+    else:
+        total = scheduler.config.num_train_timesteps
+        made.set_timesteps(timesteps=shifted_timesteps(num_inference_steps, total, timestep_shift))
+    return made
+
+
+def shifted_timesteps(num_inference_steps: int, num_train_timesteps: int, shift: float) -> list[int]:
+    """Timesteps of a sampler that takes smaller steps where there is more noise.
+
+    Args:
+        num_inference_steps: Number of steps, at most ``num_train_timesteps``.
+        num_train_timesteps: Timesteps of the noise schedule.
+        shift: See :func:`~melfusion_core.models.timesteps.shift_timesteps`.
+
+    Returns:
+        Descending timesteps from the last one, all different.
+    """
+    places = 1 - np.arange(num_inference_steps) / num_inference_steps
+    timesteps: list[int] = []
+    for wanted in np.rint(shift_timesteps(places, shift) * num_train_timesteps).astype(int) - 1:
+        timesteps.append(int(min(wanted, timesteps[-1] - 1 if timesteps else wanted)))
+    return timesteps
 
 
 def denoise(
     model: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     scheduler: SchedulerMixin,
     latents: torch.Tensor,
-    num_inference_steps: int,
 ) -> Iterator[SamplingStep]:
     """Denoise step by step; stop iterating to cancel.
 
@@ -70,13 +105,11 @@ def denoise(
         model: Called with ``(latents, timestep)``, returns the prediction.
         scheduler: A sampler from :func:`make_scheduler`.
         latents: Unit Gaussian noise of shape ``(batch, channels, time, frequency)``.
-        num_inference_steps: Number of steps.
 
     Yields:
         The state after each step; the last one's ``latents`` are the result.
     """
-    scheduler.set_timesteps(num_inference_steps, device=latents.device)
-    timesteps = scheduler.timesteps
+    timesteps = scheduler.timesteps.to(latents.device)
     latents = latents * scheduler.init_noise_sigma
     for index, timestep in enumerate(timesteps):
         output = model(scheduler.scale_model_input(latents, timestep), timestep)

@@ -11,6 +11,8 @@ import torch
 from diffusers import DDIMScheduler
 from torch.nn import functional
 
+from melfusion_core.models.timesteps import shift_timesteps
+
 
 def snr_of(alphas_cumprod: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
     """Signal-to-noise ratio of noise levels.
@@ -80,20 +82,23 @@ def training_target(
     raise ValueError(f"unknown prediction type {kind!r}")
 
 
-def stratified_timesteps(batch: int, train_timesteps: int, generator: torch.Generator) -> torch.Tensor:
+def stratified_timesteps(
+    batch: int, train_timesteps: int, generator: torch.Generator, shift: float = 1.0
+) -> torch.Tensor:
     """Timesteps spread evenly over a batch, one random draw in each stratum: less variance than independent draws.
 
     Args:
         batch: Number of timesteps.
         train_timesteps: Timesteps are below this.
         generator: CPU generator.
+        shift: How much they crowd towards the noise, see :func:`~melfusion_core.models.timesteps.shift_timesteps`.
 
     Returns:
         Of shape ``(batch,)``, int64, shuffled.
     """
     places = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
     places = places[torch.randperm(batch, generator=generator)]
-    return (places * train_timesteps).long().clamp(max=train_timesteps - 1)
+    return (shift_timesteps(places, shift) * train_timesteps).long().clamp(max=train_timesteps - 1)
 
 
 def gradient_loss(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

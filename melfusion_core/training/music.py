@@ -15,21 +15,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
 
 from melfusion_core.audio import save_audio
 from melfusion_core.models.latents import add_coordinates, decode_mel, load_codec
-from melfusion_core.models.synapse import VisualSynapse, install_synapse
+from melfusion_core.models.synapse import install_synapse
 from melfusion_core.models.vocoder import ISTFTVocoder
+from melfusion_core.pipelines.sampling import denoise, make_scheduler
 from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
 from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.pairing import PicturePairing
-from melfusion_core.training.prepare import PrepareConfig, PreparedData, prepared_folder
-from melfusion_core.training.presets import build_music_unet, build_synapse, music_scheduler
-from melfusion_core.training.start import load_networks
+from melfusion_core.training.prepare import PreparedData
+from melfusion_core.training.presets import music_scheduler
+from melfusion_core.training.start import fresh_networks, load_networks, prepared_for
 
 SHAPE = ("size", "width", "depth", "caption_pooling", "coordinates", "fusion", "gate_init")
 
@@ -54,6 +54,7 @@ class MusicConfig(TrainConfig):
         pairing_width: A clip's picture is drawn anew at every step, with this standard deviation on the axes of
             valence and arousal (0 to 1) around the music's; 0 for always its own. The corpus pairs with about 0.08.
         min_snr_gamma: Gamma of the min-SNR weighting.
+        timestep_shift: How much timesteps crowd towards the noise, in training and in the measured losses; 1 is even.
         width: Channels of the UNet's first level, half those of the second; 0 for the size's own.
         depth: Transformer layers per block of the UNet's encoder.
         caption_pooling: Whether the caption's pooled embedding is added to the timestep's.
@@ -84,6 +85,7 @@ class MusicConfig(TrainConfig):
     both_dropout: float = 0.10
     pairing_width: float = 0.08
     min_snr_gamma: float = 5.0
+    timestep_shift: float = 4.0
     width: int = 0
     depth: int = 1
     caption_pooling: bool = True
@@ -109,6 +111,7 @@ class MusicConfig(TrainConfig):
         self.require(0 <= self.full_from <= 1, "full_from must be in [0, 1]")
         self.require(self.batch_size >= 2 and self.validation_clips >= 2, "batches need at least 2 examples")
         self.require(self.min_snr_gamma > 0 and self.gate_rate > 0, "min_snr_gamma and gate_rate must be positive")
+        self.require(self.timestep_shift >= 1, "timestep_shift must be at least 1")
         self.require(self.pairing_width >= 0, "pairing_width must not be negative")
         self.require(self.coordinates == 0 or self.coordinates % 2 == 1, "coordinates must be 0 or odd")
         fixed = [name for name in SHAPE if self.init and getattr(self, name) != getattr(MusicConfig, name)]
@@ -128,8 +131,8 @@ class MusicTask(Task):
 
     def __init__(self, config: MusicConfig, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.data = PreparedData.load(_prepared(config, device))
-        unet, synapse = load_networks(config.init, self.data) if config.init else _fresh(config, self.data)
+        self.data = PreparedData.load(prepared_for(config, device))
+        unet, synapse = load_networks(config.init, self.data) if config.init else fresh_networks(config, self.data)
         self.unet, self.synapse = unet.to(device), synapse.to(device)
         self.handle = install_synapse(self.unet, self.synapse)
         self.scheduler = music_scheduler(config.prediction_type)
@@ -180,10 +183,10 @@ class MusicTask(Task):
             pictures.append(self._picture(clip, partner))
             strengths.append(0.0 if without_image else 1.0)
         latents = (torch.stack(crops).to(self.device) - self.mean) / self.std
-        timesteps = stratified_timesteps(batch, self.scheduler.config.num_train_timesteps, generator)
+        timesteps = self._timesteps(batch, generator)
         noise = torch.randn(latents.shape, generator=generator)
         with loop.autocast():
-            error = self._error(latents, noise, timesteps, texts, pictures, strengths, torch.tensor(starts))
+            error = self.errors(latents, noise, timesteps, texts, pictures, strengths, torch.tensor(starts))
         loss = (self._weight(timesteps) * error).mean()
         norm = loop.update("music", loss)
         self.handle.clear()
@@ -209,8 +212,7 @@ class MusicTask(Task):
         }
         results = {name: self._validation_loss(*case) for name, case in cases.items()}
         results["picture_gain"] = results["loss_wrong_image_only"] - results["loss_image_only"]
-        gates = {f"gate_{layer}": float(gate) for layer, gate in enumerate(self.synapse.gates())}
-        return results | gates
+        return results | {f"gate_{layer}": float(gate) for layer, gate in enumerate(self.synapse.gates())}
 
     def sample(self, folder: Path) -> None:
         """Four held-out clips, what is made from their captions and pictures, and from their captions alone.
@@ -258,26 +260,65 @@ class MusicTask(Task):
         clips = [self.data.clips[row] for row in rows]
         count = len(rows)
         text = self.data.captions.get([clip["captions"][0] for clip in clips] + [0] * count, self.device)
-        scheduler = music_scheduler(self.config.prediction_type)
-        scheduler.set_timesteps(self.config.sample_steps)
+        scheduler = make_scheduler(self.scheduler, "dpm++", self.config.sample_steps, self.config.timestep_shift)
         shape = (count, *self.data.latents.shape[1:])
-        latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
         strengths = torch.tensor([strength] * count + [0.0] * count, device=self.device)
         pictures = [clip["picture"] for clip in clips] * 2
-        for timestep in scheduler.timesteps:
+
+        def guided(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
             self.handle.set(self.data.features_at(pictures, timestep.repeat(2 * count), self.device), strengths)
-            both = self.unet(
+            with_text, without = self.unet(
                 add_coordinates(latents, self.unet.config.in_channels).repeat(2, 1, 1, 1),
                 timestep,
                 encoder_hidden_states=text.states,
                 encoder_attention_mask=text.mask,
                 class_labels=text.pooled,
-            ).sample
-            with_text, without = both.chunk(2)
-            guided = without + self.config.sample_guidance * (with_text - without)
-            latents = scheduler.step(guided, timestep, latents).prev_sample
+            ).sample.chunk(2)
+            return without + self.config.sample_guidance * (with_text - without)
+
+        *_, last = denoise(guided, scheduler, noise)
         self.handle.clear()
-        return latents
+        return last.latents
+
+    def errors(
+        self,
+        latents: torch.Tensor,
+        noise: torch.Tensor,
+        timesteps: torch.Tensor,
+        texts: list[int],
+        pictures: list[int],
+        strengths: list[float],
+        starts: torch.Tensor | int = 0,
+    ) -> torch.Tensor:
+        """Squared error of the prediction for clips at given noise levels.
+
+        Args:
+            latents: Normalised latents of shape ``(batch, channels, time, frequency)``.
+            noise: Same shape.
+            timesteps: Of shape ``(batch,)``, int64.
+            texts: Number of each clip's caption; 0 is the empty one.
+            pictures: Number of each clip's picture.
+            strengths: Synapse strengths.
+            starts: First latent frame of each crop, of shape ``(batch,)``, or of all.
+
+        Returns:
+            Means over channels and positions, of shape ``(batch,)``.
+        """
+        text = self.data.captions.get(texts, self.device)
+        features = self.data.features_at(pictures, timesteps, self.device)
+        noise, timesteps = noise.to(self.device), timesteps.to(self.device)
+        noisy = self.scheduler.add_noise(latents, noise, timesteps)
+        target = training_target(self.scheduler, latents, noise, timesteps)
+        self.handle.set(features, torch.tensor(strengths, device=self.device))
+        prediction = self.predict(
+            add_coordinates(noisy, self.unet.config.in_channels, starts),
+            timesteps,
+            encoder_hidden_states=text.states,
+            encoder_attention_mask=text.mask,
+            class_labels=text.pooled,
+        ).sample
+        return (prediction.float() - target).square().mean(dim=(1, 2, 3))
 
     def _rows(self, split: str) -> list[int]:
         rows = [row for row, clip in enumerate(self.data.clips) if clip["split"] == split]
@@ -307,40 +348,19 @@ class MusicTask(Task):
             return True, True
         return place < text, text <= place < text + config.image_dropout
 
+    def _timesteps(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        total = self.scheduler.config.num_train_timesteps
+        return stratified_timesteps(count, total, generator, self.config.timestep_shift)
+
     def _weight(self, timesteps: torch.Tensor) -> torch.Tensor:
         snr = snr_of(self.scheduler.alphas_cumprod, timesteps.cpu())
         prediction_type = self.scheduler.config.prediction_type
         return min_snr_weight(snr, self.config.min_snr_gamma, prediction_type).to(self.device)
 
-    def _error(
-        self,
-        latents: torch.Tensor,
-        noise: torch.Tensor,
-        timesteps: torch.Tensor,
-        texts: list[int],
-        pictures: list[int],
-        strengths: list[float],
-        starts: torch.Tensor | int = 0,
-    ) -> torch.Tensor:
-        text = self.data.captions.get(texts, self.device)
-        features = self.data.features_at(pictures, timesteps, self.device)
-        noise, timesteps = noise.to(self.device), timesteps.to(self.device)
-        noisy = self.scheduler.add_noise(latents, noise, timesteps)
-        target = training_target(self.scheduler, latents, noise, timesteps)
-        self.handle.set(features, torch.tensor(strengths, device=self.device))
-        prediction = self.predict(
-            add_coordinates(noisy, self.unet.config.in_channels, starts),
-            timesteps,
-            encoder_hidden_states=text.states,
-            encoder_attention_mask=text.mask,
-            class_labels=text.pooled,
-        ).sample
-        return (prediction.float() - target).square().mean(dim=(1, 2, 3))
-
     def _validation_loss(self, texts: list[int], pictures: list[int], strength: float) -> float:
         frames, count = self.config.crop_frames, len(self.held_out)
         generator = torch.Generator().manual_seed(1)
-        timesteps = stratified_timesteps(count, self.scheduler.config.num_train_timesteps, generator)
+        timesteps = self._timesteps(count, generator)
         total = 0.0
         for start in range(0, count, 16):
             part = slice(start, min(count, start + 16))
@@ -348,32 +368,10 @@ class MusicTask(Task):
             latents = (torch.from_numpy(crops).to(self.device) - self.mean) / self.std
             noise = torch.randn(latents.shape, generator=generator)
             strengths = [strength] * len(latents)
-            error = self._error(latents, noise, timesteps[part], texts[part], pictures[part], strengths)
+            error = self.errors(latents, noise, timesteps[part], texts[part], pictures[part], strengths)
             total += float((self._weight(timesteps[part]) * error).sum())
         self.handle.clear()
         return total / count
-
-
-def _fresh(config: MusicConfig, data: PreparedData) -> tuple[UNet2DConditionModel, VisualSynapse]:
-    channels, *positions = data.latents.shape[1:]
-    shape = {"width": config.width, "depth": config.depth, "caption_pooling": config.caption_pooling}
-    unet = build_music_unet(config.size, channels, tuple(positions), config.coordinates, **shape)
-    given = data.feature_shapes, data.key_timesteps, data.num_inversion_steps
-    return unet, build_synapse(unet, *given, config.fusion, config.gate_init)
-
-
-def _prepared(config: MusicConfig, device: torch.device) -> Path:
-    """The prepared folder: ``data`` itself, or what is made from it in the run folder."""
-    if (Path(config.data) / "latents.json").is_file():
-        if config.image_unet or config.subset != "all":
-            raise ValueError(f"{config.data} is prepared already: image_unet and subset would change nothing")
-        return Path(config.data)
-    return prepared_folder(
-        PrepareConfig(
-            data=config.data, out=str(config.out_folder / "prepared"), vae=config.vae, image_unet=config.image_unet,
-            subset=config.subset, device=device.type, threads=config.threads,
-        )
-    )  # fmt: skip
 
 
 def train(config: MusicConfig) -> TrainResult:

@@ -1,12 +1,61 @@
-"""Networks that training goes on from: the music UNet and the synapse of a finished run or model."""
+"""What the music trainer starts from: its prepared data and its networks, new ones or those of a run or model."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from diffusers import UNet2DConditionModel
 
 from melfusion_core.models.synapse import VisualSynapse
-from melfusion_core.training.prepare import PreparedData
+from melfusion_core.training.prepare import PrepareConfig, PreparedData, prepared_folder
+from melfusion_core.training.presets import build_music_unet, build_synapse
+
+if TYPE_CHECKING:
+    from melfusion_core.training.music import MusicConfig
+
+
+def prepared_for(config: MusicConfig, device: torch.device) -> Path:
+    """The prepared folder of a run: ``data`` itself, or what is made from it in the run folder.
+
+    Args:
+        config: The trainer's configuration.
+        device: Where to prepare.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: When ``data`` is prepared already and settings of the preparation are given.
+    """
+    if (Path(config.data) / "latents.json").is_file():
+        if config.image_unet or config.subset != "all":
+            raise ValueError(f"{config.data} is prepared already: image_unet and subset would change nothing")
+        return Path(config.data)
+    return prepared_folder(
+        PrepareConfig(
+            data=config.data, out=str(config.out_folder / "prepared"), vae=config.vae, image_unet=config.image_unet,
+            subset=config.subset, device=device.type, threads=config.threads,
+        )
+    )  # fmt: skip
+
+
+def fresh_networks(config: MusicConfig, data: PreparedData) -> tuple[UNet2DConditionModel, VisualSynapse]:
+    """Make networks with random weights.
+
+    Args:
+        config: Their shape.
+        data: What they are to be trained on.
+
+    Returns:
+        The music UNet and the synapse.
+    """
+    channels, *positions = data.latents.shape[1:]
+    shape = {"width": config.width, "depth": config.depth, "caption_pooling": config.caption_pooling}
+    unet = build_music_unet(config.size, channels, tuple(positions), config.coordinates, **shape)
+    given = data.feature_shapes, data.key_timesteps, data.num_inversion_steps
+    return unet, build_synapse(unet, *given, config.fusion, config.gate_init)
 
 
 def load_networks(folder: str, data: PreparedData) -> tuple[UNet2DConditionModel, VisualSynapse]:

@@ -45,11 +45,11 @@ def test_a_checkpoint_is_assembled_and_plays(exports, sunset, tmp_path):
     loaded.set_progress_bar_config(disable=True)
     assert list(loaded.vae.config.latents_std) == list(pipe.vae.config.latents_std)
 
+    assert loaded.config.timestep_shift == 4.0 and pipe.config.timestep_shift == 1.0
+    settings = {"duration_s": 1.28, "num_inference_steps": 2, "timestep_shift": 1.0, "output_type": "mel"}
+
     def take(one: MelFusionPipeline) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(0)
-        return one(
-            "flute", sunset, duration_s=1.28, num_inference_steps=2, generator=generator, output_type="mel"
-        ).mels
+        return one("flute", sunset, generator=torch.Generator().manual_seed(0), **settings).mels
 
     torch.testing.assert_close(take(loaded), take(pipe), atol=0.05, rtol=0.05)
 
@@ -58,7 +58,7 @@ def test_eight_bit_is_smaller_and_scenes_are_shipped(exports, tmp_path, capsys):
     _, flags = exports
     (tmp_path / "scenes").mkdir()
     (tmp_path / "scenes" / "config.json").write_text("{}")
-    more = ["--eight-bit", "vocoder", "--scenes", str(tmp_path / "scenes")]
+    more = ["--timestep-shift", "2.5", "--eight-bit", "vocoder", "--scenes", str(tmp_path / "scenes")]
     assert main(["assemble", *flags, "--out", str(tmp_path / "plain")]) == 0
     assert main(["assemble", *flags, *more, "--out", str(tmp_path / "small")]) == 0
 
@@ -69,7 +69,10 @@ def test_eight_bit_is_smaller_and_scenes_are_shipped(exports, tmp_path, capsys):
     assert size("small/image_unet") == size("plain/image_unet")
     assert (tmp_path / "small/scene_classifier/config.json").is_file()
     assert not (tmp_path / "plain/scene_classifier").exists()
-    assert main(["assemble", "--preset", "paper", *more[2:], "--out", str(tmp_path / "full")]) == 2
+    assert MelFusionPipeline.load_config(tmp_path / "small")["timestep_shift"] == 2.5
+    assert main(["assemble", "--preset", "paper", *more[:2], "--out", str(tmp_path / "full")]) == 2
+    assert "--timestep-shift" in capsys.readouterr().err
+    assert main(["assemble", "--preset", "paper", *more[4:], "--out", str(tmp_path / "full")]) == 2
     assert "--scenes" in capsys.readouterr().err
 
 

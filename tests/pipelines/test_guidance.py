@@ -8,7 +8,7 @@ from melfusion_core.models.inversion import predict_clean
 from melfusion_core.models.synapse import ImageFeatures
 from melfusion_core.models.text import TextCondition
 from melfusion_core.pipelines.guidance import MusicCondition, branch_weights, rescale_guidance
-from melfusion_core.pipelines.sampling import denoise, make_scheduler
+from melfusion_core.pipelines.sampling import denoise, make_scheduler, shifted_timesteps
 
 
 def condition(guidance: float, image_guidance: float, image: bool = True, same_text: bool = False) -> MusicCondition:
@@ -59,11 +59,14 @@ def zero_terminal_snr() -> DDIMScheduler:
     )
 
 
-@pytest.mark.parametrize("sampler, tolerance", [("dpm++", 0.01), ("ddim", 0.05)])
-def test_samplers_reach_gaussian_data(sampler, tolerance):
+@pytest.mark.parametrize(
+    "sampler, shift, tolerance",
+    [("dpm++", 1.0, 0.01), ("ddim", 1.0, 0.05), ("dpm++", 4.0, 0.06), ("ddim", 4.0, 0.12)],
+)
+def test_samplers_reach_gaussian_data(sampler, shift, tolerance):
     """With the exact v of data N(mean, spread^2), noise of unit variance must become exactly that distribution."""
     mean, spread = 0.7, 0.4
-    scheduler = make_scheduler(zero_terminal_snr(), sampler)
+    scheduler = make_scheduler(zero_terminal_snr(), sampler, 40, shift)
 
     def model(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
         alpha = float(scheduler.alphas_cumprod[int(timestep)])
@@ -73,7 +76,7 @@ def test_samplers_reach_gaussian_data(sampler, tolerance):
         return alpha**0.5 * noise - (1 - alpha) ** 0.5 * clean
 
     noise = torch.linspace(-2, 2, 9).view(1, 1, 9, 1)
-    steps = list(denoise(model, scheduler, noise, 40))
+    steps = list(denoise(model, scheduler, noise))
     assert len(steps) == 40 and steps[0].timestep == 999
     assert all(torch.isfinite(step.latents).all() and torch.isfinite(step.clean_latents).all() for step in steps)
     torch.testing.assert_close(steps[0].clean_latents, torch.full_like(noise, mean), atol=1e-2, rtol=0)
@@ -81,9 +84,32 @@ def test_samplers_reach_gaussian_data(sampler, tolerance):
 
 
 def test_ddim_does_not_clip_latents():
-    assert make_scheduler(zero_terminal_snr(), "ddim").config.clip_sample is False
+    assert make_scheduler(zero_terminal_snr(), "ddim", 4).config.clip_sample is False
     with pytest.raises(ValueError, match="sampler"):
-        make_scheduler(zero_terminal_snr(), "euler")
+        make_scheduler(zero_terminal_snr(), "euler", 4)
+
+
+def test_shifted_steps_are_smaller_in_the_noise():
+    assert shifted_timesteps(4, 1000, 1.0) == [999, 749, 499, 249]
+    assert shifted_timesteps(4, 1000, 3.0) == [999, 899, 749, 499]
+    for count in (1, 25, 400, 1000):
+        timesteps = shifted_timesteps(count, 1000, 8.0)
+        assert timesteps[0] == 999 and timesteps[-1] >= 0 and len(set(timesteps)) == count
+        assert timesteps == sorted(timesteps, reverse=True)
+        assert make_scheduler(zero_terminal_snr(), "ddim", count, 8.0).timesteps.tolist() == timesteps
+
+
+def test_ddim_at_uneven_steps_is_ddim():
+    """The sampler of uneven steps, at even ones, against the plain one."""
+    even = make_scheduler(zero_terminal_snr(), "ddim", 10)
+    uneven = make_scheduler(zero_terminal_snr(), "ddim", 10, 1.0 + 1e-9)
+    assert uneven.timesteps.tolist() == even.timesteps.tolist() and type(uneven) is not type(even)
+    noise = torch.randn(1, 1, 5, 5, generator=torch.Generator().manual_seed(0))
+    ends = [
+        list(denoise(lambda latents, timestep: (latents - 0.2).sin(), scheduler, noise))[-1].latents
+        for scheduler in (even, uneven)
+    ]
+    torch.testing.assert_close(*ends, atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction", "sample"])

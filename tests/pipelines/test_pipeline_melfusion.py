@@ -161,6 +161,26 @@ def test_guidance_stops(tiny_pipeline, sunset):
     assert batches == [2, 2, 1, 1]
 
 
+@pytest.mark.parametrize("sampler", ["dpm++", "ddim"])
+def test_steps_crowd_towards_the_noise(tiny_pipeline, sunset, sampler):
+    settings = {"num_inference_steps": 4, "duration_s": 1.28, "output_type": "latent", "sampler": sampler}
+
+    def take(**arguments):
+        seen = []
+        made = tiny_pipeline(
+            CAPTION, sunset, generator=seeded(), callback_on_step_end=lambda info: seen.append(info["timestep"]),
+            **settings, **arguments,
+        )  # fmt: skip
+        return seen, made.audios
+
+    plain, shifted, even = take(), take(timestep_shift=3.0), take(timestep_shift=1.0)
+    assert plain[0] == even[0] == [999, 749, 499, 249] and torch.equal(plain[1], even[1])
+    assert shifted[0] == [999, 899, 749, 499] and not torch.allclose(plain[1], shifted[1])
+    tiny_pipeline.register_to_config(timestep_shift=3.0)
+    own = take()
+    assert own[0] == shifted[0] and torch.equal(own[1], shifted[1])  # the model's own, where none is asked for
+
+
 # 4. Features once per picture
 
 
@@ -370,6 +390,8 @@ def test_output_types(shared_pipeline):
         ({"latents": torch.zeros(1, 4, 3, 4)}, ValueError, "latents"),
         ({"output_type": "wav"}, ValueError, "output_type"),
         ({"sampler": "euler"}, ValueError, "sampler"),
+        ({"timestep_shift": 0.5}, ValueError, "timestep_shift"),
+        ({"timestep_shift": math.nan}, ValueError, "timestep_shift"),
     ],
 )
 def test_bad_inputs_raise_before_any_work(shared_pipeline, arguments, error, message):

@@ -45,6 +45,15 @@ def test_every_target_gives_the_same_weighted_loss():
     assert losses.training_target(scheduler, clean, noise, timesteps) is noise
 
 
+def test_shift_crowds_timesteps_towards_the_noise():
+    even, crowded = (
+        losses.stratified_timesteps(1000, 1000, torch.Generator().manual_seed(0), shift) for shift in (1.0, 4.0)
+    )
+    assert (even >= 800).sum() == 200
+    assert (crowded >= 800).sum() == 500  # 4 u / (1 + 3 u) is 0.8 where u is 0.5
+    assert crowded.min() >= 0 and crowded.max() == 999 and bool((crowded >= even).all())
+
+
 def test_stratified_timesteps_fill_every_stratum():
     timesteps = losses.stratified_timesteps(10, 1000, torch.Generator().manual_seed(0))
     assert sorted((timesteps // 100).tolist()) == list(range(10))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -11,7 +12,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from melfusion_core.models.patch_codec import PatchCodec
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.vocoder import ISTFTVocoder
-from melfusion_core.training import image, music, prepare, vae, vocoder
+from melfusion_core.training import gain, image, music, prepare, vae, vocoder
 from melfusion_core.training.loop import TrainLoop
 
 TINY = {"size": "tiny", "device": "cpu", "log_steps": 1, "batch_size": 2}
@@ -149,6 +150,24 @@ def test_music(trained, tmp_path):
     assert (run / "samples/0000002/real_picture_text.png").exists()
     header = (run / "validation.csv").read_text().splitlines()[0]
     assert {"loss", "loss_text_only", "picture_gain", "gate_3"} <= set(header.split(","))
+
+
+def test_gains_by_noise_level(trained, tmp_path, capsys):
+    settings = {"crop_frames": 4, "validation_clips": 2, "sample_steps": 2, **TINY}
+    run = tmp_path / "music"
+    music.train(music.MusicConfig(data=str(trained / "prepared"), out=str(run), max_steps=1, **settings))
+    shared = ["--data", str(trained / "prepared"), "--model", str(run / "export"), "--clips", "2"]
+    gain.main([*shared, "--timesteps", "999", "100", "--threads", "1"])
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| 999", "| 100"]
+    config = music.MusicConfig(data=str(trained / "prepared"), out="none", max_steps=1, init=str(run / "export"))
+    errors = gain.errors_at(music.MusicTask(config, torch.device("cpu")), 999)
+    assert errors.keys() == {"nothing", *gain.CASES} and all(len(each) == 2 for each in errors.values())
+    assert not np.array_equal(errors["nothing"], errors["caption"])
+    assert not np.array_equal(errors["picture"], errors["another clip's picture"])
+    with pytest.raises(SystemExit):
+        gain.main([*shared, "--timesteps", "1000"])
+    assert "from 0 to 999" in capsys.readouterr().err
 
 
 def test_music_without_a_picture_does_not_read_it(trained, tmp_path):
