@@ -25,3 +25,21 @@ def shift_timesteps(places: Places, shift: float) -> Places:
         ``shift * places / (1 + (shift - 1) * places)``, same type and shape.
     """
     return shift * places / (1 + (shift - 1) * places)
+
+
+def shifted_timesteps(num_inference_steps: int, num_train_timesteps: int, shift: float) -> list[int]:
+    """Timesteps of a sampler that takes smaller steps where there is more noise.
+
+    Args:
+        num_inference_steps: Number of steps, at most ``num_train_timesteps``.
+        num_train_timesteps: Timesteps of the noise schedule.
+        shift: See :func:`shift_timesteps`.
+
+    Returns:
+        Descending timesteps from the last one, all different.
+    """
+    places = 1 - np.arange(num_inference_steps) / num_inference_steps
+    timesteps: list[int] = []
+    for wanted in np.rint(shift_timesteps(places, shift) * num_train_timesteps).astype(int) - 1:
+        timesteps.append(int(min(wanted, timesteps[-1] - 1 if timesteps else wanted)))
+    return timesteps

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin
 
 from melfusion_core.models.inversion import predict_clean
-from melfusion_core.models.timesteps import shift_timesteps
+from melfusion_core.models.timesteps import shifted_timesteps
 
 SAMPLERS = ("dpm++", "ddim")
 
@@ -74,24 +73,6 @@ def make_scheduler(
         total = scheduler.config.num_train_timesteps
         made.set_timesteps(timesteps=shifted_timesteps(num_inference_steps, total, timestep_shift))
     return made
-
-
-def shifted_timesteps(num_inference_steps: int, num_train_timesteps: int, shift: float) -> list[int]:
-    """Timesteps of a sampler that takes smaller steps where there is more noise.
-
-    Args:
-        num_inference_steps: Number of steps, at most ``num_train_timesteps``.
-        num_train_timesteps: Timesteps of the noise schedule.
-        shift: See :func:`~melfusion_core.models.timesteps.shift_timesteps`.
-
-    Returns:
-        Descending timesteps from the last one, all different.
-    """
-    places = 1 - np.arange(num_inference_steps) / num_inference_steps
-    timesteps: list[int] = []
-    for wanted in np.rint(shift_timesteps(places, shift) * num_train_timesteps).astype(int) - 1:
-        timesteps.append(int(min(wanted, timesteps[-1] - 1 if timesteps else wanted)))
-    return timesteps
 
 
 def denoise(

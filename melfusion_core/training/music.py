@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import DPMSolverMultistepScheduler
 
 from melfusion_core.audio import save_audio
 from melfusion_core.models.latents import add_coordinates, decode_mel, load_codec
 from melfusion_core.models.synapse import install_synapse
+from melfusion_core.models.timesteps import shifted_timesteps
 from melfusion_core.models.vocoder import ISTFTVocoder
-from melfusion_core.pipelines.sampling import denoise, make_scheduler
 from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
@@ -260,13 +261,14 @@ class MusicTask(Task):
         clips = [self.data.clips[row] for row in rows]
         count = len(rows)
         text = self.data.captions.get([clip["captions"][0] for clip in clips] + [0] * count, self.device)
-        scheduler = make_scheduler(self.scheduler, "dpm++", self.config.sample_steps, self.config.timestep_shift)
+        scheduler = DPMSolverMultistepScheduler.from_config(self.scheduler.config, final_sigmas_type="zero")
+        total, shift = scheduler.config.num_train_timesteps, self.config.timestep_shift
+        scheduler.set_timesteps(timesteps=shifted_timesteps(self.config.sample_steps, total, shift))
         shape = (count, *self.data.latents.shape[1:])
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
+        latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
         strengths = torch.tensor([strength] * count + [0.0] * count, device=self.device)
         pictures = [clip["picture"] for clip in clips] * 2
-
-        def guided(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        for timestep in scheduler.timesteps:
             self.handle.set(self.data.features_at(pictures, timestep.repeat(2 * count), self.device), strengths)
             with_text, without = self.unet(
                 add_coordinates(latents, self.unet.config.in_channels).repeat(2, 1, 1, 1),
@@ -275,11 +277,10 @@ class MusicTask(Task):
                 encoder_attention_mask=text.mask,
                 class_labels=text.pooled,
             ).sample.chunk(2)
-            return without + self.config.sample_guidance * (with_text - without)
-
-        *_, last = denoise(guided, scheduler, noise)
+            guided = without + self.config.sample_guidance * (with_text - without)
+            latents = scheduler.step(guided, timestep, latents).prev_sample
         self.handle.clear()
-        return last.latents
+        return latents
 
     def errors(
         self,

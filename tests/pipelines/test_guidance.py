@@ -7,8 +7,9 @@ from diffusers import DDIMScheduler
 from melfusion_core.models.inversion import predict_clean
 from melfusion_core.models.synapse import ImageFeatures
 from melfusion_core.models.text import TextCondition
+from melfusion_core.models.timesteps import shifted_timesteps
 from melfusion_core.pipelines.guidance import MusicCondition, branch_weights, rescale_guidance
-from melfusion_core.pipelines.sampling import denoise, make_scheduler, shifted_timesteps
+from melfusion_core.pipelines.sampling import denoise, make_scheduler
 
 
 def condition(guidance: float, image_guidance: float, image: bool = True, same_text: bool = False) -> MusicCondition:

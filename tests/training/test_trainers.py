@@ -158,7 +158,7 @@ def test_gains_by_noise_level(trained, tmp_path, capsys):
     music.train(music.MusicConfig(data=str(trained / "prepared"), out=str(run), max_steps=1, **settings))
     shared = ["--data", str(trained / "prepared"), "--model", str(run / "export"), "--clips", "2"]
     gain.main([*shared, "--timesteps", "999", "100", "--threads", "1"])
-    lines = capsys.readouterr().out.strip().splitlines()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| 999", "| 100"]
     config = music.MusicConfig(data=str(trained / "prepared"), out="none", max_steps=1, init=str(run / "export"))
     errors = gain.errors_at(music.MusicTask(config, torch.device("cpu")), 999)
