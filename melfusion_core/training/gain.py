@@ -20,7 +20,7 @@ BATCH = 16
 
 @torch.no_grad()
 def errors_at(task: MusicTask, timestep: int, seed: int = 1) -> dict[str, np.ndarray]:
-    """Errors of the held-out clips at one noise level, with the same noise whatever is known.
+    """Errors of the task's held-out clips at one noise level, with the same noise whatever is known.
 
     Args:
         task: The trainer's task; its held-out clips are used, whole.
@@ -82,7 +82,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Print what caption and picture are worth at each noise level.")
     parser.add_argument("--data", required=True, help="folder of `melfusion train prepare`")
     parser.add_argument("--model", required=True, help="folder with `unet` and `synapse`")
-    parser.add_argument("--clips", type=int, default=96, help="held-out clips (default 96)")
+    parser.add_argument("--clips", type=int, default=96, help="clips to measure on (default 96)")
+    parser.add_argument(
+        "--split", choices=("validation", "train"), default="validation",
+        help="whose clips; train shows what was learned by heart (default validation)",
+    )  # fmt: skip
     parser.add_argument("--timesteps", type=int, nargs="+", default=list(TIMESTEPS), help="noise levels, 0 to 999")
     parser.add_argument("--seed", type=int, default=1, help="seed of the noise (default 1)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default PyTorch's choice)")
@@ -94,6 +98,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             data=args.data, out="unused", max_steps=1, init=args.model, validation_clips=args.clips, pairing_width=0.0
         )
         task = MusicTask(config, torch.device("cpu"))
+        if args.split == "train":
+            task.held_out = task.rows[:: max(1, len(task.rows) // args.clips)][: args.clips]
         total = task.scheduler.config.num_train_timesteps
         if not all(0 <= timestep < total for timestep in args.timesteps):
             raise ValueError(f"timesteps must be from 0 to {total - 1}")

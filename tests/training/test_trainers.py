@@ -160,6 +160,9 @@ def test_gains_by_noise_level(trained, tmp_path, capsys):
     gain.main([*shared, "--timesteps", "999", "100", "--threads", "1"])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| 999", "| 100"]
+    gain.main([*shared, "--timesteps", "999", "--split", "train"])
+    (train,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("| 999"))
+    assert train != lines[2]
     config = music.MusicConfig(data=str(trained / "prepared"), out="none", max_steps=1, init=str(run / "export"))
     errors = gain.errors_at(music.MusicTask(config, torch.device("cpu")), 999)
     assert errors.keys() == {"nothing", *gain.CASES} and all(len(each) == 2 for each in errors.values())
