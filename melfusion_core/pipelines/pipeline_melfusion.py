@@ -43,7 +43,14 @@ from melfusion_core.models.text import (
     load_minilm,
 )
 from melfusion_core.pipelines.guidance import GuidedModel, MusicCondition
-from melfusion_core.pipelines.inputs import GenerationRequest, ImageInput, as_captions, as_images
+from melfusion_core.pipelines.inputs import (
+    MAX_TIMESTEP_SHIFT,
+    GenerationRequest,
+    ImageInput,
+    as_captions,
+    as_images,
+    check_number,
+)
 from melfusion_core.pipelines.loading import check_weights, download_pipeline
 from melfusion_core.pipelines.outputs import (
     ComparisonOutput,
@@ -110,6 +117,7 @@ class MelFusionPipeline(DiffusionPipeline):
         super().__init__()
         if text_encoder is None or (tokenizer is None and not hasattr(text_encoder, "encode")):
             raise ValueError("tokenizer and text_encoder are needed; load_minilm() gives both")
+        check_number("timestep_shift", timestep_shift, 1.0, MAX_TIMESTEP_SHIFT)
         latent_channels = vae.config.latent_channels
         coordinates = unet.config.in_channels - latent_channels
         if coordinates != 0 and (coordinates < 0 or coordinates % 2 == 0):

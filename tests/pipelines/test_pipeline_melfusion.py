@@ -10,7 +10,7 @@ from PIL import Image
 from melfusion_core.image import ImageError
 from melfusion_core.pipelines.inputs import GenerationRequest
 from melfusion_core.pipelines.outputs import GenerationInterrupted
-from melfusion_core.pipelines.pipeline_melfusion import IMAGE_CACHE_SIZE
+from melfusion_core.pipelines.pipeline_melfusion import IMAGE_CACHE_SIZE, MelFusionPipeline
 
 FAST = {"num_inference_steps": 3, "duration_s": 1.28, "guidance_scale": 3.0, "image_guidance_scale": 1.5}
 CAPTION = "a calm piano"
@@ -179,6 +179,8 @@ def test_steps_crowd_towards_the_noise(tiny_pipeline, sunset, sampler):
     tiny_pipeline.register_to_config(timestep_shift=3.0)
     own = take()
     assert own[0] == shifted[0] and torch.equal(own[1], shifted[1])  # the model's own, where none is asked for
+    with pytest.raises(ValueError, match="timestep_shift"):
+        MelFusionPipeline(**tiny_pipeline.components, timestep_shift=0.5)
 
 
 # 4. Features once per picture
