@@ -19,8 +19,6 @@ MAX_SHARD_SIZE = "8900KB"
 EIGHT_BIT = ("image_unet", "vocoder")
 """Components whose matrices may be stored in 8-bit floats (e4m3): frozen ones, where it costs least. They load as any
 other weights. Measured: 13 % error of the picture features, 0.008 nats of the vocoder's log-magnitudes."""
-TIMESTEP_SHIFT = 4.0
-"""Of the mini's sampler, as its trainer's."""
 KEPT = ("README.md",)
 PARTS = ("vae", "vocoder", "image", "music", "prepared")
 
@@ -45,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--prepared", type=Path, help="folder of `melfusion train prepare`")
     parser.add_argument(
         "--timestep-shift", type=number(1.0, 100.0),
-        help=f"how much the sampler's steps crowd towards the noise (default {TIMESTEP_SHIFT:g})",
+        help="how much the sampler's steps crowd towards the noise (default as the trainer's)",
     )  # fmt: skip
     parser.add_argument("--scenes", type=Path, help="export of `melfusion train scenes`, for the studio's suggestions")
     parser.add_argument(
@@ -90,15 +88,14 @@ def run(args: argparse.Namespace) -> int:
     ):
         if not folder.is_dir():
             raise CommandError(f"The folder {folder} does not exist.")
-    shift = args.timestep_shift or TIMESTEP_SHIFT
-    pipe = assemble(args.vae, args.vocoder, args.image, args.music, args.prepared, shift)
+    pipe = assemble(args.vae, args.vocoder, args.image, args.music, args.prepared, args.timestep_shift)
     write_checkpoint(pipe, args.out, args.eight_bit, args.scenes)
     print(args.out)
     return 0
 
 
 def assemble(
-    vae: Path, vocoder: Path, image: Path, music: Path, prepared: Path, timestep_shift: float = TIMESTEP_SHIFT
+    vae: Path, vocoder: Path, image: Path, music: Path, prepared: Path, timestep_shift: float | None = None
 ) -> MelFusionPipeline:
     """Build a pipeline of exported components.
 
@@ -108,7 +105,7 @@ def assemble(
         image: Export of the image model's trainer.
         music: Export of the music model's trainer.
         prepared: Folder of the prepare step, for the statistics of the latents.
-        timestep_shift: How much the sampler's steps crowd towards the noise.
+        timestep_shift: How much the sampler's steps crowd towards the noise; None for the trainer's default.
 
     Returns:
         The pipeline, in float32.
@@ -121,6 +118,7 @@ def assemble(
     from melfusion_core.models.text import load_minilm
     from melfusion_core.models.vocoder import ISTFTVocoder
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
+    from melfusion_core.training.music import MusicConfig
     from melfusion_core.training.prepare import PreparedData
 
     data = PreparedData.load(prepared)
@@ -137,7 +135,7 @@ def assemble(
         image_scheduler=load_image_scheduler(image),
         tokenizer=tokenizer,
         text_encoder=text_encoder,
-        timestep_shift=timestep_shift,
+        timestep_shift=MusicConfig.timestep_shift if timestep_shift is None else timestep_shift,
     )
 
 
