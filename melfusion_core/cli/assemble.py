@@ -118,7 +118,7 @@ def assemble(
     from melfusion_core.models.text import load_minilm
     from melfusion_core.models.vocoder import ISTFTVocoder
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
-    from melfusion_core.training.music import MusicConfig
+    from melfusion_core.training.music_config import MusicConfig
     from melfusion_core.training.prepare import PreparedData
 
     data = PreparedData.load(prepared)

@@ -18,7 +18,7 @@ import numpy as np
 from melfusion_core.audio import load_audio
 
 from .caption import caption_obeyed, likeness
-from .judging import Judge, truths
+from .judging import Judge, Judgement, truths
 from .measure import Measured, measure
 from .metrics import retrieval_hits, spearman_interval
 from .picture import moods, own_mood
@@ -31,7 +31,9 @@ COLUMNS = {
     "lead": "lead",
     "lead_probability": "p(lead)",
     "tempo": "tempo",
+    "tempo_probability": "p(tempo)",
     "mode": "mode",
+    "mode_probability": "p(mode)",
     "own_caption": "caption / 20",
     "arousal": "arousal",
     "valence": "valence",
@@ -166,10 +168,10 @@ def _trial(
     captions = [caption_for(triplet, "described") for triplet in triplets]
     obeyed = caption_obeyed(judge, {"take": described}, triplets, captions, settings.seed)["take"]
     alike = likeness({"take": described.heard}, real.heard, judge.name, settings.seed)["sets"]["take"]
-    truth, mood = truths(judge, "lead", triplets), moods(triplets)
+    mood, named = moods(triplets), ("lead", "tempo", "mode")
     return {
-        **{name: obeyed[name]["value"] for name in ("lead", "tempo", "mode")},
-        "lead_probability": round(float(described.heard.lead[np.arange(len(truth)), truth].mean()), 4),
+        **{name: obeyed[name]["value"] for name in named},
+        **{f"{name}_probability": true_probability(judge, described.heard, name, triplets) for name in named},
         "own_caption": round(float(np.mean(retrieval_hits(described.heard.joint @ judge.read(captions).T))), 4),
         **{
             axis: spearman_interval(mood[axis], neutral.cues[f"{axis}_cues"], settings.seed).value
@@ -181,6 +183,23 @@ def _trial(
         "clipped": described.sound["clipped"] + neutral.sound["clipped"],
         "seconds": round(seconds, 2),
     }
+
+
+def true_probability(judge: Judge, heard: Judgement, attribute: str, triplets: Sequence[Triplet]) -> float | None:
+    """What the judge gives the true class on average: steadier than accuracy on few clips.
+
+    Args:
+        judge: Whose classes count.
+        heard: What it hears.
+        attribute: "lead", "style", "tempo" or "mode".
+        triplets: What the clips should be; those whose class the judge does not know are left out.
+
+    Returns:
+        Mean probability; None when no class is known.
+    """
+    truth = truths(judge, attribute, triplets)
+    rows = np.flatnonzero(truth >= 0)
+    return round(float(getattr(heard, attribute)[rows, truth[rows]].mean()), 4) if len(rows) else None
 
 
 def format_tuning(report: dict[str, Any]) -> str:

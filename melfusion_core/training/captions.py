@@ -29,6 +29,14 @@ class CaptionStore:
     def __len__(self) -> int:
         return len(self.pooled)
 
+    def length(self, row: int) -> int:
+        """Token states of one caption, special tokens included.
+
+        Args:
+            row: Which caption.
+        """
+        return int(self.offsets[row + 1] - self.offsets[row])
+
     def get(self, rows: list[int], device: torch.device | str = "cpu") -> TextCondition:
         """Captions as a padded batch.
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from melfusion_core.training.music import MusicConfig, MusicTask
+from melfusion_core.training.music import MusicTask
+from melfusion_core.training.music_config import MusicConfig
 
 TIMESTEPS = (999, 980, 960, 930, 900, 860, 820, 780, 700, 600, 400, 200)
 CASES = ("caption and picture", "caption", "picture", "another clip's picture")
@@ -48,7 +49,8 @@ def errors_at(task: MusicTask, timestep: int, seed: int = 1) -> dict[str, np.nda
         timesteps = torch.full((len(latents),), timestep)
         for name, (texts, pictures, strength) in zip(found, given, strict=True):
             strengths = [strength] * len(latents)
-            error = task.errors(latents, noise, timesteps, texts[part], pictures[part], strengths)
+            features = task.data.features_at(pictures[part], timesteps, task.device)
+            error = task.errors(latents, noise, timesteps, texts[part], features, strengths)
             found[name].append(error.cpu().numpy())
     task.handle.clear()
     return {name: np.concatenate(parts) for name, parts in found.items()}

@@ -10,7 +10,6 @@ Processors without BF16 instructions are slower with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,105 +17,22 @@ import torch
 from diffusers import DPMSolverMultistepScheduler
 
 from melfusion_core.audio import save_audio
+from melfusion_core.models.features import KeyValue
 from melfusion_core.models.latents import add_coordinates, decode_mel, load_codec
 from melfusion_core.models.synapse import install_synapse
 from melfusion_core.models.timesteps import shifted_timesteps
 from melfusion_core.models.vocoder import ISTFTVocoder
-from melfusion_core.training.config import TrainConfig, parse_config
+from melfusion_core.training.config import parse_config
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
+from melfusion_core.training.music_config import MusicConfig
 from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.pairing import PicturePairing
 from melfusion_core.training.prepare import PreparedData
 from melfusion_core.training.presets import music_scheduler
 from melfusion_core.training.start import fresh_networks, load_networks, prepared_for
-
-SHAPE = ("size", "width", "depth", "caption_pooling", "coordinates", "fusion", "gate_init")
-
-
-@dataclass(frozen=True)
-class MusicConfig(TrainConfig):
-    """Train the music UNet and the visual synapse together.
-
-    Args:
-        data: Folder that the prepare step wrote, or a corpus or packs to prepare first, into ``out/prepared``.
-        image_unet: Folder of the trained image UNet, to prepare with.
-        subset: Clips to prepare: ``core``, ``full`` or ``all``.
-        size: Network size, ``mini`` or ``tiny``.
-        batch_size: Crops per step and process; half as many where crops are full clips.
-        learning_rate: Peak learning rate.
-        ema_decay: Decay of the moving average of the weights, after its own warm-up.
-        crop_frames: Latent frames per crop.
-        full_from: Fraction of the run after which whole clips are shown instead of crops; 1 for never.
-        text_dropout: Fraction of crops without their caption.
-        image_dropout: Fraction of crops without their picture.
-        both_dropout: Fraction of crops with neither.
-        pairing_width: A clip's picture is drawn anew at every step, with this standard deviation on the axes of
-            valence and arousal (0 to 1) around the music's; 0 for always its own. The corpus pairs with about 0.08.
-        min_snr_gamma: Gamma of the min-SNR weighting.
-        timestep_shift: How much timesteps crowd towards the noise, in training and in the measured losses; 1 is even.
-        width: Channels of the UNet's first level, half those of the second; 0 for the size's own.
-        depth: Transformer layers per block of the UNet's encoder.
-        caption_pooling: Whether the caption's pooled embedding is added to the timestep's.
-        fusion: ``decoupled``, ``interpolate`` or ``concatenate``.
-        init: Folder with the ``unet`` and ``synapse`` to start from (a run's export, or a model) instead of random
-            weights; it brings its own size, width, depth, caption_pooling, coordinates, fusion and gate_init.
-        gate_init: Gates at the start.
-        gate_rate: Learning rate of the gates relative to the rest.
-        prediction_type: What the network predicts: ``sample`` or ``v_prediction``.
-        coordinates: Coordinate channels of the music UNet's input, 0 or odd; 1 for frequency alone.
-        validation_clips: Held-out clips to measure on.
-        vae: Folder of the music VAE, for samples; empty for none.
-        vocoder: Folder of the vocoder, for audio samples; empty for pictures only.
-        sample_steps: Denoising steps of the samples.
-        sample_guidance: Guidance scale of the samples.
-    """
-
-    size: str = "mini"
-    batch_size: int = 16
-    learning_rate: float = 4e-4
-    ema_decay: float = 0.999
-    sample_minutes: float = 12.0
-    validate_minutes: float = 6.0
-    crop_frames: int = 40
-    full_from: float = 0.85
-    text_dropout: float = 0.15
-    image_dropout: float = 0.15
-    both_dropout: float = 0.10
-    pairing_width: float = 0.08
-    min_snr_gamma: float = 5.0
-    timestep_shift: float = 4.0
-    width: int = 0
-    depth: int = 1
-    caption_pooling: bool = True
-    fusion: str = "decoupled"
-    gate_init: float = 0.5
-    gate_rate: float = 10.0
-    prediction_type: str = "sample"
-    coordinates: int = 15
-    validation_clips: int = 48
-    vae: str = ""
-    vocoder: str = ""
-    sample_steps: int = 20
-    sample_guidance: float = 3.5
-    image_unet: str = ""
-    subset: str = "all"
-    init: str = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        rates = (self.text_dropout, self.image_dropout, self.both_dropout)
-        self.require(min(rates) >= 0 and sum(rates) <= 1, "dropouts must not be negative, nor more than 1 in sum")
-        self.require(self.crop_frames > 0 and self.crop_frames % 4 == 0, "crop_frames must be a multiple of 4")
-        self.require(0 <= self.full_from <= 1, "full_from must be in [0, 1]")
-        self.require(self.batch_size >= 2 and self.validation_clips >= 2, "batches need at least 2 examples")
-        self.require(self.min_snr_gamma > 0 and self.gate_rate > 0, "min_snr_gamma and gate_rate must be positive")
-        self.require(self.timestep_shift >= 1, "timestep_shift must be at least 1")
-        self.require(self.pairing_width >= 0, "pairing_width must not be negative")
-        self.require(self.coordinates == 0 or self.coordinates % 2 == 1, "coordinates must be 0 or odd")
-        fixed = [name for name in SHAPE if self.init and getattr(self, name) != getattr(MusicConfig, name)]
-        self.require(not fixed, f"init brings its own {', '.join(fixed)}")
+from melfusion_core.training.views import crop_features
 
 
 class MusicTask(Task):
@@ -180,14 +96,18 @@ class MusicTask(Task):
             starts.append(start)
             crops.append(torch.from_numpy(self.data.latents[row][:, start : start + frames].astype("float32")))
             without_text, without_image = self._drops(drop)
-            texts.append(0 if without_text else clip["captions"][int(variant * len(clip["captions"]))])
+            texts.append(0 if without_text else self._caption(clip["captions"], variant))
             pictures.append(self._picture(clip, partner))
             strengths.append(0.0 if without_image else 1.0)
         latents = (torch.stack(crops).to(self.device) - self.mean) / self.std
         timesteps = self._timesteps(batch, generator)
         noise = torch.randn(latents.shape, generator=generator)
+        features = self.data.features_at(pictures, timesteps, self.device)
+        if config.picture_crop < 1:
+            side = torch.empty(1).uniform_(config.picture_crop, 1, generator=generator).item()
+            features = crop_features(features, side, torch.rand(2, batch, generator=generator))
         with loop.autocast():
-            error = self.errors(latents, noise, timesteps, texts, pictures, strengths, torch.tensor(starts))
+            error = self.errors(latents, noise, timesteps, texts, features, strengths, torch.tensor(starts))
         loss = (self._weight(timesteps) * error).mean()
         norm = loop.update("music", loss)
         self.handle.clear()
@@ -288,7 +208,7 @@ class MusicTask(Task):
         noise: torch.Tensor,
         timesteps: torch.Tensor,
         texts: list[int],
-        pictures: list[int],
+        features: list[KeyValue],
         strengths: list[float],
         starts: torch.Tensor | int = 0,
     ) -> torch.Tensor:
@@ -299,7 +219,7 @@ class MusicTask(Task):
             noise: Same shape.
             timesteps: Of shape ``(batch,)``, int64.
             texts: Number of each clip's caption; 0 is the empty one.
-            pictures: Number of each clip's picture.
+            features: For each layer ``(key, value)`` of the clips' pictures.
             strengths: Synapse strengths.
             starts: First latent frame of each crop, of shape ``(batch,)``, or of all.
 
@@ -307,7 +227,6 @@ class MusicTask(Task):
             Means over channels and positions, of shape ``(batch,)``.
         """
         text = self.data.captions.get(texts, self.device)
-        features = self.data.features_at(pictures, timesteps, self.device)
         noise, timesteps = noise.to(self.device), timesteps.to(self.device)
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
         target = training_target(self.scheduler, latents, noise, timesteps)
@@ -342,6 +261,13 @@ class MusicTask(Task):
             return clip["picture"]
         return self.pictures[self.pairing.draw(clip["moods"]["music"], place)]
 
+    def _caption(self, captions: list[int], place: float) -> int:
+        drawn = []
+        for _ in range(self.config.caption_draws):
+            index, place = divmod(place * len(captions), 1.0)
+            drawn.append(captions[int(index)])
+        return max(drawn, key=self.data.captions.length)
+
     def _drops(self, place: float) -> tuple[bool, bool]:
         config = self.config
         both, text = config.both_dropout, config.both_dropout + config.text_dropout
@@ -369,7 +295,8 @@ class MusicTask(Task):
             latents = (torch.from_numpy(crops).to(self.device) - self.mean) / self.std
             noise = torch.randn(latents.shape, generator=generator)
             strengths = [strength] * len(latents)
-            error = self.errors(latents, noise, timesteps[part], texts[part], pictures[part], strengths)
+            features = self.data.features_at(pictures[part], timesteps[part], self.device)
+            error = self.errors(latents, noise, timesteps[part], texts[part], features, strengths)
             total += float((self._weight(timesteps[part]) * error).sum())
         self.handle.clear()
         return total / count

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from diffusers import UNet2DConditionModel
 
 from melfusion_core.models.synapse import VisualSynapse
+from melfusion_core.training.music_config import MusicConfig
 from melfusion_core.training.prepare import PrepareConfig, PreparedData, prepared_folder
 from melfusion_core.training.presets import build_music_unet, build_synapse
-
-if TYPE_CHECKING:
-    from melfusion_core.training.music import MusicConfig
 
 
 def prepared_for(config: MusicConfig, device: torch.device) -> Path:

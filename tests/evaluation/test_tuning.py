@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +17,7 @@ from melfusion_core.cli.parser import main
 from melfusion_core.evaluation import loading
 from melfusion_core.evaluation.judging import Judge
 from melfusion_core.evaluation.takes import SamplingSettings
-from melfusion_core.evaluation.tuning import COLUMNS, parse_trial, trial_name, tune
+from melfusion_core.evaluation.tuning import COLUMNS, parse_trial, trial_name, true_probability, tune
 
 from .conftest import RATE, SAMPLES, tone
 
@@ -74,12 +75,21 @@ def test_better_settings_score_better_and_takes_are_kept(
     assert all(set(row) == {"trial", *COLUMNS} for row in rows)
     assert base["arousal"] > blind["arousal"] + 0.2
     assert base["lead_probability"] != unguided["lead_probability"]
+    assert all(0 < base[f"{name}_probability"] < 1 for name in ("lead", "tempo", "mode"))
     report = json.loads((tmp_path / "tuning.json").read_text())
     assert report["split"] == "validation" and report["trials"] == rows
     assert "| guidance_scale=0.5 |" in (tmp_path / "tuning.md").read_text()
     again = tune(pipeline, judge, validation_corpus, tmp_path, BASE, trials, n=24, batch_size=8, progress=False)
     assert pipeline.takes == 3 * 2 * 24
     assert [{**row, "seconds": 0.0} for row in rows] == again
+
+
+def test_the_probability_of_the_truth_leaves_out_what_is_unknown() -> None:
+    judge = SimpleNamespace(classes=lambda attribute: ["major", "minor"])
+    triplets = [SimpleNamespace(mode=mode) for mode in ("minor", None, "major")]
+    heard = SimpleNamespace(mode=np.array([[0.3, 0.7], [0.9, 0.1], [0.5, 0.5]]))
+    assert true_probability(judge, heard, "mode", triplets) == 0.6
+    assert true_probability(judge, SimpleNamespace(mode=heard.mode[1:2]), "mode", triplets[1:2]) is None
 
 
 def test_command(

@@ -45,6 +45,8 @@ def test_lists_become_tuples():
         (VocoderConfig, {"max_steps": 1, "adversarial_start": 2.0}),
         (ImageConfig, {"max_steps": 1, "caption_dropout": -0.1}),
         (MusicConfig, {"max_steps": 1, "text_dropout": 0.6, "image_dropout": 0.6}),
+        (MusicConfig, {"max_steps": 1, "picture_crop": 0.0}),
+        (MusicConfig, {"max_steps": 1, "caption_draws": 0}),
         (PrepareConfig, {"parts": ("latents",)}),
         (PrepareConfig, {"parts": ("sounds",)}),
     ],

@@ -207,6 +207,33 @@ def test_a_clips_picture_is_drawn_anew_by_its_mood(trained, tmp_path):
     music.MusicTask(music.MusicConfig(pairing_width=0.0, **shared), torch.device("cpu"))
 
 
+def test_more_draws_take_longer_captions(trained, tmp_path):
+    shared = {"data": str(trained / "prepared"), "out": str(tmp_path), "max_steps": 1, "crop_frames": 4, **TINY}
+    once, often = (
+        music.MusicTask(music.MusicConfig(caption_draws=draws, **shared), torch.device("cpu")) for draws in (1, 4)
+    )
+    captions, places = [1, 2, 3, 4], np.linspace(0, 0.9999, 257)
+    store = once.data.captions
+    for task in (once, often):
+        task.data.captions.offsets = np.array([0, 2, 5, 8, 20, 30])  # of 3, 3, 12 and 10 tokens
+    assert store.length(3) == 12
+    drawn = {task: [task._caption(captions, place) for place in places] for task in (once, often)}
+    assert [drawn[once].count(row) for row in captions] == pytest.approx([64, 64, 64, 64], abs=1)
+    shares = [drawn[often].count(row) / 257 for row in captions]
+    assert shares[2] == pytest.approx(1 - 0.75**4, abs=0.03) and shares[3] == pytest.approx(0.75**4 - 0.5**4, abs=0.03)
+
+
+def test_cropped_pictures_change_what_is_learned(trained, tmp_path):
+    shared = {"data": str(trained / "prepared"), "max_steps": 4, "crop_frames": 4, "validation_clips": 2, **TINY}
+    shared["learning_rate"] = 0.01
+    losses = []
+    for crop in (1.0, 0.25):
+        run = tmp_path / str(crop)
+        music.train(music.MusicConfig(out=str(run), sample_steps=2, picture_crop=crop, image_dropout=0.0, **shared))
+        losses.append((run / "train.csv").read_text().splitlines()[-1].split(",")[1])
+    assert losses[0] != losses[1]
+
+
 @pytest.mark.parametrize("ignored", [{"subset": "core"}, {"image_unet": "image"}])
 def test_prepared_data_refuses_settings_of_the_preparation(trained, tmp_path, ignored):
     config = music.MusicConfig(
