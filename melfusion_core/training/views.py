@@ -1,7 +1,7 @@
 """Cropped views of pictures whose features are stored: windows of their token grids.
 
-A picture seen whole again and again is learned by heart. A window of its grid is what a crop of it says, nearly (the
-kept tokens have seen the rest through the image model), and costs less than the whole instead of another inversion.
+A picture seen whole again and again is learned by heart. A window of its grid says about what a crop of the picture
+would (though its tokens have seen the rest through the image model), without another inversion.
 """
 
 from __future__ import annotations
