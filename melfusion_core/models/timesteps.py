@@ -15,7 +15,7 @@ def shift_timesteps(places: Places, shift: float) -> Places:
 
     A large sample is still recognisable at noise levels that hide a small one, so what a caption or picture decides is
     decided late on an even schedule. Measured on melfusion-mini (``python -m melfusion_core.training.gain``): knowing
-    caption and picture lowers the error by 12 % at timestep 999, 5 % at 900, 2 % at 780 and less than 1 % at 600.
+    caption and picture lowers the error by 13 % at timestep 999, 5 % at 900, 2 % at 780 and less than 1 % at 600.
 
     Args:
         places: Share of the way from clean (0) to noise (1), any shape.

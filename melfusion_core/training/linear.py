@@ -15,9 +15,12 @@ import argparse
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
+from melfusion_core.models.scenes import layer_statistics
 from melfusion_core.training.prepare import PreparedData
 
+BATCH = 64
 PENALTIES = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
 CAPTION, RATED, READ, SEEN = (
     "caption (pooled states)",
@@ -114,16 +117,12 @@ def _cubic(moods: np.ndarray) -> np.ndarray:
 
 
 def _features(data: PreparedData, clips: list[dict]) -> np.ndarray:
-    rows = []
-    for clip in clips:
-        values, parts, start = np.asarray(data.features[clip["picture"], 0], dtype=np.float32), [], 0
-        for tokens, dim in data.feature_shapes:
-            for _ in ("key", "value"):
-                grid = values[start : start + tokens * dim].reshape(tokens, dim)
-                parts += [grid.mean(axis=0), grid.std(axis=0)]
-                start += tokens * dim
-        rows.append(np.concatenate(parts))
-    return np.stack(rows).astype(np.float64)
+    found = []
+    for start in range(0, len(clips), BATCH):
+        pictures = [clip["picture"] for clip in clips[start : start + BATCH]]
+        layers = data.features_at(pictures, torch.full((len(pictures),), data.key_timesteps[0]))
+        found.append(torch.cat([layer_statistics(pair) for pair in layers], dim=1))
+    return torch.cat(found).double().numpy()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
