@@ -79,7 +79,7 @@ class PipelineEngine:
         classifier, reader = load_scene_classifier(folder), None
         if classifier is not None:
             null_text = pipe.encode_prompt("") if pipe.image_null is None else pipe.image_null.condition()
-            reader = SceneReader(classifier, pipe.image_unet, pipe.image_scheduler, null_text)
+            reader = SceneReader(classifier, pipe.image_unet, pipe.image_scheduler, null_text, pipe.image_encoder)
         pipe.to("cuda" if torch.cuda.is_available() else "cpu")
         return cls(pipe, name, checkpoint_sha256(folder), reader)
 

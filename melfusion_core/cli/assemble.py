@@ -114,6 +114,7 @@ def assemble(
 
     from melfusion_core.models.inversion import load_image_scheduler
     from melfusion_core.models.latents import load_codec
+    from melfusion_core.models.picture_encoder import load_picture_encoder
     from melfusion_core.models.synapse import VisualSynapse
     from melfusion_core.models.text import load_minilm
     from melfusion_core.models.vocoder import ISTFTVocoder
@@ -125,14 +126,16 @@ def assemble(
     codec = load_codec(vae)
     codec.register_to_config(latents_mean=list(data.latents_mean), latents_std=list(data.latents_std))
     tokenizer, text_encoder = load_minilm()
+    image_unet = UNet2DConditionModel.from_pretrained(image)
     return MelFusionPipeline(
         vae=codec,
         unet=UNet2DConditionModel.from_pretrained(music / "unet"),
-        image_unet=UNet2DConditionModel.from_pretrained(image),
+        image_unet=image_unet,
         synapse=VisualSynapse.from_pretrained(music / "synapse"),
         vocoder=ISTFTVocoder.from_pretrained(vocoder),
         scheduler=DDIMScheduler.from_pretrained(music / "scheduler"),
         image_scheduler=load_image_scheduler(image),
+        image_encoder=load_picture_encoder(image, image_unet),
         tokenizer=tokenizer,
         text_encoder=text_encoder,
         timestep_shift=MusicConfig.timestep_shift if timestep_shift is None else timestep_shift,

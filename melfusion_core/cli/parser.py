@@ -30,6 +30,7 @@ TRAINERS = {
     "codec": ("melfusion_core.training.codec", "train"),
     "vae": ("melfusion_core.training.vae", "train"),
     "vocoder": ("melfusion_core.training.vocoder", "train"),
+    "encoder": ("melfusion_core.training.picture_encoder", "train"),
     "image": ("melfusion_core.training.image", "train"),
     "judge": ("melfusion_core.training.judge", "train"),
     "prepare": ("melfusion_core.training.prepare", "prepare"),

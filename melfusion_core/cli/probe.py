@@ -64,12 +64,15 @@ def run(args: argparse.Namespace) -> int:
     from melfusion_core.cli.evaluate import colour_features
     from melfusion_core.evaluation.probe import ImageModel, probe
     from melfusion_core.models.inversion import load_image_scheduler
+    from melfusion_core.models.picture_encoder import load_picture_encoder
     from melfusion_core.models.text import encode_text, load_minilm
 
     if args.threads:
         torch.set_num_threads(args.threads)
     unet = UNet2DConditionModel.from_pretrained(args.image).float().eval().to(args.device)
-    model = ImageModel(unet, load_image_scheduler(args.image), encode_text(*load_minilm(), [""]))
+    encoder = load_picture_encoder(args.image, unet)
+    encoder = encoder if encoder is None else encoder.to(args.device)
+    model = ImageModel(unet, load_image_scheduler(args.image), encode_text(*load_minilm(), [""]), encoder)
     try:
         sets: dict[str, Any] = {"corpus": corpus_pictures(args.corpus, args.n, args.held_out, args.seed)}
         if args.pictures:

@@ -32,6 +32,7 @@ from melfusion_core.models.features import (
     unfold_pixels,
 )
 from melfusion_core.models.inversion import clean_and_noise, ddim_invert, first_timestep, inversion_timesteps
+from melfusion_core.models.picture_encoder import PictureEncoder, embed_pictures
 from melfusion_core.models.scenes import layer_statistics
 from melfusion_core.models.text import TextCondition
 
@@ -75,11 +76,13 @@ class ImageModel:
         unet: The UNet.
         scheduler: Its scheduler.
         null_text: The empty caption, batch 1.
+        encoder: Tells it what a picture shows, where it takes an embedding.
     """
 
     unet: Any
     scheduler: Any
     null_text: TextCondition
+    encoder: PictureEncoder | None = None
 
 
 def token_statistics(features: ImageFeatures) -> dict[tuple[int, int], np.ndarray]:
@@ -100,7 +103,7 @@ def token_statistics(features: ImageFeatures) -> dict[tuple[int, int], np.ndarra
 
 def collect(
     model: ImageModel, pictures: Sequence[ProbePicture], timesteps: Sequence[int], steps: int, progress: bool = True
-) -> tuple[dict[tuple[int, int], np.ndarray], float]:
+) -> tuple[dict[str, np.ndarray], float]:
     """Take the features of pictures.
 
     Args:
@@ -111,24 +114,29 @@ def collect(
         progress: Show a progress bar.
 
     Returns:
-        By timestep and layer an array of shape `(n, 4 * dim)`, and the mean seconds per picture.
+        Features of shape `(n, d)` by name, "t 100, layer 2" and, where the image model is told what pictures show,
+        "embedding"; and the mean seconds per picture.
     """
-    parts: dict[tuple[int, int], list[np.ndarray]] = {}
+    parts: dict[str, list[np.ndarray]] = {}
     seconds = 0.0
     bar = tqdm(total=len(pictures), desc="image features", disable=not progress)
     for start in range(0, len(pictures), 8):
         batch = pictures[start : start + 8]
         pixels = read_pixels(model, batch)
         started = time.perf_counter()
+        embedding = embed_pictures(model.encoder, pixels)
         captured = capture_image_features(
-            model.unet, model.scheduler, pixels, model.null_text, timesteps, steps, torch.float32
-        )
+            model.unet, model.scheduler, pixels, model.null_text, timesteps, steps, torch.float32,
+            embedding,
+        )  # fmt: skip
         seconds += time.perf_counter() - started
-        for place, values in token_statistics(captured).items():
-            parts.setdefault(place, []).append(values)
+        if embedding is not None:
+            parts.setdefault("embedding", []).append(embedding.cpu().numpy())
+        for (timestep, layer), values in token_statistics(captured).items():
+            parts.setdefault(f"t {timestep}, layer {layer}", []).append(values)
         bar.update(len(batch))
     bar.close()
-    return {place: np.concatenate(values) for place, values in parts.items()}, seconds / max(len(pictures), 1)
+    return {name: np.concatenate(values) for name, values in parts.items()}, seconds / max(len(pictures), 1)
 
 
 def read_pixels(model: ImageModel, pictures: Sequence[ProbePicture]) -> torch.Tensor:
@@ -231,12 +239,13 @@ def reconstruct(model: ImageModel, pixels: torch.Tensor, steps: int, last: int) 
     parameter = next(unet.parameters())
     sample = fold_pixels(unet, pixels.to(parameter.device, parameter.dtype))
     text = model.null_text.to(parameter.device, parameter.dtype).index([0] * len(pixels))
-    alphas = scheduler.alphas_cumprod
+    alphas, embedding = scheduler.alphas_cumprod, embed_pictures(model.encoder, pixels)
 
     def predict(noisy: torch.Tensor, timestep: int) -> torch.Tensor:
         return unet(
-            noisy, timestep, encoder_hidden_states=text.states, encoder_attention_mask=text.mask, return_dict=False
-        )[0]
+            noisy, timestep, encoder_hidden_states=text.states, encoder_attention_mask=text.mask,
+            class_labels=embedding, return_dict=False,
+        )[0]  # fmt: skip
 
     timesteps = inversion_timesteps((last,), steps, first_timestep(scheduler))
     sample = ddim_invert(predict, sample, scheduler, timesteps)
@@ -294,8 +303,7 @@ def probe(
         crossed = not any(picture.held_out for picture in pictures)
         classes = "kind" if len({picture.kind for picture in pictures}) > 1 else "theme"
         features, seconds = collect(model, pictures, timesteps, steps, progress)
-        rows = {label: values for label, values in baselines(pictures, colour_features).items()}
-        rows |= {f"t {timestep}, layer {layer}": values for (timestep, layer), values in features.items()}
+        rows = baselines(pictures, colour_features) | features
         bar = tqdm(rows.items(), desc=f"probes, {name}", disable=not progress)
         scores = {label: score(values, pictures, crossed, classes, seed) for label, values in bar}
         report["sets"][name] = {

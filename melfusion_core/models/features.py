@@ -327,6 +327,7 @@ def capture_image_features(
     key_timesteps: Sequence[int] = (100, 500),
     num_inversion_steps: int = 5,
     dtype: torch.dtype = torch.float16,
+    embedding: torch.Tensor | None = None,
 ) -> ImageFeatures:
     """Invert pictures and keep the decoder's self-attention keys and values at the key timesteps.
 
@@ -341,22 +342,30 @@ def capture_image_features(
         key_timesteps: Where features are kept.
         num_inversion_steps: Number of even steps up to the last key timestep; the image model runs about that often.
         dtype: Storage dtype of the features.
+        embedding: What the pictures show, of shape ``(batch, dim)``, where the image model is told so; see
+            :class:`~melfusion_core.models.picture_encoder.PictureEncoder`.
 
     Returns:
         Features of all pictures, on the image model's device.
 
     Raises:
-        ValueError: When pixels do not have four axes or null_text does not have batch 1.
+        ValueError: When pixels do not have four axes, null_text does not have batch 1, or there is an embedding for
+            an image model that takes none, or none for one that needs it.
     """
     if pixels.ndim != 4:
         raise ValueError(f"expected pixels of shape (batch, channels, height, width), got {tuple(pixels.shape)}")
     if len(null_text) != 1:
         raise ValueError(f"expected one null caption, got {len(null_text)}")
+    takes = image_unet.class_embedding is not None
+    if takes != (embedding is not None):
+        raise ValueError(f"the image model {'needs an' if takes else 'takes no'} embedding")
     wanted = tuple(sorted({int(timestep) for timestep in key_timesteps}))
     parameter = next(image_unet.parameters())
     device = execution_device(image_unet)
     pixels = fold_pixels(image_unet, pixels.to(device, parameter.dtype))
     null_text = null_text.to(device, parameter.dtype).index([0] * len(pixels))
+    if embedding is not None:
+        embedding = embedding.to(device, parameter.dtype)
     kept: list[tuple[KeyValue, ...]] = []
     with _capturing(image_unet) as (captures, store):
 
@@ -368,6 +377,7 @@ def capture_image_features(
                 timestep,
                 encoder_hidden_states=null_text.states,
                 encoder_attention_mask=null_text.mask,
+                class_labels=embedding,
                 return_dict=False,
             )[0]
             if timestep in wanted:

@@ -29,6 +29,7 @@ from melfusion_core.models.features import (
     decoder_attention_names,
     picture_size,
 )
+from melfusion_core.models.picture_encoder import PictureEncoder, embed_pictures
 from melfusion_core.models.text import TextCondition
 
 SCENE_FOLDER = "scene_classifier"
@@ -132,6 +133,7 @@ class SceneReader:
         image_unet: The image model that it was fitted to.
         image_scheduler: Its scheduler.
         null_text: The empty caption for the image model, batch 1.
+        encoder: Tells the image model what a picture shows, where it takes an embedding.
 
     Raises:
         ValueError: When the classifier was fitted to another image model.
@@ -143,6 +145,7 @@ class SceneReader:
         image_unet: UNet2DConditionModel,
         image_scheduler: SchedulerMixin,
         null_text: TextCondition,
+        encoder: PictureEncoder | None = None,
     ) -> None:
         wanted, found = list(classifier.config.image_norms), attention_norms(image_unet)
         fits = len(wanted) == len(found)
@@ -152,6 +155,7 @@ class SceneReader:
         self._unet = copy.deepcopy(image_unet).to("cpu", torch.float32).eval()
         self._scheduler = image_scheduler
         self._null_text = null_text.to("cpu", torch.float32)
+        self._encoder = None if encoder is None else copy.deepcopy(encoder).to("cpu", torch.float32).eval()
         self._lock = threading.Lock()  # the features are taken by exchanging the UNet's attention processors
 
     def read(self, image: Image.Image) -> SceneReading:
@@ -166,7 +170,7 @@ class SceneReader:
         pixels = image_to_tensor(image, picture_size(self._unet))[None]
         with self._lock:
             return self.classifier.read(
-                picture_features(self.classifier, self._unet, self._scheduler, pixels, self._null_text)
+                picture_features(self.classifier, self._unet, self._scheduler, pixels, self._null_text, self._encoder)
             )[0]
 
 
@@ -176,6 +180,7 @@ def picture_features(
     image_scheduler: SchedulerMixin,
     pixels: torch.Tensor,
     null_text: TextCondition,
+    encoder: PictureEncoder | None = None,
 ) -> ImageFeatures:
     """Take the features that a classifier reads.
 
@@ -185,12 +190,16 @@ def picture_features(
         image_scheduler: Its scheduler.
         pixels: Pictures of shape ``(batch, 3, size, size)`` in [-1, 1].
         null_text: The empty caption for the image model, batch 1.
+        encoder: Tells the image model what a picture shows, where it takes an embedding.
 
     Returns:
         The features, float32.
     """
     timesteps, steps = (classifier.config.key_timestep,), classifier.config.num_inversion_steps
-    return capture_image_features(image_unet, image_scheduler, pixels, null_text, timesteps, steps, torch.float32)
+    embedding = embed_pictures(encoder, pixels)
+    return capture_image_features(
+        image_unet, image_scheduler, pixels, null_text, timesteps, steps, torch.float32, embedding
+    )
 
 
 def token_statistics(features: ImageFeatures, timestep: int) -> torch.Tensor:

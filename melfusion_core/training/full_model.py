@@ -19,6 +19,7 @@ from melfusion_core.models.components import load_components
 from melfusion_core.models.features import ImageFeatures, capture_image_features, picture_size
 from melfusion_core.models.image_latents import encode_pixels
 from melfusion_core.models.latents import add_coordinates, compression, latents_from_mel
+from melfusion_core.models.picture_encoder import embed_pictures
 from melfusion_core.models.synapse import install_synapse
 from melfusion_core.models.text import MAX_CAPTION_TOKENS, TextCondition, encode_captions, unet_text_arguments
 from melfusion_core.training.losses import training_target
@@ -26,7 +27,7 @@ from melfusion_core.training.rows import Row
 from melfusion_core.training.trainable import choose_weights
 
 NAMES = ("vae", "unet", "image_unet", "synapse", "vocoder", "scheduler", "image_scheduler")
-NAMES += ("tokenizer", "text_encoder", "image_vae", "image_null")
+NAMES += ("tokenizer", "text_encoder", "image_vae", "image_null", "image_encoder")
 PRECISIONS = {"no": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -69,6 +70,7 @@ class FullModel:
         self.image_unet = to(parts["image_unet"], **frozen)
         self.image_vae = None if parts["image_vae"] is None else to(parts["image_vae"], **frozen)
         self.image_null = None if parts["image_null"] is None else parts["image_null"].to(device)
+        self.image_encoder = None if parts["image_encoder"] is None else to(parts["image_encoder"], **frozen)
         self.text_encoder, self.tokenizer = parts["text_encoder"].to(device), parts["tokenizer"]
         self.scheduler, self.image_scheduler = parts["scheduler"], parts["image_scheduler"]
         self.unet, self.synapse = parts["unet"].to(device), parts["synapse"].to(device)
@@ -170,8 +172,9 @@ class FullModel:
         config = self.synapse.config
         latents = encode_pixels(self.image_vae, pixels)
         found = capture_image_features(
-            self.image_unet, self.image_scheduler, latents, null, config.key_timesteps, config.num_inversion_steps
-        )
+            self.image_unet, self.image_scheduler, latents, null, config.key_timesteps, config.num_inversion_steps,
+            embedding=embed_pictures(self.image_encoder, pixels),
+        )  # fmt: skip
         return found.to("cpu")
 
     def _kept(self, kind: str, key: Any, make: Callable[[], Any]) -> Any:

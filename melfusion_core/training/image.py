@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 from torch.nn import functional
 
 from melfusion_core.models.features import fold_pixels, picture_size, unfold_pixels
+from melfusion_core.models.picture_encoder import ENCODER_FOLDER, PictureEncoder, load_picture_encoder
 from melfusion_core.models.text import load_minilm
 from melfusion_core.training.captions import CaptionStore, encode_captions
 from melfusion_core.training.config import TrainConfig, parse_config
@@ -18,7 +20,8 @@ from melfusion_core.training.figures import save_pictures
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
 from melfusion_core.training.optim import parameter_groups
-from melfusion_core.training.presets import build_image_unet, image_scheduler
+from melfusion_core.training.picture_encoder import embed_all
+from melfusion_core.training.presets import build_image_unet, embedding_settings, image_scheduler
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class ImageConfig(TrainConfig):
         smallest_crop: Side of the smallest random crop relative to the picture's; 1 shows whole pictures only.
         prediction_type: What the network predicts: ``v_prediction``, ``sample`` or ``epsilon``.
         init: Folder of an image UNet to start from instead of random weights.
+        encoder: Folder of a picture encoder, whose embeddings the network is told from now on; empty for the one that
+            ``init`` has, if any.
+        embedding_dropout: Fraction of pictures that are shown without their embedding.
         min_snr_gamma: Gamma of the min-SNR weighting.
         validation_pictures: Held-out pictures to measure on.
         sample_steps: Denoising steps of the samples.
@@ -48,6 +54,8 @@ class ImageConfig(TrainConfig):
     smallest_crop: float = 0.65
     prediction_type: str = "sample"
     init: str = ""
+    encoder: str = ""
+    embedding_dropout: float = 0.1
     min_snr_gamma: float = 5.0
     validation_pictures: int = 64
     sample_steps: int = 20
@@ -56,6 +64,7 @@ class ImageConfig(TrainConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(0 <= self.caption_dropout <= 1, "caption_dropout must be in [0, 1]")
+        self.require(0 <= self.embedding_dropout <= 1, "embedding_dropout must be in [0, 1]")
         self.require(not self.init or self.size == ImageConfig.size, "init brings its own size")
         self.require(0 < self.smallest_crop <= 1, "smallest_crop must be in (0, 1]")
         self.require(self.min_snr_gamma > 0, "min_snr_gamma must be positive")
@@ -75,8 +84,7 @@ class ImageTask(Task):
 
     def __init__(self, config: ImageConfig, device: torch.device) -> None:
         self.config, self.device = config, device
-        fresh = not config.init
-        self.unet = build_image_unet(config.size) if fresh else UNet2DConditionModel.from_pretrained(config.init)
+        self.unet, self.encoder = image_networks(config.size, config.init, config.encoder)
         self.unet.to(device)
         self.scheduler = image_scheduler(config.prediction_type)
         self.networks = {"image_unet": self.unet}
@@ -93,6 +101,8 @@ class ImageTask(Task):
         count = min(config.validation_pictures, len(held_pictures))
         self.held_pixels = fold_pixels(self.unet, bytes_to_pixels(held_pictures[:count]).to(device))
         self.held_captions = self.held_captions[:count]
+        self.embeddings = self._embed(self.pictures, "train")
+        self.held_embeddings = self._embed(held_pictures[:count], "validation")
         self.predict = torch.compile(self.unet) if config.compile else self.unet
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
@@ -114,29 +124,39 @@ class ImageTask(Task):
         texts = [0 if drop else self.picture_captions[row] for row, drop in zip(rows.tolist(), dropped, strict=True)]
         timesteps = stratified_timesteps(batch, self.scheduler.config.num_train_timesteps, generator)
         noise = torch.randn(pixels.shape, generator=generator)
+        embeddings = None
+        if self.embeddings is not None:
+            kept = torch.rand(batch, 1, generator=generator) >= self.config.embedding_dropout
+            embeddings = self.embeddings[rows] * kept
         with loop.autocast():
-            loss, plain = self._loss(pixels.to(self.device), noise, timesteps, texts)
+            loss, plain = self._loss(pixels.to(self.device), noise, timesteps, texts, embeddings)
         norm = loop.update("image_unet", loss)
         return {"loss": loss.detach(), "plain": plain.detach(), "norm": norm}
 
     def validate(self) -> dict[str, float]:
-        """Weighted loss on held-out pictures with and without captions; noise and timesteps never change."""
+        """Weighted loss on held-out pictures with and without captions and, where they are told, embeddings; noise and
+        timesteps never change."""
         generator = torch.Generator().manual_seed(1)
         count = len(self.held_pixels)
         noise = torch.randn(self.held_pixels.shape, generator=generator)
         timesteps = stratified_timesteps(count, self.scheduler.config.num_train_timesteps, generator)
+        told, nothing = self.held_embeddings, [0] * count
+        cases = {"loss": (self.held_captions, told), "loss_without_caption": (nothing, told)}
+        if told is not None:
+            cases["loss_without_embedding"] = (self.held_captions, torch.zeros_like(told))
         results = {}
-        for name, texts in (("loss", self.held_captions), ("loss_without_caption", [0] * count)):
+        for name, (texts, embeddings) in cases.items():
             parts = []
             for start in range(0, count, 16):
                 rows = slice(start, start + 16)
-                loss, _ = self._loss(self.held_pixels[rows], noise[rows], timesteps[rows], texts[rows])
+                known = None if embeddings is None else embeddings[rows]
+                loss, _ = self._loss(self.held_pixels[rows], noise[rows], timesteps[rows], texts[rows], known)
                 parts += [float(loss)] * len(texts[rows])
             results[name] = sum(parts) / count
         return results
 
     def sample(self, folder: Path) -> None:
-        """Held-out pictures above pictures made from their captions.
+        """Held-out pictures above pictures made from their captions alone.
 
         Args:
             folder: Where to write.
@@ -147,28 +167,51 @@ class ImageTask(Task):
         save_pictures(folder / "pictures.png", [unfold_pixels(self.unet, row) for row in rows])
 
     def export(self, folder: Path) -> None:
-        """Save the averaged network, and the scheduler in a folder inside.
+        """Save the averaged network, and in folders inside the scheduler and the picture encoder, if it has one.
 
         Args:
             folder: Where to write.
         """
         self.unet.save_pretrained(folder)
         self.scheduler.save_pretrained(folder / "scheduler")
+        if self.encoder is not None:
+            self.encoder.save_pretrained(folder / ENCODER_FOLDER)
 
     def _load(self, clips: list[Clip], size: int) -> tuple[torch.Tensor, list[int]]:
         pictures, rows = load_pictures(clips, size)
         captions = {clip.image: clip.image_caption for clip in clips}
         return pictures, [self.text_rows[captions[path]] for path in rows]
 
+    def _embed(self, pictures: torch.Tensor, name: str) -> torch.Tensor | None:
+        """Embeddings of whole pictures, kept in the run folder: they take minutes."""
+        if self.encoder is None:
+            return None
+        path = self.config.out_folder / f"embeddings_{name}.npy"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part.npy")
+            np.save(part, embed_all(self.encoder.to(self.device), pictures, picture_size(self.unet)).numpy())
+            part.replace(path)
+        return torch.from_numpy(np.load(path, allow_pickle=False))
+
     def _loss(
-        self, pixels: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor, texts: list[int]
+        self,
+        pixels: torch.Tensor,
+        noise: torch.Tensor,
+        timesteps: torch.Tensor,
+        texts: list[int],
+        embeddings: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         noise, timesteps = noise.to(self.device), timesteps.to(self.device)
         text = self.captions.get(texts, self.device)
         noisy = self.scheduler.add_noise(pixels, noise, timesteps)
         target = training_target(self.scheduler, pixels, noise, timesteps)
         prediction = self.predict(
-            noisy, timesteps, encoder_hidden_states=text.states, encoder_attention_mask=text.mask
+            noisy,
+            timesteps,
+            encoder_hidden_states=text.states,
+            encoder_attention_mask=text.mask,
+            class_labels=None if embeddings is None else embeddings.to(self.device),
         ).sample
         error = (prediction.float() - target).square().mean(dim=(1, 2, 3))
         snr = snr_of(self.scheduler.alphas_cumprod, timesteps.cpu()).to(self.device)
@@ -180,6 +223,7 @@ class ImageTask(Task):
         scheduler = image_scheduler(self.config.prediction_type)
         scheduler.set_timesteps(self.config.sample_steps)
         text = self.captions.get(texts + [0] * count, self.device)
+        told = None if self.encoder is None else torch.zeros(2 * count, self.encoder.dim, device=self.device)
         pixels = torch.randn(
             count, self.unet.config.in_channels, size, size, generator=torch.Generator().manual_seed(2)
         ).to(self.device)
@@ -189,11 +233,46 @@ class ImageTask(Task):
                 timestep,
                 encoder_hidden_states=text.states,
                 encoder_attention_mask=text.mask,
+                class_labels=told,
             ).sample
             with_text, without = both.chunk(2)
             guided = without + self.config.sample_guidance * (with_text - without)
             pixels = scheduler.step(guided, timestep, pixels).prev_sample
         return pixels
+
+
+def image_networks(size: str, init: str, encoder: str) -> tuple[UNet2DConditionModel, PictureEncoder | None]:
+    """Make or load the image UNet and the encoder that tells it what pictures show.
+
+    A network that was told nothing so far starts as it was: the layer that listens to the embedding starts at zero.
+
+    Args:
+        size: ``mini`` or ``tiny``, for a new network.
+        init: Folder of a network to start from; empty for a new one.
+        encoder: Folder of a picture encoder; empty for the one that ``init`` has, if any.
+
+    Returns:
+        The network and the encoder; the latter is frozen, or None.
+    """
+    found = None
+    if encoder:
+        found = PictureEncoder.from_pretrained(encoder, torch_dtype=torch.float32).eval().requires_grad_(False)
+    dim = 0 if found is None else found.dim
+    if not init:
+        return build_image_unet(size, dim), found
+    unet = UNet2DConditionModel.from_pretrained(init, torch_dtype=torch.float32)
+    if unet.class_embedding is not None:
+        return unet, found or load_picture_encoder(init, unet)
+    if found is None:
+        return unet, None
+    settings = {name: value for name, value in unet.config.items() if not name.startswith("_")}
+    told = UNet2DConditionModel(**{**settings, **embedding_settings(dim)})
+    layer = told.class_embedding
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    fresh = {f"class_embedding.{name}": value for name, value in layer.state_dict().items()}
+    told.load_state_dict(unet.state_dict() | fresh)
+    return told, found
 
 
 def random_views(pixels: torch.Tensor, size: int, smallest: float, generator: torch.Generator) -> torch.Tensor:

@@ -23,6 +23,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from melfusion_core.models.features import ImageFeatures, picture_size
 from melfusion_core.models.inversion import load_image_scheduler
 from melfusion_core.models.latents import load_codec
+from melfusion_core.models.picture_encoder import embed_pictures, load_picture_encoder
 from melfusion_core.models.synapse import capture_image_features
 from melfusion_core.models.text import TextCondition, TextEncoderError, encode_text, load_minilm
 from melfusion_core.training.captions import CaptionStore, encode_captions, encode_ids
@@ -324,6 +325,8 @@ def _unpack_latents(packs: Packs, clips: list[Clip], path: Path) -> None:
 def _encode_features(config: PrepareConfig, clips: list[Clip], folder: Path, packs: Packs | None) -> dict:
     image_unet = UNet2DConditionModel.from_pretrained(config.image_unet).to(config.device).eval()
     scheduler = load_image_scheduler(config.image_unet)
+    encoder = load_picture_encoder(config.image_unet, image_unet)
+    encoder = encoder if encoder is None else encoder.to(config.device)
     null_text: TextCondition = encode_text(*_load_text(packs), [""], max_length=2)  # its two special tokens
     pictures, rows = load_pictures(clips, picture_size(image_unet))
     partial = folder / "features.npy.partial"
@@ -332,8 +335,9 @@ def _encode_features(config: PrepareConfig, clips: list[Clip], folder: Path, pac
         pixels = bytes_to_pixels(pictures[start : start + config.batch_size]).to(config.device)
         with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
             captured = capture_image_features(
-                image_unet, scheduler, pixels, null_text, config.key_timesteps, config.num_inversion_steps
-            )
+                image_unet, scheduler, pixels, null_text, config.key_timesteps, config.num_inversion_steps,
+                embedding=embed_pictures(encoder, pixels),
+            )  # fmt: skip
         packed = captured.pack().cpu().numpy().reshape(len(pixels), len(captured.timesteps), -1)
         if features is None:
             shape = (len(pictures), *packed.shape[1:])

@@ -60,11 +60,12 @@ def build_vocoder(size: str = "mini") -> ISTFTVocoder:
     return ISTFTVocoder() if size == "mini" else ISTFTVocoder(dim=16, num_layers=1, expansion=2)
 
 
-def build_image_unet(size: str = "mini") -> UNet2DConditionModel:
+def build_image_unet(size: str = "mini", embedding_dim: int = 0) -> UNet2DConditionModel:
     """The image model's UNet, in pixel space.
 
     Args:
         size: ``mini`` or ``tiny``.
+        embedding_dim: Features of the embedding that it is told pictures by; 0 for none.
 
     Returns:
         The untrained network.
@@ -82,7 +83,22 @@ def build_image_unet(size: str = "mini") -> UNet2DConditionModel:
         cross_attention_dim=TEXT_DIM,
         attention_head_dim=(3, 5) if mini else (2, 2),
         norm_num_groups=16 if mini else 8,
+        **embedding_settings(embedding_dim),
     )
+
+
+def embedding_settings(embedding_dim: int) -> dict[str, str | int]:
+    """Settings of a UNet that is told what a picture shows, by one linear layer beside the timestep's.
+
+    Args:
+        embedding_dim: Features of the embedding; 0 for none.
+
+    Returns:
+        Arguments of ``UNet2DConditionModel``.
+    """
+    if not embedding_dim:
+        return {}
+    return {"class_embed_type": "simple_projection", "projection_class_embeddings_input_dim": embedding_dim}
 
 
 def build_music_unet(

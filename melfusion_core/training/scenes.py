@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from melfusion_core.models.features import picture_size
 from melfusion_core.models.inversion import load_image_scheduler
+from melfusion_core.models.picture_encoder import load_picture_encoder
 from melfusion_core.models.scenes import SceneClassifier, attention_norms, picture_features, token_statistics
 from melfusion_core.models.text import encode_text, load_minilm
 from melfusion_core.training.config import parse_config, use_threads
@@ -262,6 +263,7 @@ def train(config: SceneConfig) -> dict[str, Any]:
     use_threads(config.threads)
     unet = UNet2DConditionModel.from_pretrained(config.image_unet).float().eval()
     scheduler = load_image_scheduler(config.image_unet)
+    encoder = load_picture_encoder(config.image_unet, unet)
     clips = read_corpus(config.data)
     limits = {"train": config.pictures, "validation": config.held_out_pictures, "test": config.held_out_pictures}
     chosen = {split: select(clips, split, limit) for split, limit in limits.items()}
@@ -282,7 +284,8 @@ def train(config: SceneConfig) -> dict[str, Any]:
         places = SceneClassifier(**settings)
         found = [
             token_statistics(
-                picture_features(places, unet, scheduler, bytes_to_pixels(batch), null_text), config.key_timestep
+                picture_features(places, unet, scheduler, bytes_to_pixels(batch), null_text, encoder),
+                config.key_timestep,
             )
             for batch in tqdm(pixels.split(16), desc=f"features, {split}", mininterval=5.0)
         ]

@@ -93,6 +93,7 @@ def test_flags_reach_the_trainers(component, tmp_path, monkeypatch):
         "codec": [],
         "synapse": ["--model", "full", "--max-steps", "3"],
         "scenes": ["--image-unet", "image"],
+        "encoder": ["--weights", "classifier.pth"],
     }
     limit = own.get(component, ["--max-steps", "3"])
     assert main(["train", component, "--data", "corpus", "--out", str(tmp_path), *limit]) == 0

@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from melfusion_core.cli.evaluate import colour_features
-from melfusion_core.evaluation.probe import ImageModel, ProbePicture, probe, reconstruct, token_statistics
+from melfusion_core.evaluation.probe import ImageModel, ProbePicture, collect, probe, reconstruct, token_statistics
 from melfusion_core.evaluation.ridge import class_groups, group_folds, ridge_cross_predict, ridge_path, ridge_predict
 from melfusion_core.models.features import ImageFeatures
 from melfusion_core.models.text import TextCondition
 
-from ..conftest import image_scheduler, make_image_unet
+from ..conftest import image_scheduler, make_image_unet, make_told_unet
 
 
 def test_groups_are_never_cut():
@@ -103,6 +103,27 @@ def test_probes_of_a_tiny_model(model, tmp_path):
     assert json.loads((tmp_path / "out" / "probe.json").read_text()) == report
     assert "| chance | 0 | 0 |" in (tmp_path / "out" / "probe.md").read_text()
     assert (tmp_path / "out" / "reconstructions.png").is_file() and (tmp_path / "out" / "probe-corpus.png").is_file()
+
+
+def test_a_model_that_is_told_what_pictures_show(model, tmp_path):
+    """The encoder reads mood, here redness, from the picture; what it says is probed too, and reaches the keys."""
+
+    class Encoder(torch.nn.Module):
+        device = torch.device("cpu")
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return pixels.mean((2, 3))[:, :1]
+
+    told = make_told_unet(1)
+    pictures = []
+    for red in range(0, 250, 25):
+        path = tmp_path / f"{red}.png"
+        Image.new("RGB", (16, 16), (red, 60, 60)).save(path)
+        pictures.append(ProbePicture(path, "theme", "kind", 0.5, red / 250))
+    features, _ = collect(ImageModel(told, model.scheduler, model.null_text, Encoder()), pictures, (100,), 1, False)
+    reds = [picture.arousal for picture in pictures]
+    assert np.corrcoef(features["embedding"][:, 0], reds)[0, 1] > 0.99
+    assert set(features) == {"embedding", "t 100, layer 0", "t 100, layer 1"}
 
 
 def test_reconstruction_is_near_with_many_steps(model):

@@ -6,13 +6,15 @@ import json
 
 import numpy as np
 import pytest
+import timm
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from melfusion_core.models.patch_codec import PatchCodec
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.vocoder import ISTFTVocoder
-from melfusion_core.training import gain, image, music, prepare, vae, vocoder
+from melfusion_core.training import gain, image, music, picture_encoder, prepare, vae, vocoder
+from melfusion_core.training.data import load_pictures, read_corpus, select
 from melfusion_core.training.loop import TrainLoop
 
 TINY = {"size": "tiny", "device": "cpu", "log_steps": 1, "batch_size": 2}
@@ -113,6 +115,53 @@ def test_image(mini_corpus, tmp_path, fake_text):
     run = train_in_two_sittings(image.ImageConfig, image.ImageTask, mini_corpus, tmp_path, sample_steps=2)
     UNet2DConditionModel.from_pretrained(run / "export")
     assert (run / "samples/0000002/pictures.png").exists()
+
+
+@pytest.fixture
+def encoder_folder(tmp_path, mini_corpus):
+    """A picture encoder of a classifier with random weights."""
+    torch.manual_seed(0)
+    torch.save(timm.create_model("test_efficientnet", num_classes=10).state_dict(), tmp_path / "classifier.pth")
+    config = picture_encoder.EncoderConfig(
+        weights=str(tmp_path / "classifier.pth"),
+        data=str(mini_corpus),
+        out=str(tmp_path / "encoder"),
+        architecture="test_efficientnet",
+        size=32,
+        picture_size=16,
+    )
+    encoder = picture_encoder.train(config)
+    pictures, _ = load_pictures(select(read_corpus(str(mini_corpus)), "train"), 16)
+    said = picture_encoder.embed_all(encoder, pictures, 16)
+    varied = encoder.std > picture_encoder.LEAST_STD
+    torch.testing.assert_close(said.mean(0), torch.zeros(encoder.dim), atol=1e-3, rtol=0)
+    torch.testing.assert_close(said.std(0)[varied], torch.ones(int(varied.sum())), atol=1e-3, rtol=0)
+    return tmp_path / "encoder/export"
+
+
+def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, encoder_folder, fake_text):
+    init = str(trained / "image/export")
+    told, encoder = image.image_networks("mini", init, str(encoder_folder))
+    before = UNet2DConditionModel.from_pretrained(init)
+    inputs = {"sample": torch.randn(1, 12, 8, 8), "timestep": 100, "encoder_hidden_states": torch.randn(1, 3, 384)}
+    labels = torch.randn(1, encoder.dim)
+    with torch.no_grad():  # it starts as it was
+        torch.testing.assert_close(told(**inputs, class_labels=labels).sample, before(**inputs).sample)
+    settings = {"init": init, "encoder": str(encoder_folder), "sample_steps": 2, "size": "mini", "learning_rate": 0.01}
+    out = tmp_path / "told"
+    run = train_in_two_sittings(image.ImageConfig, image.ImageTask, mini_corpus, out, **settings)
+    metrics = json.loads((run / "summary.json").read_text())["validation"]
+    assert metrics["loss"] != metrics["loss_without_embedding"]
+    trained_unet, found = image.image_networks("mini", str(run / "export"), "")  # brings its encoder along
+    assert trained_unet.class_embedding.weight.abs().max() > 0 and found.dim == encoder.dim
+    shared = {"data": str(mini_corpus), "vae": str(trained / "vae/export"), "num_inversion_steps": 2, "batch_size": 4}
+    for name, folder in (("as_told", run / "export"), ("as_before", trained / "image/export")):
+        prepare.prepare(prepare.PrepareConfig(out=str(tmp_path / name), image_unet=str(folder), **shared))
+    (key, _), (other, _) = (
+        prepare.PreparedData.load(tmp_path / name).features_at([1], torch.tensor([100]))[0]
+        for name in ("as_told", "as_before")
+    )
+    assert not torch.equal(key, other)
 
 
 def test_prepare(trained):

@@ -1,0 +1,123 @@
+"""An image model that is told what pictures show."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+from diffusers import DDIMScheduler
+
+from melfusion_core.models.features import capture_image_features
+from melfusion_core.models.picture_encoder import PictureEncoder, embed_pictures, load_picture_encoder
+from melfusion_core.models.text import TextCondition
+from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
+from melfusion_core.training.picture_encoder import load_classifier, standardise
+
+from ..conftest import make_image_unet, make_told_unet
+
+ARCHITECTURE = "test_efficientnet"
+NULL = TextCondition(torch.zeros(1, 2, 32), torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 32))
+
+
+def make_encoder() -> PictureEncoder:
+    torch.manual_seed(0)
+    encoder = PictureEncoder(ARCHITECTURE, size=32).eval()
+    standardise(encoder, encoder.network(torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(1))))
+    return encoder
+
+
+def some_pictures(count: int = 2) -> torch.Tensor:
+    return torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1
+
+
+def test_embeddings_are_standardised_and_survive_saving(tmp_path):
+    encoder = make_encoder()
+    assert torch.isfinite(encoder.std).all() and encoder.dim == len(encoder.std)
+    said = encoder(some_pictures(3))
+    assert said.shape == (3, encoder.dim) and not said.requires_grad
+    assert (said[0] - said[1]).abs().max() > 0.01
+    encoder.save_pretrained(tmp_path)
+    loaded = PictureEncoder.from_pretrained(tmp_path).eval()
+    torch.testing.assert_close(loaded(some_pictures(3)), said)
+    assert embed_pictures(None, some_pictures()) is None
+
+
+def test_the_pixels_reach_the_network_as_it_was_trained_on_them():
+    torch.manual_seed(0)
+    encoder = PictureEncoder(ARCHITECTURE, 32, pixel_mean=(0.4, 0.5, 0.6), pixel_std=(0.2, 0.25, 0.5)).eval()
+    seen = []
+    encoder.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    encoder(torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1).expand(1, 3, 40, 50))
+    assert seen[0].shape == (1, 3, 32, 32)
+    torch.testing.assert_close(seen[0][0, :, 5, 5], torch.tensor([0.6 / 0.2, 0.0, -0.6 / 0.5]))
+
+
+def test_a_classifier_is_taken_under_its_own_or_other_names():
+    torch.manual_seed(3)
+    classifier = timm.create_model(ARCHITECTURE, num_classes=10).eval()
+    weights = classifier.state_dict()
+    others = {f"layer_{number}": value for number, value in enumerate(weights.values()) if value.ndim}
+    pixels = torch.randn(2, 3, 32, 32)
+    expected = classifier.forward_head(classifier.forward_features(pixels), pre_logits=True)
+    for given in (weights, others):
+        encoder = PictureEncoder(ARCHITECTURE, 32).eval()
+        load_classifier(encoder, given)
+        torch.testing.assert_close(encoder.network(pixels), expected)
+    with pytest.raises(ValueError, match="not those of"):
+        load_classifier(PictureEncoder(ARCHITECTURE, 32), dict(list(others.items())[1:]))
+    with pytest.raises(ValueError, match="not those of"):
+        load_classifier(PictureEncoder(ARCHITECTURE, 32), dict(list(others.items())[:9]))
+
+
+def test_what_a_picture_shows_reaches_the_keys_and_values():
+    torch.manual_seed(0)
+    unet, scheduler = make_told_unet(5), DDIMScheduler(num_train_timesteps=1000)
+    told = torch.randn(2, 5, generator=torch.Generator().manual_seed(4))
+
+    def features(embedding: torch.Tensor | None) -> torch.Tensor:
+        pixels = some_pictures(1).expand(2, -1, -1, -1)
+        return capture_image_features(
+            unet, scheduler, pixels, NULL, (100,), 1, torch.float32, embedding=embedding
+        ).layers[0][0][0]
+
+    keys = features(told)
+    assert (keys[0] - keys[1]).abs().max() > 1e-3  # the same pixels, told otherwise
+    torch.testing.assert_close(features(told.flip(0)), keys.flip(0))
+    with pytest.raises(ValueError, match="needs an embedding"):
+        features(None)
+    unet = make_image_unet()
+    with pytest.raises(ValueError, match="takes no embedding"):
+        features(told)
+
+
+def test_the_encoder_is_found_beside_its_image_model(tmp_path):
+    encoder, unet = make_encoder(), make_told_unet(5)
+    assert load_picture_encoder(tmp_path / "a", make_image_unet()) is None
+    with pytest.raises(FileNotFoundError, match="no picture encoder"):
+        load_picture_encoder(tmp_path / "model/image_unet", unet)
+    for folder in ("export/image_encoder", "model/image_encoder"):
+        encoder.save_pretrained(tmp_path / folder)
+    for folder in ("export", "model/image_unet"):
+        found = load_picture_encoder(tmp_path / folder, unet)
+        torch.testing.assert_close(found(some_pictures()), encoder(some_pictures()))
+        assert not any(parameter.requires_grad for parameter in found.parameters())
+
+
+def test_a_pipeline_with_an_encoder(tiny_pipeline, sunset, checkers, tmp_path):
+    encoder = make_encoder()
+    parts = {**tiny_pipeline.components, "image_encoder": encoder}
+    with pytest.raises(ValueError, match="image_encoder"):
+        MelFusionPipeline(**parts)
+    parts["image_unet"] = make_told_unet(encoder.dim)
+    with pytest.raises(ValueError, match="image_encoder"):
+        MelFusionPipeline(**{**parts, "image_encoder": None})
+    pipe = MelFusionPipeline(**parts)
+    pipe.set_progress_bar_config(disable=True)
+    features = pipe.encode_image([sunset, checkers]).layers[0][0][0]
+    pipe.save_pretrained(tmp_path)
+    loaded = MelFusionPipeline.from_pretrained(tmp_path)
+    torch.testing.assert_close(loaded.encode_image([sunset, checkers]).layers[0][0][0], features)
+    with torch.no_grad():  # an encoder that says something else changes what is heard
+        encoder.mean.add_(3.0)
+    pipe.clear_image_cache()
+    assert not torch.equal(pipe.encode_image([sunset, checkers]).layers[0][0][0], features)
