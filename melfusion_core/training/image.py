@@ -23,6 +23,9 @@ from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.picture_encoder import embed_all
 from melfusion_core.training.presets import build_image_unet, embedding_settings, image_scheduler
 
+LISTENING = 0.5
+"""Deviation of what a fresh layer adds to the timestep's embedding, which has 1.5 at timestep 100 in the mini."""
+
 
 @dataclass(frozen=True)
 class ImageConfig(TrainConfig):
@@ -192,7 +195,7 @@ class ImageTask(Task):
             part = path.with_suffix(".part.npy")
             np.save(part, embed_all(self.encoder.to(self.device), pictures, picture_size(self.unet)).numpy())
             part.replace(path)
-        return torch.from_numpy(np.load(path, allow_pickle=False))
+        return self.encoder.cpu().tell(torch.from_numpy(np.load(path, allow_pickle=False)))
 
     def _loss(
         self,
@@ -244,7 +247,7 @@ class ImageTask(Task):
 def image_networks(size: str, init: str, encoder: str) -> tuple[UNet2DConditionModel, PictureEncoder | None]:
     """Make or load the image UNet and the encoder that tells it what pictures show.
 
-    A network that was told nothing so far starts as it was: the layer that listens to the embedding starts at zero.
+    A network that was told nothing so far does the same as before for an embedding of zero.
 
     Args:
         size: ``mini`` or ``tiny``, for a new network.
@@ -259,7 +262,9 @@ def image_networks(size: str, init: str, encoder: str) -> tuple[UNet2DConditionM
         found = PictureEncoder.from_pretrained(encoder, torch_dtype=torch.float32).eval().requires_grad_(False)
     dim = 0 if found is None else found.dim
     if not init:
-        return build_image_unet(size, dim), found
+        unet = build_image_unet(size, dim)
+        _start_listening(unet)
+        return unet, found
     unet = UNet2DConditionModel.from_pretrained(init, torch_dtype=torch.float32)
     if unet.class_embedding is not None:
         return unet, found or load_picture_encoder(init, unet)
@@ -267,12 +272,19 @@ def image_networks(size: str, init: str, encoder: str) -> tuple[UNet2DConditionM
         return unet, None
     settings = {name: value for name, value in unet.config.items() if not name.startswith("_")}
     told = UNet2DConditionModel(**{**settings, **embedding_settings(dim)})
-    layer = told.class_embedding
-    torch.nn.init.zeros_(layer.weight)
-    torch.nn.init.zeros_(layer.bias)
-    fresh = {f"class_embedding.{name}": value for name, value in layer.state_dict().items()}
+    fresh = {f"class_embedding.{name}": value for name, value in told.class_embedding.state_dict().items()}
     told.load_state_dict(unet.state_dict() | fresh)
+    _start_listening(told)
     return told, found
+
+
+@torch.no_grad()
+def _start_listening(unet: UNet2DConditionModel) -> None:
+    """Start the layer that is told what pictures show: heard, since keys and values are to carry it from the start."""
+    layer = unet.class_embedding
+    if layer is not None:
+        layer.weight.normal_(0.0, LISTENING / layer.in_features**0.5)
+        layer.bias.zero_()
 
 
 def random_views(pixels: torch.Tensor, size: int, smallest: float, generator: torch.Generator) -> torch.Tensor:

@@ -11,7 +11,7 @@ from melfusion_core.models.features import capture_image_features
 from melfusion_core.models.picture_encoder import PictureEncoder, embed_pictures, load_picture_encoder
 from melfusion_core.models.text import TextCondition
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
-from melfusion_core.training.picture_encoder import load_classifier, standardise
+from melfusion_core.training.picture_encoder import RatedPictures, fit_mood, load_classifier, measure, standardise
 
 from ..conftest import make_image_unet, make_told_unet
 
@@ -19,10 +19,10 @@ ARCHITECTURE = "test_efficientnet"
 NULL = TextCondition(torch.zeros(1, 2, 32), torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 32))
 
 
-def make_encoder() -> PictureEncoder:
+def make_encoder(tells: str = "embedding") -> PictureEncoder:
     torch.manual_seed(0)
-    encoder = PictureEncoder(ARCHITECTURE, size=32).eval()
-    standardise(encoder, encoder.network(torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(1))))
+    encoder = PictureEncoder(ARCHITECTURE, size=32, tells=tells).eval()
+    standardise(encoder, encoder.embed(some_pictures(16)))
     return encoder
 
 
@@ -33,6 +33,10 @@ def some_pictures(count: int = 2) -> torch.Tensor:
 def test_embeddings_are_standardised_and_survive_saving(tmp_path):
     encoder = make_encoder()
     assert torch.isfinite(encoder.std).all() and encoder.dim == len(encoder.std)
+    torch.testing.assert_close(encoder(some_pictures(16)).mean(0), torch.zeros(encoder.dim), atol=1e-4, rtol=0)
+    before, std = encoder.mean.clone(), encoder.std.clone()
+    standardise(encoder, encoder.embed(some_pictures(16)))  # again: there is nothing left to correct
+    torch.testing.assert_close((encoder.mean, encoder.std), (before, std))
     said = encoder(some_pictures(3))
     assert said.shape == (3, encoder.dim) and not said.requires_grad
     assert (said[0] - said[1]).abs().max() > 0.01
@@ -40,6 +44,39 @@ def test_embeddings_are_standardised_and_survive_saving(tmp_path):
     loaded = PictureEncoder.from_pretrained(tmp_path).eval()
     torch.testing.assert_close(loaded(some_pictures(3)), said)
     assert embed_pictures(None, some_pictures()) is None
+
+
+def test_moods_are_read_as_ranks_and_told_with_unit_variance():
+    encoder = make_encoder("mood")
+    assert encoder.dim == 2
+    with torch.no_grad():
+        encoder.mood.weight.zero_()
+        encoder.mood.bias.copy_(torch.tensor([0.75, 7.0]))
+    pixels = some_pictures(3)
+    torch.testing.assert_close(encoder.read_mood(encoder.embed(pixels)), torch.tensor([[0.75, 1.0]] * 3))
+    torch.testing.assert_close(encoder(pixels), torch.tensor([[0.25, 0.5]] * 3) * 12**0.5)
+    with pytest.raises(ValueError, match="tells must be"):
+        PictureEncoder(ARCHITECTURE, tells="lies")
+
+
+def rated(count: int, noise: float, seed: int) -> RatedPictures:
+    """Pictures of ten themes whose valence is in their third feature."""
+    generator = torch.Generator().manual_seed(seed)
+    embeddings = torch.randn(count, len(make_encoder().mean), generator=generator)
+    moods = torch.stack([0.5 + 0.1 * embeddings[:, 2], torch.full((count,), 0.3)], dim=1)
+    moods = moods + noise * torch.randn(count, 2, generator=generator)
+    groups = tuple(f"theme {row % 10}" for row in range(count))
+    return RatedPictures(embeddings, moods, groups, torch.arange(count) % 2 == 0)
+
+
+def test_the_mood_is_learned_and_measured():
+    encoder = make_encoder("mood")
+    weak, strong = (fit_mood(encoder, rated(400, noise, 5)) for noise in (0.01, 3.0))
+    assert weak < strong  # noise wants a stronger penalty
+    fit_mood(encoder, rated(400, 0.01, 5))
+    found = measure(encoder, rated(60, 0.01, 6))
+    assert found["scenes"]["n"] == found["photographs"]["n"] == 30
+    assert found["photographs"]["valence"] > 0.95 > 0.5 > abs(found["scenes"]["arousal"])
 
 
 def test_the_pixels_reach_the_network_as_it_was_trained_on_them():

@@ -14,7 +14,7 @@ from melfusion_core.models.patch_codec import PatchCodec
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.vocoder import ISTFTVocoder
 from melfusion_core.training import gain, image, music, picture_encoder, prepare, vae, vocoder
-from melfusion_core.training.data import load_pictures, read_corpus, select
+from melfusion_core.training.data import CorpusError, read_corpus
 from melfusion_core.training.loop import TrainLoop
 
 TINY = {"size": "tiny", "device": "cpu", "log_steps": 1, "batch_size": 2}
@@ -130,13 +130,26 @@ def encoder_folder(tmp_path, mini_corpus):
         size=32,
         picture_size=16,
     )
-    encoder = picture_encoder.train(config)
-    pictures, _ = load_pictures(select(read_corpus(str(mini_corpus)), "train"), 16)
-    said = picture_encoder.embed_all(encoder, pictures, 16)
-    varied = encoder.std > picture_encoder.LEAST_STD
-    torch.testing.assert_close(said.mean(0), torch.zeros(encoder.dim), atol=1e-3, rtol=0)
-    torch.testing.assert_close(said.std(0)[varied], torch.ones(int(varied.sum())), atol=1e-3, rtol=0)
+    result = picture_encoder.train(config)
+    assert result == json.loads((tmp_path / "encoder/summary.json").read_text()) and result["train_pictures"] == 4
     return tmp_path / "encoder/export"
+
+
+def test_the_encoder_wants_moods(mini_corpus, tmp_path, encoder_folder):
+    clips = read_corpus(str(mini_corpus))
+    rows = {clip.image: row for row, clip in enumerate(clips)}
+    rated = picture_encoder.rate(clips, rows, torch.zeros(6, 3))
+    torch.testing.assert_close(rated.moods[:, 0], torch.arange(6) / 5)
+    assert len(set(rated.groups)) == 6 and not rated.photographs.any()  # scenes stand for themselves
+    for clip in clips:
+        clip.record.update(image_kind="photo", theme="beach")
+    rated = picture_encoder.rate(clips, rows, torch.zeros(6, 3))
+    assert set(rated.groups) == {"theme beach"} and rated.photographs.all()
+    del clips[3].record["image_arousal"]
+    with pytest.raises(CorpusError, match="clip 3"):
+        picture_encoder.rate(clips, rows, torch.zeros(6, 3))
+    with pytest.raises(ValueError, match="tells"):
+        picture_encoder.EncoderConfig(weights="a", data="b", out="c", tells="lies")
 
 
 def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, encoder_folder, fake_text):
@@ -144,16 +157,17 @@ def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, e
     told, encoder = image.image_networks("mini", init, str(encoder_folder))
     before = UNet2DConditionModel.from_pretrained(init)
     inputs = {"sample": torch.randn(1, 12, 8, 8), "timestep": 100, "encoder_hidden_states": torch.randn(1, 3, 384)}
-    labels = torch.randn(1, encoder.dim)
-    with torch.no_grad():  # it starts as it was
+    labels = torch.zeros(1, encoder.dim)
+    with torch.no_grad():  # told nothing in particular, it is as it was; else it listens from the start
         torch.testing.assert_close(told(**inputs, class_labels=labels).sample, before(**inputs).sample)
+        assert not torch.allclose(told(**inputs, class_labels=labels + 1).sample, before(**inputs).sample)
     settings = {"init": init, "encoder": str(encoder_folder), "sample_steps": 2, "size": "mini", "learning_rate": 0.01}
     out = tmp_path / "told"
     run = train_in_two_sittings(image.ImageConfig, image.ImageTask, mini_corpus, out, **settings)
     metrics = json.loads((run / "summary.json").read_text())["validation"]
     assert metrics["loss"] != metrics["loss_without_embedding"]
     trained_unet, found = image.image_networks("mini", str(run / "export"), "")  # brings its encoder along
-    assert trained_unet.class_embedding.weight.abs().max() > 0 and found.dim == encoder.dim
+    assert found.dim == encoder.dim == trained_unet.config.projection_class_embeddings_input_dim
     shared = {"data": str(mini_corpus), "vae": str(trained / "vae/export"), "num_inversion_steps": 2, "batch_size": 4}
     for name, folder in (("as_told", run / "export"), ("as_before", trained / "image/export")):
         prepare.prepare(prepare.PrepareConfig(out=str(tmp_path / name), image_unet=str(folder), **shared))
