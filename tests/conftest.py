@@ -17,7 +17,7 @@ from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.text import find_minilm, load_minilm
 from melfusion_core.models.vocoder import ISTFTVocoder
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
-from melfusion_core.training.presets import embedding_settings
+from melfusion_core.training.presets import told_unet
 
 TINY_MEL = MelConfig(sample_rate=800, n_fft=64, hop_length=16, n_mels=32, fmin=0.0, fmax=400.0)
 TextModels = tuple[PreTrainedTokenizerBase, PreTrainedModel]
@@ -40,8 +40,7 @@ def make_image_unet(text_dim: int = 32) -> UNet2DConditionModel:
 
 def make_told_unet(dim: int, text_dim: int = 32) -> UNet2DConditionModel:
     """An image UNet that is told what pictures show, by embeddings of ``dim`` features."""
-    settings = {name: value for name, value in make_image_unet(text_dim).config.items() if not name.startswith("_")}
-    return UNet2DConditionModel(**{**settings, **embedding_settings(dim)}).eval()
+    return told_unet(make_image_unet(text_dim), dim).eval()
 
 
 def make_music_unet(text_dim: int = 32) -> UNet2DConditionModel:

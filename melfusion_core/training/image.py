@@ -21,10 +21,7 @@ from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
 from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.picture_encoder import embed_all
-from melfusion_core.training.presets import build_image_unet, embedding_settings, image_scheduler
-
-LISTENING = 0.5
-"""Deviation of what a fresh layer adds to the timestep's embedding, which has 1.5 at timestep 100 in the mini."""
+from melfusion_core.training.presets import build_image_unet, image_scheduler, told_unet
 
 
 @dataclass(frozen=True)
@@ -247,8 +244,6 @@ class ImageTask(Task):
 def image_networks(size: str, init: str, encoder: str) -> tuple[UNet2DConditionModel, PictureEncoder | None]:
     """Make or load the image UNet and the encoder that tells it what pictures show.
 
-    A network that was told nothing so far does the same as before for an embedding of zero.
-
     Args:
         size: ``mini`` or ``tiny``, for a new network.
         init: Folder of a network to start from; empty for a new one.
@@ -256,35 +251,23 @@ def image_networks(size: str, init: str, encoder: str) -> tuple[UNet2DConditionM
 
     Returns:
         The network and the encoder; the latter is frozen, or None.
+
+    Raises:
+        ValueError: When the encoder tells more or less than the network listens to.
     """
     found = None
     if encoder:
         found = PictureEncoder.from_pretrained(encoder, torch_dtype=torch.float32).eval().requires_grad_(False)
-    dim = 0 if found is None else found.dim
-    if not init:
-        unet = build_image_unet(size, dim)
-        _start_listening(unet)
-        return unet, found
-    unet = UNet2DConditionModel.from_pretrained(init, torch_dtype=torch.float32)
-    if unet.class_embedding is not None:
-        return unet, found or load_picture_encoder(init, unet)
-    if found is None:
-        return unet, None
-    settings = {name: value for name, value in unet.config.items() if not name.startswith("_")}
-    told = UNet2DConditionModel(**{**settings, **embedding_settings(dim)})
-    fresh = {f"class_embedding.{name}": value for name, value in told.class_embedding.state_dict().items()}
-    told.load_state_dict(unet.state_dict() | fresh)
-    _start_listening(told)
-    return told, found
-
-
-@torch.no_grad()
-def _start_listening(unet: UNet2DConditionModel) -> None:
-    """Start the layer that is told what pictures show: heard, since keys and values are to carry it from the start."""
-    layer = unet.class_embedding
-    if layer is not None:
-        layer.weight.normal_(0.0, LISTENING / layer.in_features**0.5)
-        layer.bias.zero_()
+    unet = build_image_unet(size)
+    if init:
+        unet = UNet2DConditionModel.from_pretrained(init, torch_dtype=torch.float32)
+    if unet.class_embedding is None:
+        return (unet if found is None else told_unet(unet, found.dim)), found
+    found = found or load_picture_encoder(init, unet)
+    wanted = unet.config.projection_class_embeddings_input_dim
+    if found.dim != wanted:
+        raise ValueError(f"the image model in {init} is told {wanted} numbers, and the encoder tells {found.dim}")
+    return unet, found
 
 
 def random_views(pixels: torch.Tensor, size: int, smallest: float, generator: torch.Generator) -> torch.Tensor:

@@ -14,8 +14,11 @@ from safetensors.torch import load_file, save_file
 
 from melfusion_core.cli import main
 from melfusion_core.models.components import load_components
+from melfusion_core.models.picture_encoder import PictureEncoder
+from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 from melfusion_core.training.full_model import FullModel
 from melfusion_core.training.loop import TrainingError
+from melfusion_core.training.presets import told_unet
 from melfusion_core.training.rows import open_table
 from melfusion_core.training.synapse import SynapseConfig, train
 from tests.test_docs import commands
@@ -223,6 +226,21 @@ def test_pictures_seen_together_or_one_by_one_are_the_same(full, triplets):
     for one, other in zip(together, single, strict=True):
         assert one.timesteps == other.timesteps and len(one) == 1
         torch.testing.assert_close(one.pack(), other.pack(), atol=2e-3, rtol=2e-3)
+
+
+def test_an_image_model_that_is_told_what_pictures_show_is_so_in_training(full, triplets, tmp_path):
+    pipe = MelFusionPipeline.from_pretrained(full)
+    torch.manual_seed(0)
+    encoder = PictureEncoder("test_efficientnet", 32, tells="embedding").eval()
+    parts = {**pipe.components, "image_unet": told_unet(pipe.image_unet, encoder.dim), "image_encoder": encoder}
+    told = MelFusionPipeline(**parts, max_caption_tokens=8, image_resolution=pipe.config.image_resolution)
+    told.save_pretrained(tmp_path / "model")
+    row = open_table(str(triplets))[0]
+    [seen] = FullModel(tmp_path / "model", torch.device("cpu"), duration_s=0.3).features([(0, row)])
+    [untold] = FullModel(full, torch.device("cpu"), duration_s=0.3).features([(0, row)])
+    expected = told.encode_image(row.read_image()).pack()
+    torch.testing.assert_close(seen.pack(), expected, atol=2e-3, rtol=2e-3)
+    assert not torch.allclose(untold.pack(), expected, atol=2e-3, rtol=2e-3)
 
 
 def test_latents_are_computed_once_for_a_clip_that_is_not_longer(full, triplets, monkeypatch):

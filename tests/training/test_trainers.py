@@ -11,6 +11,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from melfusion_core.models.patch_codec import PatchCodec
+from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.vocoder import ISTFTVocoder
 from melfusion_core.training import gain, image, music, picture_encoder, prepare, vae, vocoder
@@ -168,6 +169,9 @@ def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, e
     assert metrics["loss"] != metrics["loss_without_embedding"]
     trained_unet, found = image.image_networks("mini", str(run / "export"), "")  # brings its encoder along
     assert found.dim == encoder.dim == trained_unet.config.projection_class_embeddings_input_dim
+    with pytest.raises(ValueError, match="told 2 numbers, and the encoder tells 256"):
+        PictureEncoder("test_efficientnet", tells="embedding").save_pretrained(tmp_path / "other")
+        image.image_networks("mini", str(run / "export"), str(tmp_path / "other"))
     shared = {"data": str(mini_corpus), "vae": str(trained / "vae/export"), "num_inversion_steps": 2, "batch_size": 4}
     for name, folder in (("as_told", run / "export"), ("as_before", trained / "image/export")):
         prepare.prepare(prepare.PrepareConfig(out=str(tmp_path / name), image_unet=str(folder), **shared))
