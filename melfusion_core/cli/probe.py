@@ -71,7 +71,6 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     unet = UNet2DConditionModel.from_pretrained(args.image).float().eval().to(args.device)
     encoder = load_picture_encoder(args.image, unet)
-    encoder = encoder if encoder is None else encoder.to(args.device)
     model = ImageModel(unet, load_image_scheduler(args.image), encode_text(*load_minilm(), [""]), encoder)
     try:
         sets: dict[str, Any] = {"corpus": corpus_pictures(args.corpus, args.n, args.held_out, args.seed)}

@@ -115,7 +115,7 @@ def collect(
 
     Returns:
         Features of shape `(n, d)` by name, "t 100, layer 2" and, where the image model is told what pictures show,
-        "embedding"; and the mean seconds per picture.
+        "told"; and the mean seconds per picture.
     """
     parts: dict[str, list[np.ndarray]] = {}
     seconds = 0.0
@@ -131,7 +131,7 @@ def collect(
         )  # fmt: skip
         seconds += time.perf_counter() - started
         if embedding is not None:
-            parts.setdefault("embedding", []).append(embedding.cpu().numpy())
+            parts.setdefault("told", []).append(embedding.cpu().numpy())
         for (timestep, layer), values in token_statistics(captured).items():
             parts.setdefault(f"t {timestep}, layer {layer}", []).append(values)
         bar.update(len(batch))

@@ -4,7 +4,7 @@ A small image model that has seen few pictures knows colours and shapes, not wha
 people feel about a photograph is mostly about that. A frozen classifier knows. Telling an image diffusion model the
 embedding of a picture is unCLIP's way (Ramesh et al. 2022, arXiv 2204.06125): it is added to the timestep's, and so
 reaches the self-attention keys and values that the visual synapse listens to. Where music is to follow a picture's
-mood alone, two numbers read off the embedding are enough, and cannot be learned by heart.
+mood alone, two numbers read off the embedding are enough, and leave little to be learned by heart.
 
 Shape legend: ``batch`` pictures, ``features`` of the classifier, ``dim`` numbers that the image model is told.
 """
@@ -145,7 +145,7 @@ def load_picture_encoder(folder: str | Path, image_unet: UNet2DConditionModel) -
         image_unet: The UNet.
 
     Returns:
-        The encoder in float32, frozen; ``None`` where the UNet is told nothing.
+        The encoder in float32, frozen, on the UNet's device; ``None`` where the UNet is told nothing.
 
     Raises:
         FileNotFoundError: When the UNet needs one and neither place holds it.
@@ -157,5 +157,5 @@ def load_picture_encoder(folder: str | Path, image_unet: UNet2DConditionModel) -
     for place in places:
         if (place / "config.json").is_file():
             encoder = PictureEncoder.from_pretrained(place, torch_dtype=torch.float32)
-            return encoder.eval().requires_grad_(False)
+            return encoder.eval().requires_grad_(False).to(image_unet.device)
     raise FileNotFoundError(f"no picture encoder for {folder}: neither {places[0]} nor {places[1]} holds one")

@@ -85,6 +85,10 @@ class ImageTask(Task):
     def __init__(self, config: ImageConfig, device: torch.device) -> None:
         self.config, self.device = config, device
         self.unet, self.encoder = image_networks(config.size, config.init, config.encoder)
+        dropout = config.embedding_dropout
+        config.require(
+            self.encoder is not None or dropout == ImageConfig.embedding_dropout, "embedding_dropout needs an encoder"
+        )
         self.unet.to(device)
         self.scheduler = image_scheduler(config.prediction_type)
         self.networks = {"image_unet": self.unet}
@@ -258,9 +262,7 @@ def image_networks(size: str, init: str, encoder: str) -> tuple[UNet2DConditionM
     found = None
     if encoder:
         found = PictureEncoder.from_pretrained(encoder, torch_dtype=torch.float32).eval().requires_grad_(False)
-    unet = build_image_unet(size)
-    if init:
-        unet = UNet2DConditionModel.from_pretrained(init, torch_dtype=torch.float32)
+    unet = UNet2DConditionModel.from_pretrained(init, torch_dtype=torch.float32) if init else build_image_unet(size)
     if unet.class_embedding is None:
         return (unet if found is None else told_unet(unet, found.dim)), found
     found = found or load_picture_encoder(init, unet)

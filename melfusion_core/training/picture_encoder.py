@@ -200,10 +200,11 @@ def rate(clips: Sequence[Clip], rows: Mapping[Path, int], embeddings: torch.Tens
     Raises:
         CorpusError: When the corpus does not state the mood of a picture.
     """
-    records = {rows[clip.image]: (clip.record, clip) for clip in clips}
+    clip_of = {rows[clip.image]: clip for clip in clips}
     moods, groups, photographs = [], [], []
     for row in range(len(embeddings)):
-        record, clip = records[row]
+        clip = clip_of[row]
+        record = clip.record
         if any(f"image_{axis}" not in record for axis in MOOD_AXES):
             raise CorpusError(f"clip {clip.id}: the corpus does not state the mood of its picture")
         moods.append([float(record[f"image_{axis}"]) for axis in MOOD_AXES])

@@ -326,7 +326,6 @@ def _encode_features(config: PrepareConfig, clips: list[Clip], folder: Path, pac
     image_unet = UNet2DConditionModel.from_pretrained(config.image_unet).to(config.device).eval()
     scheduler = load_image_scheduler(config.image_unet)
     encoder = load_picture_encoder(config.image_unet, image_unet)
-    encoder = encoder if encoder is None else encoder.to(config.device)
     null_text: TextCondition = encode_text(*_load_text(packs), [""], max_length=2)  # its two special tokens
     pictures, rows = load_pictures(clips, picture_size(image_unet))
     partial = folder / "features.npy.partial"

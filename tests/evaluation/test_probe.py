@@ -122,8 +122,8 @@ def test_a_model_that_is_told_what_pictures_show(model, tmp_path):
         pictures.append(ProbePicture(path, "theme", "kind", 0.5, red / 250))
     features, _ = collect(ImageModel(told, model.scheduler, model.null_text, Encoder()), pictures, (100,), 1, False)
     reds = [picture.arousal for picture in pictures]
-    assert np.corrcoef(features["embedding"][:, 0], reds)[0, 1] > 0.99
-    assert set(features) == {"embedding", "t 100, layer 0", "t 100, layer 1"}
+    assert np.corrcoef(features["told"][:, 0], reds)[0, 1] > 0.99
+    assert set(features) == {"told", "t 100, layer 0", "t 100, layer 1"}
 
 
 def test_reconstruction_is_near_with_many_steps(model):

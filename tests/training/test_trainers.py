@@ -169,6 +169,11 @@ def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, e
     assert metrics["loss"] != metrics["loss_without_embedding"]
     trained_unet, found = image.image_networks("mini", str(run / "export"), "")  # brings its encoder along
     assert found.dim == encoder.dim == trained_unet.config.projection_class_embeddings_input_dim
+    with pytest.raises(ValueError, match="embedding_dropout needs an encoder"):
+        alone = image.ImageConfig(
+            data=str(mini_corpus), out=str(tmp_path / "alone"), max_steps=1, embedding_dropout=0.5
+        )
+        image.ImageTask(alone, torch.device("cpu"))
     with pytest.raises(ValueError, match="told 2 numbers, and the encoder tells 256"):
         PictureEncoder("test_efficientnet", tells="embedding").save_pretrained(tmp_path / "other")
         image.image_networks("mini", str(run / "export"), str(tmp_path / "other"))
