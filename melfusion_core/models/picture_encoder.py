@@ -118,9 +118,19 @@ class PictureEncoder(ModelMixin, ConfigMixin):
         Returns:
             As :meth:`forward` gives it.
         """
-        if self.config.tells == "embedding":
-            return embeddings
-        return (self.read_mood(embeddings) - 0.5) * math.sqrt(12.0)
+        return embeddings if self.config.tells == "embedding" else self.tell_mood(self.read_mood(embeddings))
+
+    @staticmethod
+    def tell_mood(moods: torch.Tensor) -> torch.Tensor:
+        """What the image model is told of pictures of given moods, where it is told moods.
+
+        Args:
+            moods: Valence and arousal of shape ``(batch, 2)``, as ranks from 0 to 1.
+
+        Returns:
+            Same shape, with mean 0 and variance 1 over ranks.
+        """
+        return (moods - 0.5) * math.sqrt(12.0)
 
 
 def embed_pictures(encoder: PictureEncoder | None, pixels: torch.Tensor) -> torch.Tensor | None:

@@ -254,7 +254,8 @@ class MusicTask(Task):
                 "pairing_width 0 to train on the corpus' own pairs"
             )
         self.pictures = [clip["picture"] for clip in clips]
-        return PicturePairing(np.array([clip["moods"]["image"] for clip in clips]), self.config.pairing_width)
+        moods = [clip["moods"].get("told") or clip["moods"]["image"] for clip in clips]
+        return PicturePairing(np.array(moods), self.config.pairing_width)
 
     def _picture(self, clip: dict, place: float) -> int:
         if self.pairing is None:

@@ -28,6 +28,7 @@ class MusicConfig(TrainConfig):
         both_dropout: Fraction of crops with neither.
         pairing_width: A clip's picture is drawn anew at every step, with this standard deviation on the axes of
             valence and arousal (0 to 1) around the music's; 0 for always its own. The corpus pairs with about 0.08.
+            Where the image model is told moods, those are the pictures'.
         picture_crop: Smallest side of the window that each step cuts from its pictures' token grids, drawn evenly from
             here to 1; 1 for whole pictures.
         caption_draws: Captions drawn per crop, of which the longest is taken: above 1, more of them say much.

@@ -23,7 +23,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from melfusion_core.models.features import ImageFeatures, picture_size
 from melfusion_core.models.inversion import load_image_scheduler
 from melfusion_core.models.latents import load_codec
-from melfusion_core.models.picture_encoder import embed_pictures, load_picture_encoder
+from melfusion_core.models.picture_encoder import MOOD_AXES, PictureEncoder, load_picture_encoder
 from melfusion_core.models.synapse import capture_image_features
 from melfusion_core.models.text import TextCondition, TextEncoderError, encode_text, load_minilm
 from melfusion_core.training.captions import CaptionStore, encode_captions, encode_ids
@@ -59,6 +59,10 @@ class PrepareConfig:
         subset: Clips to encode: ``core``, ``full`` or ``all``.
         key_timesteps: Image-model timesteps whose features are kept.
         num_inversion_steps: Even steps of the pictures' inversion.
+        drawn_moods: Share of training pictures of which the image model is told a mood drawn at random, not their own,
+            so that the music model learns to listen to what is told instead of learning pictures by heart. Needs an
+            image model that is told moods; its music trainer pairs by the mood that was told.
+        drawn_kinds: Kinds of pictures (``image_kind`` in the corpus) to draw moods for; empty for all.
         batch_size: Clips or pictures at a time.
         precision: Autocast of the picture features: ``no`` or ``bf16`` (measured on a 2-core machine: 1.7 times as
             fast).
@@ -76,6 +80,8 @@ class PrepareConfig:
     subset: str = "all"
     key_timesteps: tuple[int, ...] = (100, 500)
     num_inversion_steps: int = 5
+    drawn_moods: float = 0.0
+    drawn_kinds: tuple[str, ...] = ()
     batch_size: int = 8
     precision: str = "no"
     device: str = "cpu"
@@ -98,6 +104,10 @@ class PrepareConfig:
             raise ValueError(f"precision must be one of {PRECISIONS}, got {self.precision!r}")
         if self.batch_size < 1 or self.num_inversion_steps < 1 or not self.key_timesteps:
             raise ValueError("batch_size, num_inversion_steps and key_timesteps must be positive")
+        if not 0 <= self.drawn_moods <= 1 or self.drawn_moods and "features" not in self.parts:
+            raise ValueError(f"drawn_moods must be in [0, 1] and needs the part features, got {self.drawn_moods}")
+        if self.drawn_kinds and not self.drawn_moods:
+            raise ValueError("drawn_kinds needs drawn_moods above 0")
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,8 @@ class PreparedData:
 
     Args:
         clips: One entry per clip: ``id``, ``split``, ``captions`` (rows of the captions), ``picture`` (row) and
-            ``moods``: valence and arousal of its "music" and its "image" in [0, 1], None where the corpus has none.
+            ``moods``: valence and arousal of its "music" and its "image" in [0, 1], None where the corpus has none,
+            and of what the image model was "told", None where it is told no mood.
         latents: Raw latents of shape ``(clips, channels, time, frequency)``, float16.
         latents_mean: Mean of each channel over the training clips.
         latents_std: Standard deviation of each channel over the training clips.
@@ -115,6 +126,7 @@ class PreparedData:
         key_timesteps: Image-model timesteps of the features.
         num_inversion_steps: Steps of the pictures' inversion.
         feature_shapes: ``(tokens, dim)`` of each connected layer.
+        drawn_moods: Share of training pictures of which the image model was told a mood that is not theirs.
     """
 
     clips: list[dict]
@@ -126,6 +138,7 @@ class PreparedData:
     key_timesteps: tuple[int, ...]
     num_inversion_steps: int
     feature_shapes: tuple[tuple[int, int], ...]
+    drawn_moods: float = 0.0
 
     @classmethod
     def load(cls, folder: str | Path) -> PreparedData:
@@ -147,6 +160,9 @@ class PreparedData:
             raise ValueError(f"the parts in {folder} were made from different clips; prepare them again")
         rows = {path: row for row, path in enumerate(notes["features"]["pictures"])}
         clips = [{**clip, "picture": rows[clip["image"]]} for clip in notes["captions"]["clips"]]
+        told = notes["features"].get("moods")  # data prepared before image models were told moods has none
+        for clip in clips:
+            clip["moods"] = {**(clip.get("moods") or {}), "told": told[clip["picture"]] if told else None}
         return cls(
             clips=clips,
             latents=np.load(folder / "latents.npy", mmap_mode="r"),
@@ -157,6 +173,7 @@ class PreparedData:
             key_timesteps=tuple(notes["features"]["key_timesteps"]),
             num_inversion_steps=notes["features"]["num_inversion_steps"],
             feature_shapes=tuple((tokens, dim) for tokens, dim in notes["features"]["shapes"]),
+            drawn_moods=notes["features"].get("drawn_moods", 0.0),
         )
 
     def features_at(
@@ -327,15 +344,19 @@ def _encode_features(config: PrepareConfig, clips: list[Clip], folder: Path, pac
     scheduler = load_image_scheduler(config.image_unet)
     encoder = load_picture_encoder(config.image_unet, image_unet)
     null_text: TextCondition = encode_text(*_load_text(packs), [""], max_length=2)  # its two special tokens
+    if config.drawn_moods and (encoder is None or encoder.config.tells != "mood"):
+        raise ValueError(f"drawn_moods needs an image model that is told moods; {config.image_unet} is not")
     pictures, rows = load_pictures(clips, picture_size(image_unet))
+    moods = draw_moods(drawable(clips, list(rows), config), config.drawn_moods)
     partial = folder / "features.npy.partial"
     features, captured = None, None
     for start in tqdm(range(0, len(pictures), config.batch_size), desc="features", mininterval=5.0):
         pixels = bytes_to_pixels(pictures[start : start + config.batch_size]).to(config.device)
+        told = _tell(encoder, pixels, moods[start : start + len(pixels)])
         with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
             captured = capture_image_features(
                 image_unet, scheduler, pixels, null_text, config.key_timesteps, config.num_inversion_steps,
-                embedding=embed_pictures(encoder, pixels),
+                embedding=told,
             )  # fmt: skip
         packed = captured.pack().cpu().numpy().reshape(len(pixels), len(captured.timesteps), -1)
         if features is None:
@@ -347,10 +368,62 @@ def _encode_features(config: PrepareConfig, clips: list[Clip], folder: Path, pac
     os.replace(partial, folder / "features.npy")
     return {
         "pictures": [str(path) for path in rows],
+        "moods": None if moods.isnan().any() else [[round(value, 4) for value in mood] for mood in moods.tolist()],
+        "drawn_moods": config.drawn_moods,
         "key_timesteps": list(captured.timesteps),
         "num_inversion_steps": config.num_inversion_steps,
         "shapes": [list(shape) for shape in captured.shapes],
     }
+
+
+def drawable(clips: list[Clip], pictures: list[Path], config: PrepareConfig) -> list[bool]:
+    """Which pictures are to be trained on and of a kind that moods are drawn for.
+
+    Args:
+        clips: The clips.
+        pictures: Paths of their pictures.
+        config: Which kinds.
+
+    Returns:
+        One entry per picture.
+
+    Raises:
+        CorpusError: When no training picture is of a kind that is named.
+    """
+    kinds = {clip.image: clip.record.get("image_kind", "") for clip in clips if clip.split == "train"}
+    unknown = set(config.drawn_kinds) - set(kinds.values())
+    if unknown:
+        raise CorpusError(f"no training picture is of the kind {' or '.join(sorted(unknown))}")
+    return [path in kinds and (not config.drawn_kinds or kinds[path] in config.drawn_kinds) for path in pictures]
+
+
+def draw_moods(drawable: list[bool], share: float) -> torch.Tensor:
+    """Draw the moods that the image model is told of some training pictures instead of their own.
+
+    Args:
+        drawable: Which pictures may be told another mood.
+        share: Share of those to draw for, in [0, 1].
+
+    Returns:
+        Valence and arousal of shape ``(pictures, 2)``, evenly over [0, 1]; not a number for pictures that keep theirs.
+    """
+    generator = torch.Generator().manual_seed(0)
+    moods = torch.rand(len(drawable), len(MOOD_AXES), generator=generator)
+    kept = torch.rand(len(drawable), generator=generator) >= share
+    moods[kept | ~torch.tensor(drawable)] = torch.nan
+    return moods
+
+
+def _tell(encoder: PictureEncoder | None, pixels: torch.Tensor, moods: torch.Tensor) -> torch.Tensor | None:
+    """What the image model is told of pictures; where it is their own moods, those are filled in."""
+    if encoder is None:
+        return None
+    if encoder.config.tells != "mood":
+        return encoder(pixels)
+    own = moods.isnan().any(dim=1)
+    if own.any():
+        moods[own] = encoder.read_mood(encoder.embed(pixels[own.to(pixels.device)])).cpu()
+    return encoder.tell_mood(moods).to(pixels.device)
 
 
 if __name__ == "__main__":

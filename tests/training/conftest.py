@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from melfusion_core.models.text import TextCondition
-from melfusion_core.training import image, prepare
+from melfusion_core.training import heard, image, prepare
 
 SAMPLE_RATE = 32000
 SAMPLES = 64 * 512
@@ -72,7 +72,8 @@ def fake_text(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
             mask[row, :length] = True
         return TextCondition(states, mask, torch.nn.functional.normalize(states.sum(1), dim=-1))
 
-    for module in (image, prepare):
+    for module in (heard, image, prepare):
         monkeypatch.setattr(module, "load_minilm", lambda: (Tokenizer(), Encoder()))
-    monkeypatch.setattr(prepare, "encode_text", encode)
+    for module in (heard, prepare):
+        monkeypatch.setattr(module, "encode_text", encode)
     monkeypatch.setattr("melfusion_core.training.captions.encode_text", encode)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +16,8 @@ from melfusion_core.models.patch_codec import PatchCodec
 from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.vocoder import ISTFTVocoder
-from melfusion_core.training import gain, image, music, picture_encoder, prepare, vae, vocoder
-from melfusion_core.training.data import CorpusError, read_corpus
+from melfusion_core.training import gain, heard, image, music, picture_encoder, prepare, vae, vocoder
+from melfusion_core.training.data import Clip, CorpusError, read_corpus
 from melfusion_core.training.loop import TrainLoop
 
 TINY = {"size": "tiny", "device": "cpu", "log_steps": 1, "batch_size": 2}
@@ -153,7 +155,7 @@ def test_the_encoder_wants_moods(mini_corpus, tmp_path, encoder_folder):
         picture_encoder.EncoderConfig(weights="a", data="b", out="c", tells="lies")
 
 
-def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, encoder_folder, fake_text):
+def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, encoder_folder, capsys):
     init = str(trained / "image/export")
     told, encoder = image.image_networks("mini", init, str(encoder_folder))
     before = UNet2DConditionModel.from_pretrained(init)
@@ -185,6 +187,46 @@ def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, e
         for name in ("as_told", "as_before")
     )
     assert not torch.equal(key, other)
+    told = [clip["moods"]["told"] for clip in prepare.PreparedData.load(tmp_path / "as_told").clips]
+    drawn = prepare.PrepareConfig(
+        out=str(tmp_path / "as_drawn"), image_unet=str(run / "export"), drawn_moods=1.0, **shared
+    )
+    prepare.prepare(drawn)
+    data = prepare.PreparedData.load(tmp_path / "as_drawn")
+    others = [clip["moods"]["told"] for clip in data.clips]
+    assert [a == b for a, b in zip(told, others, strict=True)] == [clip["split"] != "train" for clip in data.clips]
+    assert data.drawn_moods == 1.0 and not torch.equal(key, data.features_at([1], torch.tensor([100]))[0][0])
+    config = music.MusicConfig(data=str(tmp_path / "as_drawn"), out="none", max_steps=1, pairing_width=0.01, **TINY)
+    task = music.MusicTask(config, torch.device("cpu"))
+    clip = {"picture": 0, "moods": {"music": others[2]}}  # music of the mood that picture 2 was told of
+    assert {task._picture(clip, place) for place in (0.1, 0.5, 0.9)} == {data.clips[2]["picture"]}
+    with pytest.raises(ValueError, match="told moods"):
+        prepare.prepare(dataclasses.replace(drawn, image_unet=str(trained / "image/export")))
+    command = ["--data", str(mini_corpus), "--pictures", "2", "--image-unet"]
+    heard.main([*command, str(run / "export")])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("| 3 | ")
+    with pytest.raises(SystemExit):
+        heard.main([*command, str(trained / "image/export")])
+    assert "is not told moods" in capsys.readouterr().err
+
+
+def test_drawn_moods():
+    moods = prepare.draw_moods([True] * 3000 + [False] * 10, 0.75)
+    drawn = ~moods.isnan().any(dim=1)
+    assert drawn.float()[:3000].mean() == pytest.approx(0.75, abs=0.03) and not drawn[3000:].any()
+    assert moods[drawn].mean() == pytest.approx(0.5, abs=0.02) and 0 <= moods[drawn].min() <= moods[drawn].max() <= 1
+    kinds = {"a": ("train", "photo"), "b": ("train", "scene"), "c": ("validation", "photo")}
+    clips = [Clip(n, s, Path(n), Path(n), ("x",), "", {"image_kind": k}) for n, (s, k) in kinds.items()]
+    pictures = [clip.image for clip in clips]
+    for chosen, expected in (((), [True, True, False]), (("photo",), [True, False, False])):
+        config = prepare.PrepareConfig("a", "b", "c", "d", drawn_moods=1.0, drawn_kinds=chosen)
+        assert prepare.drawable(clips, pictures, config) == expected
+    with pytest.raises(CorpusError, match="of the kind drawing"):
+        prepare.drawable(clips, pictures, dataclasses.replace(config, drawn_kinds=("photo", "drawing")))
+    with pytest.raises(ValueError, match="drawn_kinds needs drawn_moods"):
+        prepare.PrepareConfig("a", "b", "c", "d", drawn_kinds=("photo",))
+    with pytest.raises(ValueError, match="needs the part features"):
+        prepare.PrepareConfig(data="a", out="b", parts=("captions",), drawn_moods=0.5)
 
 
 def test_prepare(trained):
