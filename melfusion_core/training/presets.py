@@ -16,8 +16,8 @@ TEXT_DIM = 384
 LISTENING = 4.0
 """Deviation of what a new layer adds to the timestep's embedding, which has 1.5 at timestep 100 in the mini.
 
-Denoising hardly needs to be told, so what starts quiet stays quiet: of the variance of pictures' mean keys and values in
-the mini's first connected layer, the told mood makes 1.5 % when started at 0.5, and 18 % at 4
+Denoising hardly needs to be told, so what starts quiet stays quiet: of the variance of pictures' mean keys and values
+in the mini's first connected layer, the told mood makes 1.5 % when started at 0.5, and 18 % at 4
 (:mod:`melfusion_core.training.heard`).
 """
 
