@@ -34,6 +34,7 @@ def to_request(
     region_x: float = 50,
     region_y: float = 50,
     guidance_percent: float = 100,
+    rescale_percent: float = 50,
     **experiment: Any,
 ) -> Request:
     """Read the values of the page's controls.
@@ -53,6 +54,7 @@ def to_request(
         region_x: Its place from left (0) to right (100).
         region_y: Its place from top (0) to bottom (100).
         guidance_percent: How far guidance goes from noise to music.
+        rescale_percent: How much guided takes are softened.
         experiment: More of :class:`demo.takes.Request`: ``mode``, ``num_takes``, ``other_image_path``.
 
     Returns:
@@ -71,6 +73,7 @@ def to_request(
         negative_caption=negative or "",
         region=(_share(region_percent), _share(region_x), _share(region_y)),
         guidance_stop=_share(guidance_percent),
+        guidance_rescale=_share(rescale_percent),
         **experiment,
     )
 
@@ -125,6 +128,7 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
         region_x: float = 50,
         region_y: float = 50,
         guidance_percent: float = 100,
+        rescale_percent: float = 50,
     ) -> Iterator[tuple[Any, ...]]:
         """Make music from a picture, a caption, or both.
 
@@ -146,9 +150,10 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
             region_x: Place of the square, from left (0) to right (100).
             region_y: Place of the square, from top (0) to bottom (100).
             guidance_percent: How far guidance goes, from 0 to 100 % of the way from noise to music.
+            rescale_percent: How much guided takes are softened, from 0 to 100 %.
         """
         values = (image, caption, synapse_percent, steps, seed, duration_s, guidance, image_guidance, sampler)
-        last = (region_percent, region_x, region_y, guidance_percent)
+        last = (region_percent, region_x, region_y, guidance_percent, rescale_percent)
         try:
             with contextlib.closing(service.compose(to_request(*values, negative, *last))) as work:
                 for event in work:

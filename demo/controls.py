@@ -84,6 +84,7 @@ class Controls:
         region_x: Its place from left to right, in percent.
         region_y: Its place from top to bottom, in percent.
         guidance_stop: How far guidance goes from noise to music, in percent.
+        guidance_rescale: How much guided takes are softened, in percent.
     """
 
     image: gr.Image
@@ -100,6 +101,7 @@ class Controls:
     region_x: gr.Slider
     region_y: gr.Slider
     guidance_stop: gr.Slider
+    guidance_rescale: gr.Slider
 
     @property
     def all(self) -> list[gr.components.Component]:
@@ -237,6 +239,9 @@ def advanced_inputs(limits: Limits, quality: gr.Radio) -> dict[str, Any]:
         found["guidance_stop"] = gr.Slider(
             0, 100, value=100, step=5, **words.GUIDANCE_STOP, buttons=["reset"], elem_id="guidance-stop"
         )
+        found["guidance_rescale"] = gr.Slider(
+            0, 100, value=50, step=5, **words.GUIDANCE_RESCALE, buttons=["reset"], elem_id="guidance-rescale"
+        )
         steps = found["steps"] = gr.Slider(
             1, limits.max_steps, value=STEP_PRESETS["Balanced"], step=1, **words.STEPS, elem_id="steps"
         )
@@ -314,6 +319,7 @@ def recipe_values(controls: Controls, recipe: Recipe, image_path: str | None, li
         controls.region_x: 50,
         controls.region_y: 50,
         controls.guidance_stop: round(100 * recipe.guidance_stop, 3),
+        controls.guidance_rescale: round(100 * recipe.guidance_rescale, 3),
     }
 
 

@@ -147,6 +147,7 @@ class PipelineEngine:
             "guidance_scale": settings.guidance_scale,
             "image_guidance_scale": settings.image_guidance_scale,
             "guidance_stop": settings.guidance_stop,
+            "guidance_rescale": settings.guidance_rescale,
             "synapse_strength": settings.synapse_strength,
             "sampler": settings.sampler,
             "generator": torch.Generator().manual_seed(settings.seed),

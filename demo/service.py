@@ -117,6 +117,7 @@ class StudioService:
         _between("guidance", request.guidance_scale, 0, most)
         _between("image-guidance", request.image_guidance_scale, 0, most)
         _between("guidance-stop", request.guidance_stop, 0, 1)
+        _between("guidance-rescale", request.guidance_rescale, 0, 1)
         _between("synapse", request.synapse_strength, 0, limits.max_synapse_strength)
         if request.sampler not in SAMPLERS:
             raise StudioError(words.UNKNOWN_SAMPLER.format(all=", ".join(SAMPLERS), given=request.sampler), "sampler")
@@ -137,6 +138,7 @@ class StudioService:
             negative_caption=negative,
             twin=request.mode == COMPARE,
             guidance_stop=float(request.guidance_stop),
+            guidance_rescale=float(request.guidance_rescale),
         )
 
     def plan(self, request: Request) -> list[Variant]:
@@ -257,6 +259,7 @@ class StudioService:
             guidance_scale=settings.guidance_scale,
             image_guidance_scale=settings.image_guidance_scale,
             guidance_stop=settings.guidance_stop,
+            guidance_rescale=settings.guidance_rescale,
             synapse_strength=settings.synapse_strength,
             sample_rate=self.mel_config.sample_rate,
             model_name=self.engine.model_name,
@@ -351,9 +354,8 @@ def crop_region(image: Image.Image, region: tuple[float, float, float]) -> Image
         StudioError: When the region lies outside the picture.
     """
     size, x, y = region
-    _between("region-size", size, SMALLEST_REGION, 1)
-    _between("region-x", x, 0, 1)
-    _between("region-y", y, 0, 1)
+    for name, value, least in (("size", size, SMALLEST_REGION), ("x", x, 0), ("y", y, 0)):
+        _between(f"region-{name}", value, least, 1)
     if tuple(region) == WHOLE_PICTURE:
         return image
     side = max(1, round(size * min(image.size)))

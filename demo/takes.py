@@ -76,6 +76,7 @@ class Request:
         num_takes: How many takes, in the mode of several seeds.
         other_image_path: The other picture, in the mode of two.
         guidance_stop: Share of the way from noise to music after which guidance stops, from 0 to 1.
+        guidance_rescale: Share in which guided takes are brought back to the deviation of unguided ones, from 0 to 1.
     """
 
     image_path: str | None = None
@@ -93,6 +94,7 @@ class Request:
     num_takes: int = 3
     other_image_path: str | None = None
     guidance_stop: float = 1.0
+    guidance_rescale: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class Settings:
         negative_caption: What the music should not be; may be empty.
         twin: Whether a twin from the words alone is wanted as well, where there are a picture and words.
         guidance_stop: Share of the way after which guidance stops.
+        guidance_rescale: Share in which guided takes are brought back to the deviation of unguided ones.
     """
 
     caption: str
@@ -126,6 +129,7 @@ class Settings:
     negative_caption: str = ""
     twin: bool = True
     guidance_stop: float = 1.0
+    guidance_rescale: float = 0.5
 
     @property
     def compares(self) -> bool:

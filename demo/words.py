@@ -13,6 +13,7 @@ NUMBERS = {
     "guidance": "Text guidance",
     "image-guidance": "Image guidance",
     "guidance-stop": "The guided share of the way",
+    "guidance-rescale": "The softening of guidance",
     "synapse": "Synapse strength",
     "seed": "The seed",
     "num-takes": "The number of takes",
@@ -168,6 +169,10 @@ IMAGE_GUIDANCE = {"label": "Image guidance", "info": "Higher follows the picture
 GUIDANCE_STOP = {
     "label": "Guidance until (%)",
     "info": "How far words and picture are pressed. Less is quicker and softer.",
+}
+GUIDANCE_RESCALE = {
+    "label": "Soften guidance (%)",
+    "info": "Guidance makes takes louder and harsher. More takes that back.",
 }
 STEPS = {"label": "Steps", "info": "Time grows with the steps."}
 DURATION = {"label": "Length (seconds)", "info": "The model learned takes of 10.24 s; longer ones may wander."}

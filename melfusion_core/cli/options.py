@@ -22,7 +22,7 @@ DEFAULTS = {
     "sampler": "dpm++",
     "guidance": 3.0,
     "image_guidance": 4.0,
-    "guidance_rescale": 0.0,
+    "guidance_rescale": 0.5,
     "guidance_stop": 1.0,
     "synapse_strength": 1.0,
     "negative_prompt": "",

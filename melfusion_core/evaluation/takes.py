@@ -70,7 +70,7 @@ class SamplingSettings:
     num_inference_steps: int = 25
     guidance_scale: float = 3.0
     image_guidance_scale: float = 4.0
-    guidance_rescale: float = 0.0
+    guidance_rescale: float = 0.5
     guidance_stop: float = 1.0
     synapse_strength: float = 1.0
     duration_s: float = 10.24

@@ -23,7 +23,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from melfusion_core.models.features import ImageFeatures, picture_size
 from melfusion_core.models.inversion import load_image_scheduler
 from melfusion_core.models.latents import load_codec
-from melfusion_core.models.picture_encoder import MOOD_AXES, PictureEncoder, load_picture_encoder
+from melfusion_core.models.picture_encoder import load_picture_encoder
 from melfusion_core.models.synapse import capture_image_features
 from melfusion_core.models.text import TextCondition, TextEncoderError, encode_text, load_minilm
 from melfusion_core.training.captions import CaptionStore, encode_captions, encode_ids
@@ -40,6 +40,7 @@ from melfusion_core.training.data import (
 )
 from melfusion_core.training.encode import ChannelStatistics, encode_clips
 from melfusion_core.training.packs import Packs, is_packs
+from melfusion_core.training.telling import draw_moods, drawable, tell
 
 PARTS = ("captions", "latents", "features")
 
@@ -347,12 +348,12 @@ def _encode_features(config: PrepareConfig, clips: list[Clip], folder: Path, pac
     if config.drawn_moods and (encoder is None or encoder.config.tells != "mood"):
         raise ValueError(f"drawn_moods needs an image model that is told moods; {config.image_unet} is not")
     pictures, rows = load_pictures(clips, picture_size(image_unet))
-    moods = draw_moods(drawable(clips, list(rows), config), config.drawn_moods)
+    moods = draw_moods(drawable(clips, list(rows), config.drawn_kinds), config.drawn_moods)
     partial = folder / "features.npy.partial"
     features, captured = None, None
     for start in tqdm(range(0, len(pictures), config.batch_size), desc="features", mininterval=5.0):
         pixels = bytes_to_pixels(pictures[start : start + config.batch_size]).to(config.device)
-        told = _tell(encoder, pixels, moods[start : start + len(pixels)])
+        told = tell(encoder, pixels, moods[start : start + len(pixels)])
         with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
             captured = capture_image_features(
                 image_unet, scheduler, pixels, null_text, config.key_timesteps, config.num_inversion_steps,
@@ -374,56 +375,6 @@ def _encode_features(config: PrepareConfig, clips: list[Clip], folder: Path, pac
         "num_inversion_steps": config.num_inversion_steps,
         "shapes": [list(shape) for shape in captured.shapes],
     }
-
-
-def drawable(clips: list[Clip], pictures: list[Path], config: PrepareConfig) -> list[bool]:
-    """Which pictures are to be trained on and of a kind that moods are drawn for.
-
-    Args:
-        clips: The clips.
-        pictures: Paths of their pictures.
-        config: Which kinds.
-
-    Returns:
-        One entry per picture.
-
-    Raises:
-        CorpusError: When no training picture is of a kind that is named.
-    """
-    kinds = {clip.image: clip.record.get("image_kind", "") for clip in clips if clip.split == "train"}
-    unknown = set(config.drawn_kinds) - set(kinds.values())
-    if unknown:
-        raise CorpusError(f"no training picture is of the kind {' or '.join(sorted(unknown))}")
-    return [path in kinds and (not config.drawn_kinds or kinds[path] in config.drawn_kinds) for path in pictures]
-
-
-def draw_moods(drawable: list[bool], share: float) -> torch.Tensor:
-    """Draw the moods that the image model is told of some training pictures instead of their own.
-
-    Args:
-        drawable: Which pictures may be told another mood.
-        share: Share of those to draw for, in [0, 1].
-
-    Returns:
-        Valence and arousal of shape ``(pictures, 2)``, evenly over [0, 1]; not a number for pictures that keep theirs.
-    """
-    generator = torch.Generator().manual_seed(0)
-    moods = torch.rand(len(drawable), len(MOOD_AXES), generator=generator)
-    kept = torch.rand(len(drawable), generator=generator) >= share
-    moods[kept | ~torch.tensor(drawable)] = torch.nan
-    return moods
-
-
-def _tell(encoder: PictureEncoder | None, pixels: torch.Tensor, moods: torch.Tensor) -> torch.Tensor | None:
-    """What the image model is told of pictures; where it is their own moods, those are filled in."""
-    if encoder is None:
-        return None
-    if encoder.config.tells != "mood":
-        return encoder(pixels)
-    own = moods.isnan().any(dim=1)
-    if own.any():
-        moods[own] = encoder.read_mood(encoder.embed(pixels[own.to(pixels.device)])).cpu()
-    return encoder.tell_mood(moods).to(pixels.device)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def test_only_generate_is_offered(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     assert sorted(endpoints) == ["/capabilities", "/generate"]
     names = [parameter["parameter_name"] for parameter in endpoints["/generate"]["parameters"]]
-    assert names[:4] == ["image", "caption", "synapse_percent", "steps"] and len(names) == 14
+    assert names[:4] == ["image", "caption", "synapse_percent", "steps"] and len(names) == 15
 
 
 def test_generate_gives_files_and_the_recipe(client, pictures):
@@ -36,12 +36,14 @@ def test_generate_gives_files_and_the_recipe(client, pictures):
         seed=11,
         duration_s=2.56,
         guidance_percent=60,
+        rescale_percent=70,
         api_name="/generate",
     )
     assert Path(audio).name == "slow-piano-seed11-with-image.wav"
     assert Path(twin).name == "slow-piano-seed11-text-only.wav"
     assert Path(figure).suffix == ".png"
     assert recipe["seed"] == 11 and recipe["num_inference_steps"] == 3 and recipe["guidance_stop"] == 0.6 and notes
+    assert recipe["guidance_rescale"] == 0.7
 
 
 def test_capabilities_tell_the_limits(client):

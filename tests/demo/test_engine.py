@@ -55,6 +55,11 @@ def test_guidance_until_reaches_the_pipeline(engine, sunset):
     assert not np.array_equal(half["with_image"].waveform, whole["with_image"].waveform)
 
 
+def test_softer_guidance_reaches_the_pipeline(engine, sunset):
+    soft, hard = (list(engine.render(settings(sunset, guidance_rescale=share)))[-1] for share in (0.8, 0.0))
+    assert not np.array_equal(soft["with_image"].waveform, hard["with_image"].waveform)
+
+
 def test_synapse_at_zero_gives_the_same_samples_twice(engine, sunset):
     *_, sounds = engine.render(settings(sunset, synapse_strength=0.0))
     np.testing.assert_array_equal(sounds["with_image"].waveform, sounds["text_only"].waveform)

@@ -110,7 +110,7 @@ def test_arguments_have_types_defaults_and_whole_descriptions(tools):
     kinds = {name: argument["type"] for name, argument in schema["properties"].items()}
     assert {name for name, kind in kinds.items() if kind == "string"} == words
     assert {name for name, kind in kinds.items() if kind in ("number", "integer")} == kinds.keys() - words
-    assert kinds["seed"] == "integer" and len(kinds) == 14
+    assert kinds["seed"] == "integer" and len(kinds) == 15
     assert schema["properties"]["sampler"]["enum"] == list(SAMPLERS)
     assert "required" not in schema
     for name, argument in schema["properties"].items():

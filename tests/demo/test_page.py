@@ -215,6 +215,7 @@ def test_every_control_has_a_visible_label_or_name(studio, visit):
             "Text guidance",
             "Image guidance",
             "Guidance until",
+            "Soften guidance",
             "Steps",
             "Length",
             "Words to steer away from",

@@ -109,6 +109,7 @@ def test_a_seed_is_drawn_told_and_used(engine):
         ({"caption": "x", "guidance_scale": float("nan")}, "Text guidance"),
         ({"caption": "x", "image_guidance_scale": -1.0}, "Image guidance"),
         ({"caption": "x", "guidance_stop": 1.1}, "guided share of the way must be from 0 to 1"),
+        ({"caption": "x", "guidance_rescale": -0.1}, "softening of guidance must be from 0 to 1"),
         ({"caption": "x", "synapse_strength": 2.5}, "Synapse"),
         ({"caption": "x", "seed": -1}, "The seed"),
         ({"caption": "x", "seed": float("nan")}, "The seed must be from 0 to 4294967295; it is not a number"),
@@ -190,6 +191,7 @@ def test_the_page_says_minus_one_for_a_new_seed():
     assert request.negative_caption == "drums" and request.region == (0.4, 0.0, 1.0)
     assert (request.mode, request.num_takes, request.guidance_stop) == (TAKES, 2, 1.0)
     assert to_request(*values, 60).guidance_stop == 0.6
+    assert to_request(*values, 60).guidance_rescale == 0.5 and to_request(*values, 60, 0).guidance_rescale == 0.0
 
 
 def test_ten_pairs_are_equally_loud(pictures):

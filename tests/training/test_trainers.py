@@ -16,7 +16,7 @@ from melfusion_core.models.patch_codec import PatchCodec
 from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.vocoder import ISTFTVocoder
-from melfusion_core.training import gain, heard, image, music, picture_encoder, prepare, vae, vocoder
+from melfusion_core.training import gain, heard, image, music, picture_encoder, prepare, telling, vae, vocoder
 from melfusion_core.training.data import Clip, CorpusError, read_corpus
 from melfusion_core.training.loop import TrainLoop
 
@@ -211,7 +211,7 @@ def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, e
 
 
 def test_drawn_moods():
-    moods = prepare.draw_moods([True] * 3000 + [False] * 10, 0.75)
+    moods = telling.draw_moods([True] * 3000 + [False] * 10, 0.75)
     drawn = ~moods.isnan().any(dim=1)
     assert drawn.float()[:3000].mean() == pytest.approx(0.75, abs=0.03) and not drawn[3000:].any()
     assert moods[drawn].mean() == pytest.approx(0.5, abs=0.02) and 0 <= moods[drawn].min() <= moods[drawn].max() <= 1
@@ -219,10 +219,9 @@ def test_drawn_moods():
     clips = [Clip(n, s, Path(n), Path(n), ("x",), "", {"image_kind": k}) for n, (s, k) in kinds.items()]
     pictures = [clip.image for clip in clips]
     for chosen, expected in (((), [True, True, False]), (("photo",), [True, False, False])):
-        config = prepare.PrepareConfig("a", "b", "c", "d", drawn_moods=1.0, drawn_kinds=chosen)
-        assert prepare.drawable(clips, pictures, config) == expected
+        assert telling.drawable(clips, pictures, chosen) == expected
     with pytest.raises(CorpusError, match="of the kind drawing"):
-        prepare.drawable(clips, pictures, dataclasses.replace(config, drawn_kinds=("photo", "drawing")))
+        telling.drawable(clips, pictures, ("photo", "drawing"))
     with pytest.raises(ValueError, match="drawn_kinds needs drawn_moods"):
         prepare.PrepareConfig("a", "b", "c", "d", drawn_kinds=("photo",))
     with pytest.raises(ValueError, match="needs the part features"):
