@@ -1,7 +1,7 @@
 """What an image model is told of the pictures that a music model trains on: their own moods, or drawn ones.
 
-A picture that always comes with its own mood can be learned by heart, as its mood. Where another mood was told, what it
-shows says nothing of the music that it is paired with, and only listening to what was told helps.
+A picture that always comes with its own mood can be learned by heart, as its mood. Where another mood was told, what
+it shows says nothing of the music that it is paired with, and only listening to what was told helps.
 """
 
 from __future__ import annotations
