@@ -69,6 +69,7 @@ def render_takes(
             num_inference_steps=steps,
             guidance_scale=guidance_scale,
             image_guidance_scale=guidance_scale,
+            guidance_rescale=0.0,  # the paper has none
             sampler="ddim",
             generator=torch.Generator().manual_seed(seed + number),
         ).audios[0]
