@@ -311,9 +311,14 @@ def train(config: MusicConfig) -> TrainResult:
 
     Returns:
         How it ended; the averaged networks are in ``out/export``.
+
+    Raises:
+        ValueError: When clips are to keep pictures of which another mood was told.
     """
     loop = TrainLoop(config)
-    return loop.run(MusicTask(config, loop.device))
+    task = MusicTask(config, loop.device)
+    config.require(not task.data.drawn_moods or config.pairing_width > 0, "drawn moods need a pairing_width above 0")
+    return loop.run(task)
 
 
 if __name__ == "__main__":

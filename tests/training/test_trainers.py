@@ -200,6 +200,8 @@ def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, e
     task = music.MusicTask(config, torch.device("cpu"))
     clip = {"picture": 0, "moods": {"music": others[2]}}  # music of the mood that picture 2 was told of
     assert {task._picture(clip, place) for place in (0.1, 0.5, 0.9)} == {data.clips[2]["picture"]}
+    with pytest.raises(ValueError, match="need a pairing_width"):
+        music.train(dataclasses.replace(config, pairing_width=0.0, out=str(tmp_path / "unpaired")))
     with pytest.raises(ValueError, match="told moods"):
         prepare.prepare(dataclasses.replace(drawn, image_unet=str(trained / "image/export")))
     command = ["--data", str(mini_corpus), "--pictures", "2", "--image-unet"]
