@@ -14,7 +14,7 @@ import gradio as gr
 from demo import words
 from demo.service import MAX_SEED, StudioService, write_figure
 from demo.takes import Request, Result, StudioError
-from melfusion_core.recipe import SAMPLERS
+from melfusion_core import defaults
 
 NEW_SEED = -1
 
@@ -33,8 +33,8 @@ def to_request(
     region_percent: float = 100,
     region_x: float = 50,
     region_y: float = 50,
-    guidance_percent: float = 100,
-    rescale_percent: float = 50,
+    guidance_percent: float = 100 * defaults.GUIDANCE_STOP,
+    rescale_percent: float = 100 * defaults.GUIDANCE_RESCALE,
     **experiment: Any,
 ) -> Request:
     """Read the values of the page's controls.
@@ -116,19 +116,19 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
     def generate(
         image: str | None = None,
         caption: str = "",
-        synapse_percent: float = 100,
-        steps: float = 25,
+        synapse_percent: float = 100 * defaults.SYNAPSE_STRENGTH,
+        steps: float = defaults.NUM_INFERENCE_STEPS,
         seed: float = NEW_SEED,
-        duration_s: float = 10.24,
-        guidance: float = 3.0,
-        image_guidance: float = 4.0,
-        sampler: str = SAMPLERS[0],
+        duration_s: float = defaults.DURATION_S,
+        guidance: float = defaults.GUIDANCE_SCALE,
+        image_guidance: float = defaults.IMAGE_GUIDANCE_SCALE,
+        sampler: str = defaults.SAMPLERS[0],
         negative: str = "",
         region_percent: float = 100,
         region_x: float = 50,
         region_y: float = 50,
-        guidance_percent: float = 100,
-        rescale_percent: float = 50,
+        guidance_percent: float = 100 * defaults.GUIDANCE_STOP,
+        rescale_percent: float = 100 * defaults.GUIDANCE_RESCALE,
     ) -> Iterator[tuple[Any, ...]]:
         """Make music from a picture, a caption, or both.
 
@@ -179,7 +179,7 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
             "model_sha256": service.engine.model_sha256,
             "device": service.engine.device,
             "sample_rate_hz": config.sample_rate,
-            "samplers": list(SAMPLERS),
+            "samplers": list(defaults.SAMPLERS),
             "max_seed": MAX_SEED,
             **limits,
         }

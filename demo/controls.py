@@ -15,9 +15,10 @@ from demo.api import NEW_SEED
 from demo.examples import Example
 from demo.service import MAX_SEED, SMALLEST_REGION
 from demo.takes import Limits
-from melfusion_core.recipe import SAMPLERS, Recipe
+from melfusion_core import defaults
+from melfusion_core.recipe import Recipe
 
-STEP_PRESETS = {"Draft": 10, "Balanced": 25, "Best": 50}
+STEP_PRESETS = {"Draft": 10, "Balanced": defaults.NUM_INFERENCE_STEPS, "Best": 50}
 QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 # Adds the tapped word to the caption, or takes it away, without asking the server.
@@ -213,7 +214,9 @@ def strength_inputs(limits: Limits) -> tuple[gr.Slider, gr.Radio]:
         The strength in percent and the preset.
     """
     most = round(limits.max_synapse_strength * 100)
-    synapse = gr.Slider(0, most, value=100, step=5, **words.SYNAPSE, buttons=["reset"], elem_id="synapse")
+    synapse = gr.Slider(
+        0, most, value=100 * defaults.SYNAPSE_STRENGTH, step=5, **words.SYNAPSE, buttons=["reset"], elem_id="synapse"
+    )
     presets = [(f"{name} · {count}", count) for name, count in STEP_PRESETS.items()]
     quality = gr.Radio(presets, value=STEP_PRESETS["Balanced"], label=words.QUALITY, elem_id="quality")
     return synapse, quality
@@ -232,15 +235,31 @@ def advanced_inputs(limits: Limits, quality: gr.Radio) -> dict[str, Any]:
     most = limits.max_guidance_scale
     found: dict[str, Any] = {}
     with gr.Accordion(words.ADVANCED, open=False, elem_id="advanced"):
-        for name, value, text in (("guidance", 3.0, words.GUIDANCE), ("image_guidance", 4.0, words.IMAGE_GUIDANCE)):
+        weights = (
+            ("guidance", defaults.GUIDANCE_SCALE, words.GUIDANCE),
+            ("image_guidance", defaults.IMAGE_GUIDANCE_SCALE, words.IMAGE_GUIDANCE),
+        )
+        for name, value, text in weights:
             found[name] = gr.Slider(
                 0, most, value=value, step=0.5, **text, buttons=["reset"], elem_id=name.replace("_", "-")
             )
         found["guidance_stop"] = gr.Slider(
-            0, 100, value=100, step=5, **words.GUIDANCE_STOP, buttons=["reset"], elem_id="guidance-stop"
+            0,
+            100,
+            value=100 * defaults.GUIDANCE_STOP,
+            step=5,
+            **words.GUIDANCE_STOP,
+            buttons=["reset"],
+            elem_id="guidance-stop",
         )
         found["guidance_rescale"] = gr.Slider(
-            0, 100, value=50, step=5, **words.GUIDANCE_RESCALE, buttons=["reset"], elem_id="guidance-rescale"
+            0,
+            100,
+            value=100 * defaults.GUIDANCE_RESCALE,
+            step=5,
+            **words.GUIDANCE_RESCALE,
+            buttons=["reset"],
+            elem_id="guidance-rescale",
         )
         steps = found["steps"] = gr.Slider(
             1, limits.max_steps, value=STEP_PRESETS["Balanced"], step=1, **words.STEPS, elem_id="steps"
@@ -248,14 +267,14 @@ def advanced_inputs(limits: Limits, quality: gr.Radio) -> dict[str, Any]:
         found["duration"] = gr.Slider(
             limits.min_duration_s,
             limits.max_duration_s,
-            value=10.24,
+            value=defaults.DURATION_S,
             step=1.28,
             **words.DURATION,
             buttons=["reset"],
             elem_id="duration",
         )
-        samplers = [(words.SAMPLER_LABELS[name], name) for name in SAMPLERS]
-        found["sampler"] = gr.Radio(samplers, value=SAMPLERS[0], label=words.SAMPLER, elem_id="sampler")
+        samplers = [(words.SAMPLER_LABELS[name], name) for name in defaults.SAMPLERS]
+        found["sampler"] = gr.Radio(samplers, value=defaults.SAMPLERS[0], label=words.SAMPLER, elem_id="sampler")
         found["negative"] = gr.Textbox(
             "", **words.NEGATIVE, max_lines=2, max_length=limits.max_caption_characters, elem_id="negative"
         )

@@ -40,18 +40,11 @@ from demo.takes import (
     StudioError,
     Take,
 )
+from melfusion_core import defaults
 from melfusion_core.audio import integrated_lufs, match_loudness_together, save_audio
 from melfusion_core.image import ImageError, load_image
 from melfusion_core.mel import MelConfig
-from melfusion_core.recipe import (
-    SAMPLERS,
-    Recipe,
-    embed_in_file,
-    file_stem,
-    image_sha256,
-    library_versions,
-    write_sidecar,
-)
+from melfusion_core.recipe import Recipe, embed_in_file, file_stem, image_sha256, library_versions, write_sidecar
 from melfusion_core.spectrogram import plot_mel, plot_pair, save_figure
 
 MAX_SEED = 2**32 - 1
@@ -119,8 +112,10 @@ class StudioService:
         _between("guidance-stop", request.guidance_stop, 0, 1)
         _between("guidance-rescale", request.guidance_rescale, 0, 1)
         _between("synapse", request.synapse_strength, 0, limits.max_synapse_strength)
-        if request.sampler not in SAMPLERS:
-            raise StudioError(words.UNKNOWN_SAMPLER.format(all=", ".join(SAMPLERS), given=request.sampler), "sampler")
+        if request.sampler not in defaults.SAMPLERS:
+            raise StudioError(
+                words.UNKNOWN_SAMPLER.format(all=", ".join(defaults.SAMPLERS), given=request.sampler), "sampler"
+            )
         if request.seed is not None:
             _between("seed", request.seed, 0, MAX_SEED)
         if request.mode not in MODES:

@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from melfusion_core import defaults
 from melfusion_core.mel import MelConfig
-from melfusion_core.recipe import SAMPLERS, Recipe
+from melfusion_core.recipe import Recipe
 
 WITH_IMAGE, TEXT_ONLY = "with_image", "text_only"
 COMPARE, TAKES, DOSE, SWAP = "compare", "takes", "dose", "swap"
@@ -68,7 +69,7 @@ class Request:
         guidance_scale: Guidance by the text.
         image_guidance_scale: Guidance by the picture.
         synapse_strength: Multiplier of the synapse's gates, from 0 to 2.
-        sampler: One of ``melfusion_core.recipe.SAMPLERS``.
+        sampler: One of ``melfusion_core.defaults.SAMPLERS``.
         negative_caption: What the music should not be.
         region: Square of the picture that should sound: its side as a share of the shorter side, from 0.1 to 1, and
             its place from left (0) to right (1) and from top (0) to bottom (1).
@@ -82,19 +83,19 @@ class Request:
     image_path: str | None = None
     caption: str = ""
     seed: int | None = None
-    duration_s: float = 10.24
-    num_inference_steps: int = 25
-    guidance_scale: float = 3.0
-    image_guidance_scale: float = 4.0
-    synapse_strength: float = 1.0
-    sampler: str = SAMPLERS[0]
+    duration_s: float = defaults.DURATION_S
+    num_inference_steps: int = defaults.NUM_INFERENCE_STEPS
+    guidance_scale: float = defaults.GUIDANCE_SCALE
+    image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE
+    synapse_strength: float = defaults.SYNAPSE_STRENGTH
+    sampler: str = defaults.SAMPLERS[0]
     negative_caption: str = ""
     region: tuple[float, float, float] = WHOLE_PICTURE
     mode: str = COMPARE
     num_takes: int = 3
     other_image_path: str | None = None
-    guidance_stop: float = 1.0
-    guidance_rescale: float = 0.5
+    guidance_stop: float = defaults.GUIDANCE_STOP
+    guidance_rescale: float = defaults.GUIDANCE_RESCALE
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,8 @@ class Settings:
     sampler: str
     negative_caption: str = ""
     twin: bool = True
-    guidance_stop: float = 1.0
-    guidance_rescale: float = 0.5
+    guidance_stop: float = defaults.GUIDANCE_STOP
+    guidance_rescale: float = defaults.GUIDANCE_RESCALE
 
     @property
     def compares(self) -> bool:

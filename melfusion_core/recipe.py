@@ -18,13 +18,13 @@ from typing import Any
 
 from PIL import Image
 
+from melfusion_core import defaults
 from melfusion_core.tags import SUFFIXES, TagError, read_text, write_tags
 
 RECIPE_VERSION = 1
 RECIPE_TAG = "MELFUSION_RECIPE"
 MAX_RECIPE_CHARACTERS = 65_536
 MAX_SEED = 2**63 - 1
-SAMPLERS = ("dpm++", "ddim")
 RENDERS = ("single", "compare:with_image", "compare:text_only")
 RECORDED_PACKAGES = ("melfusion-studio", "torch", "diffusers", "transformers", "numpy")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -46,7 +46,7 @@ class Recipe:
         image_sha256: `image_sha256` of the picture.
         duration_s: Length in seconds.
         num_inference_steps: Denoising steps.
-        sampler: One of `SAMPLERS`.
+        sampler: One of `defaults.SAMPLERS`.
         guidance_scale: Guidance by the caption.
         image_guidance_scale: Guidance by the picture.
         guidance_rescale: Rescaling of the guided prediction, from 0 to 1.
@@ -93,7 +93,7 @@ class Recipe:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
         _check_version(self.version)
-        for name, choices in (("sampler", SAMPLERS), ("render", RENDERS)):
+        for name, choices in (("sampler", defaults.SAMPLERS), ("render", RENDERS)):
             if getattr(self, name) not in choices:
                 raise RecipeError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}.")
         for name in ("duration_s", "num_inference_steps", "sample_rate"):

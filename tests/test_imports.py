@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BORDERS = ("audio", "mel", "image")
+DEFAULTS = "melfusion_core.defaults"
 # Package by package, what else of the project it may import. The root package only names its exports.
 ALLOWED = {
     "melfusion_core": set(),
@@ -20,17 +21,19 @@ ALLOWED = {
     "melfusion_core.mel": set(),
     "melfusion_core.image": set(),
     "melfusion_core.tags": set(),
-    "melfusion_core.recipe": {"melfusion_core.tags"},
+    "melfusion_core.defaults": set(),
+    "melfusion_core.recipe": {"melfusion_core.tags", DEFAULTS},
     "melfusion_core.spectrogram": {"melfusion_core.mel"},
     "melfusion_core.models": {f"melfusion_core.{name}" for name in BORDERS},
     "melfusion_core.data": {f"melfusion_core.{name}" for name in BORDERS},
-    "melfusion_core.pipelines": {"melfusion_core.models", *(f"melfusion_core.{name}" for name in BORDERS)},
+    "melfusion_core.pipelines": {DEFAULTS, "melfusion_core.models", *(f"melfusion_core.{name}" for name in BORDERS)},
     "melfusion_core.training": {
         "melfusion_core.models",
         "melfusion_core.spectrogram",
         *(f"melfusion_core.{name}" for name in BORDERS),
     },
     "melfusion_core.evaluation": {
+        DEFAULTS,
         "melfusion_core.models",
         "melfusion_core.spectrogram",
         *(f"melfusion_core.{name}" for name in BORDERS),

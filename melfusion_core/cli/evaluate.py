@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from melfusion_core import defaults
 from melfusion_core.cli import options
 from melfusion_core.cli.options import CommandError
 
@@ -27,7 +28,6 @@ def build_parser() -> argparse.ArgumentParser:
         "real music it is. Takes and cues are kept: an interrupted evaluation goes on where it stopped, and one with "
         "a larger --n adds to them. Of every triplet two pairs of takes are made, and of the first --dose-n two more.",
     )
-    defaults = options.DEFAULTS
     parser.add_argument("model", type=Path, help="folder of the model, in diffusers format")
     parser.add_argument("corpus", type=Path, help="folder of the corpus")
     parser.add_argument("--out", type=Path, required=True, help="folder for takes and report")
@@ -42,8 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="50 triplets, for every day")
     parser.add_argument("--split", choices=("validation", "test"), default="test", help="(default test)")
     parser.add_argument(
-        "--steps", type=options.whole_number(*options.STEPS), default=defaults["steps"],
-        help=f"denoising steps (default {defaults['steps']})",
+        "--steps", type=options.whole_number(*options.STEPS), default=options.DEFAULTS["steps"],
+        help=f"denoising steps (default {options.DEFAULTS['steps']})",
     )  # fmt: skip
     numbers = (
         ("guidance", options.GUIDANCE, "guidance", "weight of the caption"),
@@ -54,11 +54,16 @@ def build_parser() -> argparse.ArgumentParser:
         ("duration", options.DURATION_S, "duration", "seconds"),
     )
     for flag, limits, name, text in numbers:
-        default = defaults[name]
+        default = options.DEFAULTS[name]
         parser.add_argument(
             f"--{flag}", type=options.number(*limits), default=default, help=f"{text} (default {default:g})"
         )
-    parser.add_argument("--sampler", choices=("dpm++", "ddim"), default=defaults["sampler"], help="(default dpm++)")
+    parser.add_argument(
+        "--sampler",
+        choices=defaults.SAMPLERS,
+        default=options.DEFAULTS["sampler"],
+        help=f"(default {options.DEFAULTS['sampler']})",
+    )
     parser.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
     parser.add_argument("--batch", type=options.whole_number(1, 1024), default=4, help="pictures per call (default 4)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from melfusion_core import defaults
 from melfusion_core.cli import options
 from melfusion_core.cli.models import add_memory_arguments, add_model_arguments, model_folder, prepare_pipeline
 from melfusion_core.cli.options import CommandError
 from melfusion_core.recipe import (
-    SAMPLERS,
     Recipe,
     checkpoint_sha256,
     file_stem,
@@ -101,7 +101,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="share of the way from noise to music after which guidance stops" + shown["guidance_stop"],
     )
     parser.add_argument("--steps", type=options.whole_number(*options.STEPS), help="denoising steps" + shown["steps"])
-    parser.add_argument("--sampler", choices=SAMPLERS, help=f"(default {options.DEFAULTS['sampler']})")
+    parser.add_argument("--sampler", choices=defaults.SAMPLERS, help=f"(default {options.DEFAULTS['sampler']})")
     parser.add_argument(
         "--recipe",
         type=Path,

@@ -7,24 +7,24 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from melfusion_core import defaults
 from melfusion_core.recipe import MAX_SEED
 
 MODEL_NAME = "melfusion-mini"
 MAX_PROMPT_CHARACTERS = 1000
-# Limits and defaults of the pipeline; repeated here so that a mistyped flag is refused before torch is imported.
-DURATION_S = (1.0, 30.72)
-STEPS = (1, 1000)
-GUIDANCE = (0.0, 50.0)
-SYNAPSE_STRENGTH = (0.0, 2.0)
+DURATION_S = (defaults.MIN_DURATION_S, defaults.MAX_DURATION_S)
+STEPS = (1, defaults.MAX_INFERENCE_STEPS)
+GUIDANCE = (0.0, defaults.MAX_GUIDANCE_SCALE)
+SYNAPSE_STRENGTH = (0.0, defaults.MAX_SYNAPSE_STRENGTH)
 DEFAULTS = {
-    "duration": 10.24,
-    "steps": 25,
-    "sampler": "dpm++",
-    "guidance": 3.0,
-    "image_guidance": 4.0,
-    "guidance_rescale": 0.5,
-    "guidance_stop": 1.0,
-    "synapse_strength": 1.0,
+    "duration": defaults.DURATION_S,
+    "steps": defaults.NUM_INFERENCE_STEPS,
+    "sampler": defaults.SAMPLERS[0],
+    "guidance": defaults.GUIDANCE_SCALE,
+    "image_guidance": defaults.IMAGE_GUIDANCE_SCALE,
+    "guidance_rescale": defaults.GUIDANCE_RESCALE,
+    "guidance_stop": defaults.GUIDANCE_STOP,
+    "synapse_strength": defaults.SYNAPSE_STRENGTH,
     "negative_prompt": "",
 }
 

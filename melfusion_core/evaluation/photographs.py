@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from melfusion_core import defaults
 from melfusion_core.audio import save_audio
 from melfusion_core.image import load_image
 
@@ -102,7 +103,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for takes and report")
     parser.add_argument("--prompt", default="a piece of music", help='caption (default "a piece of music")')
     parser.add_argument("--seed", type=int, default=0, help="(default 0)")
-    parser.add_argument("--steps", type=int, default=25, help="denoising steps (default 25)")
+    parser.add_argument(
+        "--steps", type=int, default=defaults.NUM_INFERENCE_STEPS, help="denoising steps (default %(default)s)"
+    )
     args = parser.parse_args(argv)
     pipeline = load_pipeline(args.model, "cpu")
     report = photographs(pipeline, args.pictures, args.out, args.prompt, args.seed, args.steps)

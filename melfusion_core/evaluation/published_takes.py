@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from melfusion_core import defaults
 from melfusion_core.audio import save_audio
 from melfusion_core.image import load_image
 
@@ -24,7 +25,7 @@ def render_takes(
     split: str = "",
     steps: int = STEPS,
     guidance_scale: float = GUIDANCE,
-    duration_s: float = 10.24,
+    duration_s: float = defaults.DURATION_S,
     limit: int = 0,
     seed: int = 0,
     progress: bool = False,

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from melfusion_core import defaults
 from melfusion_core.audio import load_audio, save_audio
 
 from .judging import open_picture
@@ -67,14 +68,14 @@ class SamplingSettings:
     """
 
     seed: int = 0
-    num_inference_steps: int = 25
-    guidance_scale: float = 3.0
-    image_guidance_scale: float = 4.0
-    guidance_rescale: float = 0.5
-    guidance_stop: float = 1.0
-    synapse_strength: float = 1.0
-    duration_s: float = 10.24
-    sampler: str = "dpm++"
+    num_inference_steps: int = defaults.NUM_INFERENCE_STEPS
+    guidance_scale: float = defaults.GUIDANCE_SCALE
+    image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE
+    guidance_rescale: float = defaults.GUIDANCE_RESCALE
+    guidance_stop: float = defaults.GUIDANCE_STOP
+    synapse_strength: float = defaults.SYNAPSE_STRENGTH
+    duration_s: float = defaults.DURATION_S
+    sampler: str = defaults.SAMPLERS[0]
     timestep_shift: float = 0.0
     model: str = ""
 

@@ -11,16 +11,11 @@ from typing import Any
 import torch
 from PIL import Image
 
-from melfusion_core.pipelines.sampling import SAMPLERS
+from melfusion_core import defaults
 
 ImageInput = Image.Image | str | Path | list[Image.Image | str | Path]
 
 OUTPUT_TYPES = ("np", "pt", "latent", "mel")
-MIN_DURATION_S = 1.0
-MAX_DURATION_S = 30.72
-MAX_SYNAPSE_STRENGTH = 2.0
-MAX_GUIDANCE_SCALE = 50.0
-MAX_INFERENCE_STEPS = 1000
 MAX_WAVEFORMS_PER_PROMPT = 64
 MAX_TIMESTEP_SHIFT = 100.0
 
@@ -50,19 +45,19 @@ class GenerationRequest:
 
     prompt: str | list[str] | None = None
     image: ImageInput | None = None
-    duration_s: float = 10.24
-    num_inference_steps: int = 25
-    guidance_scale: float = 3.0
-    image_guidance_scale: float = 4.0
-    guidance_rescale: float = 0.5
-    guidance_stop: float = 1.0
-    synapse_strength: float = 1.0
+    duration_s: float = defaults.DURATION_S
+    num_inference_steps: int = defaults.NUM_INFERENCE_STEPS
+    guidance_scale: float = defaults.GUIDANCE_SCALE
+    image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE
+    guidance_rescale: float = defaults.GUIDANCE_RESCALE
+    guidance_stop: float = defaults.GUIDANCE_STOP
+    synapse_strength: float = defaults.SYNAPSE_STRENGTH
     negative_prompt: str | list[str] | None = None
     num_waveforms_per_prompt: int = 1
     generator: torch.Generator | list[torch.Generator] | None = None
     latents: torch.Tensor | None = None
     output_type: str = "np"
-    sampler: str = "dpm++"
+    sampler: str = defaults.SAMPLERS[0]
     timestep_shift: float | None = None
 
     def check(self) -> int:
@@ -80,18 +75,18 @@ class GenerationRequest:
         images = None if self.image is None else as_images(self.image)
         if images is None and not any(captions or []):
             raise ValueError("Give a caption, a picture, or both.")
-        check_number("duration_s", self.duration_s, MIN_DURATION_S, MAX_DURATION_S)
-        check_integer("num_inference_steps", self.num_inference_steps, 1, MAX_INFERENCE_STEPS)
-        check_number("guidance_scale", self.guidance_scale, 0.0, MAX_GUIDANCE_SCALE)
-        check_number("image_guidance_scale", self.image_guidance_scale, 0.0, MAX_GUIDANCE_SCALE)
+        check_number("duration_s", self.duration_s, defaults.MIN_DURATION_S, defaults.MAX_DURATION_S)
+        check_integer("num_inference_steps", self.num_inference_steps, 1, defaults.MAX_INFERENCE_STEPS)
+        check_number("guidance_scale", self.guidance_scale, 0.0, defaults.MAX_GUIDANCE_SCALE)
+        check_number("image_guidance_scale", self.image_guidance_scale, 0.0, defaults.MAX_GUIDANCE_SCALE)
         check_number("guidance_rescale", self.guidance_rescale, 0.0, 1.0)
         check_number("guidance_stop", self.guidance_stop, 0.0, 1.0)
-        check_number("synapse_strength", self.synapse_strength, 0.0, MAX_SYNAPSE_STRENGTH)
+        check_number("synapse_strength", self.synapse_strength, 0.0, defaults.MAX_SYNAPSE_STRENGTH)
         check_integer("num_waveforms_per_prompt", self.num_waveforms_per_prompt, 1, MAX_WAVEFORMS_PER_PROMPT)
         if self.output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type must be one of {OUTPUT_TYPES}, got {self.output_type!r}")
-        if self.sampler not in SAMPLERS:
-            raise ValueError(f"sampler must be one of {SAMPLERS}, got {self.sampler!r}")
+        if self.sampler not in defaults.SAMPLERS:
+            raise ValueError(f"sampler must be one of {defaults.SAMPLERS}, got {self.sampler!r}")
         if self.timestep_shift is not None:
             check_number("timestep_shift", self.timestep_shift, 1.0, MAX_TIMESTEP_SHIFT)
         lengths = [None if items is None else len(items) for items in (captions, images, negatives)]

@@ -21,6 +21,7 @@ from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from melfusion_core import defaults
 from melfusion_core.image import image_to_tensor, load_image
 from melfusion_core.mel import MelConfig
 from melfusion_core.models.features import picture_size
@@ -411,13 +412,13 @@ class MelFusionPipeline(DiffusionPipeline):
         self,
         prompt: str | list[str] | None = None,
         image: ImageInput | None = None,
-        duration_s: float = 10.24,
-        num_inference_steps: int = 25,
-        guidance_scale: float = 3.0,
-        image_guidance_scale: float = 4.0,
-        guidance_rescale: float = 0.5,
-        guidance_stop: float = 1.0,
-        synapse_strength: float = 1.0,
+        duration_s: float = defaults.DURATION_S,
+        num_inference_steps: int = defaults.NUM_INFERENCE_STEPS,
+        guidance_scale: float = defaults.GUIDANCE_SCALE,
+        image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE,
+        guidance_rescale: float = defaults.GUIDANCE_RESCALE,
+        guidance_stop: float = defaults.GUIDANCE_STOP,
+        synapse_strength: float = defaults.SYNAPSE_STRENGTH,
         negative_prompt: str | list[str] | None = None,
         num_waveforms_per_prompt: int = 1,
         generator: torch.Generator | list[torch.Generator] | None = None,
@@ -425,7 +426,7 @@ class MelFusionPipeline(DiffusionPipeline):
         output_type: str = "np",
         return_dict: bool = True,
         callback_on_step_end: StepCallback | None = None,
-        sampler: str = "dpm++",
+        sampler: str = defaults.SAMPLERS[0],
         timestep_shift: float | None = None,
     ) -> MelFusionPipelineOutput | tuple:
         """Generate music.
@@ -490,20 +491,20 @@ class MelFusionPipeline(DiffusionPipeline):
         self,
         prompt: str | list[str] | None = None,
         image: ImageInput | None = None,
-        duration_s: float = 10.24,
-        num_inference_steps: int = 25,
-        guidance_scale: float = 3.0,
-        image_guidance_scale: float = 4.0,
-        guidance_rescale: float = 0.5,
-        guidance_stop: float = 1.0,
-        synapse_strength: float = 1.0,
+        duration_s: float = defaults.DURATION_S,
+        num_inference_steps: int = defaults.NUM_INFERENCE_STEPS,
+        guidance_scale: float = defaults.GUIDANCE_SCALE,
+        image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE,
+        guidance_rescale: float = defaults.GUIDANCE_RESCALE,
+        guidance_stop: float = defaults.GUIDANCE_STOP,
+        synapse_strength: float = defaults.SYNAPSE_STRENGTH,
         negative_prompt: str | list[str] | None = None,
         num_waveforms_per_prompt: int = 1,
         generator: torch.Generator | list[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
         output_type: str = "np",
         callback_on_step_end: StepCallback | None = None,
-        sampler: str = "dpm++",
+        sampler: str = defaults.SAMPLERS[0],
         timestep_shift: float | None = None,
     ) -> ComparisonOutput:
         """Generate the same noise twice in one batch: with the picture, and from the caption alone.

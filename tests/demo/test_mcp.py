@@ -21,7 +21,8 @@ import app
 from demo.service import MAX_SEED
 from demo.takes import Limits
 from demo.ui import launch
-from melfusion_core.recipe import SAMPLERS, read_from_file
+from melfusion_core import defaults
+from melfusion_core.recipe import read_from_file
 from tests.demo.fakes import FakeEngine
 
 QUICK = {"steps": 3, "duration_s": 2.56}
@@ -111,7 +112,7 @@ def test_arguments_have_types_defaults_and_whole_descriptions(tools):
     assert {name for name, kind in kinds.items() if kind == "string"} == words
     assert {name for name, kind in kinds.items() if kind in ("number", "integer")} == kinds.keys() - words
     assert kinds["seed"] == "integer" and len(kinds) == 15
-    assert schema["properties"]["sampler"]["enum"] == list(SAMPLERS)
+    assert schema["properties"]["sampler"]["enum"] == list(defaults.SAMPLERS)
     assert "required" not in schema
     for name, argument in schema["properties"].items():
         assert re.fullmatch(r"\S.{8,}\.", argument["description"]), f"{name} is cut short: {argument['description']}"
