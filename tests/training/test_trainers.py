@@ -267,7 +267,7 @@ def test_music(trained, tmp_path):
     assert {"loss", "loss_text_only", "picture_gain", "gate_3"} <= set(header.split(","))
 
 
-def test_gains_by_noise_level(trained, tmp_path, capsys):
+def test_gains_by_noise_level(trained, tmp_path, capsys, monkeypatch):
     settings = {"crop_frames": 4, "validation_clips": 2, "sample_steps": 2, **TINY}
     run = tmp_path / "music"
     music.train(music.MusicConfig(data=str(trained / "prepared"), out=str(run), max_steps=1, **settings))
@@ -286,6 +286,12 @@ def test_gains_by_noise_level(trained, tmp_path, capsys):
     with pytest.raises(SystemExit):
         gain.main([*shared, "--timesteps", "1000"])
     assert "from 0 to 999" in capsys.readouterr().err
+    drawn = dataclasses.replace(prepare.PreparedData.load(trained / "prepared"), drawn_moods=0.5)
+    monkeypatch.setattr(prepare.PreparedData, "load", lambda folder: drawn)
+    gain.main([*shared, "--timesteps", "999"])  # held-out pictures are always told their own
+    with pytest.raises(SystemExit):
+        gain.main([*shared, "--timesteps", "999", "--split", "train"])
+    assert "drawn at random" in capsys.readouterr().err
 
 
 def test_music_without_a_picture_does_not_read_it(trained, tmp_path):
