@@ -91,6 +91,19 @@ def _picture(report: dict[str, Any]) -> list[str]:
     for name, curve in report["doses"].items():
         cells = " | ".join(format_estimate(point) for point in curve["points"])
         lines.append(f"| {name} | {cells} | {'yes' if curve['monotone'] else 'no'} |")
+    strengths = " | ".join(str(point["strength"]) for point in points)
+    lines += [
+        "",
+        "How far the music moves from the calmest to the most excited picture, or from the most unpleasant one to the "
+        "most pleasant, in the unit of the measure (slope by least squares):",
+        "",
+        f"| measure | {strengths} | monotone | real clips |",
+        f"|---|{'---|' * len(points)}---|---|",
+    ]
+    for name, curve in report["dose_slopes"].items():
+        cells = " | ".join(format_estimate(point) for point in curve["points"])
+        own = format_estimate(curve["real"])
+        lines.append(f"| {name} | {cells} | {'yes' if curve['monotone'] else 'no'} | {own} |")
     return [*lines, ""]
 
 

@@ -233,6 +233,33 @@ def spearman_gain(
     return _percentiles(spearman(x, y) - spearman(x, baseline), samples, len(x))
 
 
+def slope_interval(
+    x: np.ndarray, y: np.ndarray, seed: int = 0, draws: int = 1000, groups: Sequence[str] | None = None
+) -> Estimate:
+    """By how much `y` rises when `x` rises by one, by least squares, with a 95 % bootstrap interval.
+
+    Args:
+        x: Numbers of shape `(n,)`.
+        y: Numbers of shape `(n,)`.
+        seed: Seed of the resampling.
+        draws: Number of resamples.
+        groups: Groups that are resampled whole, of length `n`; None for single samples.
+
+    Returns:
+        The slope in units of `y` per unit of `x`; NaN where all `x` are the same.
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+
+    def slopes(counts: np.ndarray) -> np.ndarray:
+        total = counts.sum(axis=1)
+        away = x - (counts @ x / total)[:, None]
+        spread = (counts * away**2).sum(axis=1)
+        return np.divide((counts * away) @ y, spread, out=np.full(len(counts), np.nan), where=spread > 0)
+
+    value = float(slopes(np.ones((1, len(x))))[0])
+    return _percentiles(value, slopes(resample_counts(len(x), seed, draws, groups)), len(x))
+
+
 def _percentiles(value: float, samples: np.ndarray, n: int, confidence: float = 0.95) -> Estimate:
     samples = samples[np.isfinite(samples)]
     if not len(samples) or not math.isfinite(value):

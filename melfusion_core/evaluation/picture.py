@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from .judging import open_picture
 from .measure import AROUSAL_CUES, VALENCE_CUES, Measured
-from .metrics import mean_interval, retrieval_hits, spearman_gain, spearman_interval
+from .metrics import mean_interval, retrieval_hits, slope_interval, spearman_gain, spearman_interval
 from .ridge import ridge_predict
 from .takes import DOSES
 from .triplets import PHOTO, Triplet
@@ -212,6 +212,39 @@ def dose_curves(
         for name, point in points.items():
             curves.setdefault(name, []).append({"strength": strength} | point.to_dict())
     return curves
+
+
+def dose_slopes(
+    triplets: Sequence[Triplet], doses: dict[float, Measured], real: Measured, seed: int = 0
+) -> dict[str, dict[str, Any]]:
+    """By how much the music changes with the picture's mood, at rising synapse strength.
+
+    A rank correlation is at its best once pictures outweigh the noise; how far they move the music goes on rising.
+
+    Args:
+        triplets: Whose pictures.
+        doses: Takes by strength, in the order of the triplets.
+        real: The real clips of the triplets; of further ones after them, too, if need be.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        By measure ("arousal -> rms_dbfs", ...) the slopes at the strengths of `DOSES` and that of the real clips, in
+        the cue's unit from calmest to most excited (or from most unpleasant to most pleasant) picture.
+    """
+    mood, n = moods(triplets), len(triplets)
+    sets = [*(doses[strength] for strength in DOSES), real]
+    values: dict[str, tuple[str, list[np.ndarray]]] = {}
+    for axis, cue in PAIRS:
+        if cue in AROUSAL_CUES + VALENCE_CUES:  # the composites are ranks and have no unit
+            values[f"{axis} -> {cue}"] = axis, [each.cues[cue] for each in sets]
+    for column, axis in enumerate(("valence", "arousal")):
+        values[f"{axis} -> judged {axis}"] = axis, [each.heard.affect[:, column] for each in sets]
+    result = {}
+    for name, (axis, by_set) in values.items():
+        *slopes, own = (slope_interval(mood[axis], measured[:n], seed).to_dict() for measured in by_set)
+        points = [{"strength": strength} | slope for strength, slope in zip(DOSES, slopes, strict=True)]
+        result[name] = {"points": points, "real": own, "monotone": is_monotone(points)}
+    return result
 
 
 def is_monotone(curve: Sequence[dict[str, Any]]) -> bool:

@@ -23,6 +23,7 @@ from .metrics import mean_interval
 from .picture import (
     PictureMeasure,
     dose_curves,
+    dose_slopes,
     feature_ceiling,
     is_monotone,
     moods,
@@ -263,6 +264,7 @@ def evaluate(
         "own_mood": own_mood(triplets, {**neutral, "real": real}, seed),
         "doses": {name: {"points": curve, "monotone": is_monotone(curve)} for name, curve in curves.items()},
     }
+    report["dose_slopes"] = dose_slopes(dosed, doses, real, seed)
     if picture_measure is not None:
         train = load_triplets(corpus_root, "train")
         report["feature_ceiling"] = feature_ceiling(train, triplets, picture_measure, seed, progress)

@@ -16,6 +16,7 @@ from melfusion_core.evaluation.metrics import (
     paired_frechet,
     resample_counts,
     retrieval_hits,
+    slope_interval,
     spearman,
     spearman_gain,
     spearman_interval,
@@ -77,6 +78,24 @@ def test_bootstrap_intervals() -> None:
     mean = bootstrap(lambda rows: x[rows].mean(1), 80, draws=2000)
     assert mean.high - mean.low == pytest.approx(2 * 1.96 * x.std() / math.sqrt(80), rel=0.1)
     assert spearman_interval(x, np.ones(80), draws=20).to_dict()["value"] is None
+
+
+def test_slopes() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.random(200)
+    noise = rng.normal(size=200)
+    slope = slope_interval(x, 3.0 * x + 5.0 + noise, draws=1000)
+    assert slope.value == pytest.approx(np.polyfit(x, 3.0 * x + 5.0 + noise, 1)[0]) and slope.low < 3.0 < slope.high
+    error = 1.0 / (x.std() * math.sqrt(200))  # of a slope, noise of deviation 1
+    assert slope.high - slope.low == pytest.approx(2 * 1.96 * error, rel=0.15)
+    exact = slope_interval(x, -2.0 * x, draws=20)
+    assert (exact.low, exact.value, exact.high) == pytest.approx((-2.0, -2.0, -2.0))
+    assert slope_interval(np.ones(9), x[:9], draws=20).to_dict()["value"] is None
+    clusters = [str(index // 20) for index in range(200)]
+    drift = np.repeat(rng.normal(size=10), 20)  # what is shared within a group counts once
+    wide = slope_interval(np.repeat(x[:10], 20), drift, groups=clusters)
+    narrow = slope_interval(np.repeat(x[:10], 20), drift)
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 
 
 def test_accuracy_interval_is_wilsons() -> None:

@@ -90,6 +90,14 @@ def test_evaluate_end_to_end_and_resumes(
     points = report["doses"]["arousal -> rms_dbfs"]["points"]
     assert [point["strength"] for point in points] == [0.0, 0.5, 1.0, 1.5]
     assert points[0]["value"] < points[2]["value"]
+    slopes = report["dose_slopes"]
+    assert slopes.keys() == report["doses"].keys() - {
+        "arousal -> arousal_cues", "valence -> valence_cues", "own picture among 20",
+    }  # fmt: skip
+    louder = slopes["arousal -> rms_dbfs"]
+    values = [point["value"] for point in louder["points"]]
+    assert louder["monotone"] and values[1] < 0.8 * values[2] and values[2] == values[3]  # it has its fill at 1
+    assert louder["real"]["n"] == 12
     assert report["likeness"]["sets"]["with_image"]["frechet"]["value"] >= 0
     assert report["sound"]["neutral, with_image"]["takes"] == 24 and "codec" not in report
     # Two parts of 24 in fives, and two doses of 12.
