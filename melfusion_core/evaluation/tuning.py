@@ -1,15 +1,16 @@
 """Tuning the sampler on the validation split: the same triplets and noise under different settings.
 
-Every figure is one that `evaluate` reports too; the Frechet distance and the KL are to the real clips of the same
-triplets, which ranks settings well on few clips but flatters each of them.
+The Frechet distance and the KL are to the real clips of the same triplets, which ranks settings well on few clips but
+flatters each of them. Contrast is what more steps bring: partials that stand out, which the judge hardly minds.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from melfusion_core.audio import load_audio
 
 from .caption import caption_obeyed, likeness
+from .cues import spectral_contrast
 from .judging import Judge, Judgement, truths
 from .measure import Measured, measure
 from .metrics import retrieval_hits, spearman_interval
@@ -40,6 +42,7 @@ COLUMNS = {
     "own_mood": "mood / 20",
     "frechet": "Frechet",
     "kl": "KL",
+    "contrast": "contrast, dB",
     "clipped": "clipped",
     "seconds": "s / take",
 }
@@ -118,7 +121,14 @@ def tune(
     """
     out = Path(out)
     triplets = choose_triplets(load_triplets(corpus_root, SPLIT), judge.classes("lead"), n, base.seed)
-    real = _measure_real(judge, triplets, base.duration_s, out, progress)
+    samples = round(base.duration_s * judge.sample_rate)
+
+    def clip(triplet: Triplet) -> np.ndarray:
+        waveform = load_audio(triplet.audio, judge.sample_rate).numpy()[:samples]
+        return np.pad(waveform, (0, samples - len(waveform)))
+
+    real = measure(judge, triplets, clip, "real clips", out / "real.json", progress)
+    real_contrast = _contrast(judge, triplets, clip)
     rows = []
     for settings in trials:
         name = trial_name(settings, base)
@@ -127,19 +137,14 @@ def tune(
         )
         rows.append(row)
         report = {"n": len(triplets), "split": SPLIT, "base": asdict(base), "judge": judge.name, "trials": rows}
+        report["real_contrast"] = real_contrast
         (out / "tuning.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         (out / "tuning.md").write_text(format_tuning(report), encoding="utf-8")
     return rows
 
 
-def _measure_real(judge: Judge, triplets: Sequence[Triplet], duration_s: float, out: Path, progress: bool) -> Measured:
-    samples = round(duration_s * judge.sample_rate)
-
-    def read(triplet: Triplet) -> np.ndarray:
-        waveform = load_audio(triplet.audio, judge.sample_rate).numpy()[:samples]
-        return np.pad(waveform, (0, samples - len(waveform)))
-
-    return measure(judge, triplets, read, "real clips", out / "real.json", progress)
+def _contrast(judge: Judge, triplets: Sequence[Triplet], read: Callable[[Triplet], np.ndarray]) -> float:
+    return round(float(np.mean([spectral_contrast(read(triplet), judge.sample_rate) for triplet in triplets])), 2)
 
 
 def _trial(
@@ -158,11 +163,12 @@ def _trial(
     for part in ("neutral", "described"):
         generate_takes(pipeline, triplets, part, out, settings, batch_size, progress, dose=settings.synapse_strength)
     seconds = (time.perf_counter() - started) / (2 * len(triplets)) if fresh == 2 else 0.0
+
+    def take(triplet: Triplet, part: str) -> np.ndarray:
+        return load_take(out, part, variant, triplet, judge.sample_rate)
+
     for part in ("neutral", "described"):
-
-        def read(triplet: Triplet, part: str = part) -> np.ndarray:
-            return load_take(out, part, variant, triplet, judge.sample_rate)
-
+        read = partial(take, part=part)
         measured[part] = measure(judge, triplets, read, part, out / "cues" / f"{part}.json", progress)
     described, neutral = measured["described"], measured["neutral"]
     captions = [caption_for(triplet, "described") for triplet in triplets]
@@ -180,6 +186,7 @@ def _trial(
         "own_mood": own_mood(triplets, {"take": neutral}, settings.seed)["take"]["value"],
         "frechet": alike["frechet"]["value"],
         "kl": alike["kl"]["value"],
+        "contrast": _contrast(judge, triplets, partial(take, part="described")),
         "clipped": described.sound["clipped"] + neutral.sound["clipped"],
         "seconds": round(seconds, 2),
     }
@@ -215,7 +222,8 @@ def format_tuning(report: dict[str, Any]) -> str:
     lines = [
         "# Sampler settings compared",
         "",
-        f"{report['n']} triplets of the {report['split']} split; base: {base}. Heard by {report['judge']}.",
+        f"{report['n']} triplets of the {report['split']} split; base: {base}. Heard by {report['judge']}. "
+        f"Contrast is of takes with describing captions; of the real clips {report['real_contrast']:.3g} dB.",
         "",
         "| trial | " + " | ".join(COLUMNS.values()) + " |",
         "|---" * (len(COLUMNS) + 1) + "|",

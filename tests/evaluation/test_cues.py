@@ -5,7 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from melfusion_core.evaluation.cues import MAJOR_PROFILE, MINOR_PROFILE, audio_cues, chroma_energy, key_mode, rms_dbfs
+from melfusion_core.evaluation.cues import (
+    MAJOR_PROFILE,
+    MINOR_PROFILE,
+    audio_cues,
+    chroma_energy,
+    key_mode,
+    rms_dbfs,
+    spectral_contrast,
+)
 from melfusion_core.evaluation.listening import listen
 
 RATE = 16000
@@ -44,6 +52,14 @@ def test_centroid_and_silence() -> None:
     assert audio_cues(sine(1000.0), RATE).centroid_hz == pytest.approx(1000.0, rel=0.05)
     silent = audio_cues(np.zeros(RATE), RATE)
     assert (silent.onset_rate_hz, silent.rms_dbfs, silent.mode) == (0.0, -math.inf, 0.0)
+
+
+def test_noise_between_the_partials_costs_contrast() -> None:
+    samples, _ = plucks(4.0)
+    noise = np.random.default_rng(0).standard_normal(len(samples)).astype(np.float32)
+    clear, veiled, noisy = (spectral_contrast(samples + level * noise, 2 * RATE) for level in (0.0, 0.003, 0.3))
+    assert clear > veiled + 3 > noisy + 6
+    assert spectral_contrast(np.zeros(RATE), RATE) == 0.0
 
 
 def test_mode_of_chords_and_profiles() -> None:

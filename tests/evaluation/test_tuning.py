@@ -78,6 +78,7 @@ def test_better_settings_score_better_and_takes_are_kept(
     assert all(0 < base[f"{name}_probability"] < 1 for name in ("lead", "tempo", "mode"))
     report = json.loads((tmp_path / "tuning.json").read_text())
     assert report["split"] == "validation" and report["trials"] == rows
+    assert min(base["contrast"], report["real_contrast"]) > 0
     assert "| guidance_scale=0.5 |" in (tmp_path / "tuning.md").read_text()
     again = tune(pipeline, judge, validation_corpus, tmp_path, BASE, trials, n=24, batch_size=8, progress=False)
     assert pipeline.takes == 3 * 2 * 24
