@@ -174,7 +174,7 @@ GUIDANCE_RESCALE = {
     "label": "Soften guidance (%)",
     "info": "Guidance makes takes louder and harsher. More takes that back.",
 }
-STEPS = {"label": "Steps", "info": "Time grows with the steps."}
+STEPS = {"label": "Steps", "info": "More steps sound clearer and take longer."}
 DURATION = {"label": "Length (seconds)", "info": "The model learned takes of 10.24 s; longer ones may wander."}
 SAMPLER = "Sampler"
 NEGATIVE = {
