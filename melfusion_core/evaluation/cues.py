@@ -129,7 +129,7 @@ def count_onsets(waveform: np.ndarray, sample_rate: int) -> int:
 
 
 def spectral_contrast(waveform: np.ndarray, sample_rate: int) -> float:
-    """How far partials and hits stand out of what lies between them: blurred music has little.
+    """How far partials stand out from what lies between them; blurred music has little.
 
     Mean of librosa's spectral contrast (Jiang et al. 2002), peaks against valleys, over frames and bands: one up to
     200 Hz, then six octaves, or as many as there are below half the sample rate.
@@ -146,8 +146,8 @@ def spectral_contrast(waveform: np.ndarray, sample_rate: int) -> float:
     if rms_dbfs(waveform) < SILENCE_DBFS:
         return 0.0
     bands = min(6, int(math.log2(sample_rate / 2 / 200)))
-    samples = np.asarray(waveform, dtype=np.float32)
-    return float(librosa.feature.spectral_contrast(y=samples, sr=sample_rate, n_bands=bands).mean())
+    power = np.square(np.abs(librosa.stft(np.asarray(waveform, dtype=np.float32), n_fft=2048, hop_length=_HOP)))
+    return float(librosa.feature.spectral_contrast(S=power, sr=sample_rate, n_bands=bands).mean())
 
 
 def audio_cues(waveform: np.ndarray, sample_rate: int) -> AudioCues:

@@ -249,12 +249,14 @@ def slope_interval(
         The slope in units of `y` per unit of `x`; NaN where all `x` are the same.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    x = x - x[:1]  # equal numbers become zeros, without rounding
+    least = 1e-12 * np.ptp(x) ** 2 if len(x) else 0.0  # below it, a resample drew equal numbers
 
     def slopes(counts: np.ndarray) -> np.ndarray:
         total = counts.sum(axis=1)
         away = x - (counts @ x / total)[:, None]
         spread = (counts * away**2).sum(axis=1)
-        return np.divide((counts * away) @ y, spread, out=np.full(len(counts), np.nan), where=spread > 0)
+        return np.divide((counts * away) @ y, spread, out=np.full(len(counts), np.nan), where=spread > least * total)
 
     value = float(slopes(np.ones((1, len(x))))[0])
     return _percentiles(value, slopes(resample_counts(len(x), seed, draws, groups)), len(x))

@@ -219,7 +219,8 @@ def dose_slopes(
 ) -> dict[str, dict[str, Any]]:
     """By how much the music changes with the picture's mood, at rising synapse strength.
 
-    A rank correlation is at its best once pictures outweigh the noise; how far they move the music goes on rising.
+    Once pictures outweigh the noise a rank correlation is nearly as high as it gets; how far they move the music can
+    go on rising.
 
     Args:
         triplets: Whose pictures.

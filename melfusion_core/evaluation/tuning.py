@@ -1,7 +1,7 @@
 """Tuning the sampler on the validation split: the same triplets and noise under different settings.
 
 The Frechet distance and the KL are to the real clips of the same triplets, which ranks settings well on few clips but
-flatters each of them. Contrast is what more steps bring: partials that stand out, which the judge hardly minds.
+flatters each of them. Contrast is what more steps bring: partials that stand out, which the judge hardly notices.
 """
 
 from __future__ import annotations

@@ -90,7 +90,10 @@ def test_slopes() -> None:
     assert slope.high - slope.low == pytest.approx(2 * 1.96 * error, rel=0.15)
     exact = slope_interval(x, -2.0 * x, draws=20)
     assert (exact.low, exact.value, exact.high) == pytest.approx((-2.0, -2.0, -2.0))
-    assert slope_interval(np.ones(9), x[:9], draws=20).to_dict()["value"] is None
+    for constant in (1.0, 0.1, 0.3):  # 100 times 0.1 does not sum to 10
+        assert slope_interval(np.full(100, constant), x[:100], draws=20).to_dict()["value"] is None
+    few = slope_interval(np.array([0.1, 0.1, 0.1, 0.7]), np.array([1.0, 0.0, 2.0, 4.0]), draws=1000)
+    assert few.value == pytest.approx(5.0) and 3.3 < few.low < 5.0 < few.high < 6.7  # without 0.7 there is no slope
     clusters = [str(index // 20) for index in range(200)]
     drift = np.repeat(rng.normal(size=10), 20)  # what is shared within a group counts once
     wide = slope_interval(np.repeat(x[:10], 20), drift, groups=clusters)
