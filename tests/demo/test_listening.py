@@ -23,6 +23,18 @@ SWITCH_AND_READ = """(letter) => {
 }"""
 
 
+# How the spectrograms are drawn: dimmed or filtered at any level, and which of them is outlined.
+DRAWN = """() => [...document.querySelectorAll('#player .pl-mel .pl-picture')].map((frame) => {
+  const changed = [];
+  for (let node = frame.querySelector('img'); node; node = node.parentElement) {
+    const style = getComputedStyle(node);
+    const plain = style.opacity === '1' && style.filter === 'none' && style.mixBlendMode === 'normal';
+    if (!plain) changed.push(node.className);
+  }
+  return [changed, getComputedStyle(frame).outlineStyle];
+})"""
+
+
 def pair(page, pictures) -> None:
     upload(page, str(pictures[0]))
     write(page, "A slow piano", seed="7")
@@ -48,6 +60,14 @@ def test_switching_keeps_the_position_and_one_take_is_heard(studio, visit, pictu
         before, after, _, _ = page.evaluate(SWITCH_AND_READ, "a")
         assert before == after == held, "at rest nothing moves"
         assert listening(page)["sources"] == 0
+
+
+def test_all_takes_keep_the_colours_of_the_common_scale(studio, visit, pictures):
+    with visit(studio) as page:
+        pair(page, pictures)
+        assert page.evaluate(DRAWN) == [[[], "solid"], [[], "none"], [[], "none"]], "A, B and the difference"
+        page.locator("#player .player").press("b")
+        assert page.evaluate(DRAWN) == [[[], "none"], [[], "solid"], [[], "none"]], "an outline says which is heard"
 
 
 def test_a_click_on_the_spectrogram_moves_there_and_the_keyboard_plays(studio, visit, pictures):
