@@ -35,13 +35,13 @@ def format_markdown(report: dict[str, Any]) -> str:
     lines += [
         "## Sound",
         "",
-        "| takes | not finite | silent | clipped | without onset | median peak |",
-        "|---|---|---|---|---|---|",
+        "| takes | not finite | silent | clipped | without onset | median peak | contrast |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, row in report["sound"].items():
         lines.append(
             f"| {name} ({row['takes']}) | {row['not_finite']} | {row['silent']} | {row['clipped']} | "
-            f"{row['without_onset']} | {row['median_peak_dbfs']} dBFS |"
+            f"{row['without_onset']} | {row['median_peak_dbfs']} dBFS | {row['contrast_db']} dB |"
         )
     return "\n".join(lines) + "\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from melfusion_core.audio import peak_dbfs
 
-from .cues import audio_cues, rms_dbfs
+from .cues import AudioCues, audio_cues, rms_dbfs
 from .judging import Judge, Judgement
 from .triplets import Triplet
 
@@ -32,7 +32,8 @@ class Measured:
     Attributes:
         heard: What the judge hears.
         cues: One array of shape `(n,)` per cue, with "arousal_cues" and "valence_cues" for the mean ranks.
-        sound: Numbers of takes that are not finite, silent, clipped or without onset, and the median peak.
+        sound: Numbers of takes that are not finite, silent, clipped or without onset, the median peak and the mean
+            contrast.
     """
 
     heard: Judgement
@@ -79,13 +80,13 @@ def measure(
         triplets: Whose clips are measured.
         read: Gives a triplet's clip of shape `(samples,)`, at the judge's sample rate.
         label: What they are, for the progress bar.
-        cache: File that keeps the cues by triplet; None keeps none.
+        cache: File that keeps the cues by triplet; None keeps none. Clips of which it lacks a cue are measured again.
         progress: Show a progress bar.
 
     Returns:
         What was measured, in the order of the triplets.
     """
-    rate = judge.sample_rate
+    rate, wanted = judge.sample_rate, {field.name for field in fields(AudioCues)}
     kept = json.loads(cache.read_text(encoding="utf-8")) if cache is not None and cache.is_file() else {}
     fresh = False
 
@@ -95,7 +96,7 @@ def measure(
             waveform = read(triplet)
             finite = bool(np.isfinite(waveform).all())
             waveform = np.where(np.isfinite(waveform), waveform, 0.0).astype(np.float32)
-            if triplet.id not in kept:
+            if not wanted <= kept.get(triplet.id, {}).keys():
                 kept[triplet.id] = _row(waveform, rate, finite)
                 fresh = True
             yield waveform
@@ -115,6 +116,7 @@ def measure(
         "clipped": sum(row["clipped_share"] > 0.001 for row in rows),
         "without_onset": sum(row["onset_rate_hz"] == 0.0 for row in rows),
         "median_peak_dbfs": round(float(np.median(peaks)), 2),
+        "contrast_db": round(float(np.mean([row["contrast_db"] for row in rows])), 2),
     }
     return Measured(heard, cues, sound)
 

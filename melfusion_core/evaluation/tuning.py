@@ -1,16 +1,15 @@
 """Tuning the sampler on the validation split: the same triplets and noise under different settings.
 
-The Frechet distance and the KL are to the real clips of the same triplets, which ranks settings well on few clips but
-flatters each of them. Contrast is what more steps bring: partials that stand out, which the judge hardly notices.
+Every figure is one that `evaluate` reports too; the Frechet distance and the KL are to the real clips of the same
+triplets, which ranks settings well on few clips but flatters each of them.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ import numpy as np
 from melfusion_core.audio import load_audio
 
 from .caption import caption_obeyed, likeness
-from .cues import spectral_contrast
 from .judging import Judge, Judgement, truths
 from .measure import Measured, measure
 from .metrics import retrieval_hits, spearman_interval
@@ -121,14 +119,7 @@ def tune(
     """
     out = Path(out)
     triplets = choose_triplets(load_triplets(corpus_root, SPLIT), judge.classes("lead"), n, base.seed)
-    samples = round(base.duration_s * judge.sample_rate)
-
-    def clip(triplet: Triplet) -> np.ndarray:
-        waveform = load_audio(triplet.audio, judge.sample_rate).numpy()[:samples]
-        return np.pad(waveform, (0, samples - len(waveform)))
-
-    real = measure(judge, triplets, clip, "real clips", out / "real.json", progress)
-    real_contrast = _contrast(judge, triplets, clip)
+    real = _measure_real(judge, triplets, base.duration_s, out, progress)
     rows = []
     for settings in trials:
         name = trial_name(settings, base)
@@ -137,14 +128,20 @@ def tune(
         )
         rows.append(row)
         report = {"n": len(triplets), "split": SPLIT, "base": asdict(base), "judge": judge.name, "trials": rows}
-        report["real_contrast"] = real_contrast
+        report["real_contrast"] = real.sound["contrast_db"]
         (out / "tuning.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         (out / "tuning.md").write_text(format_tuning(report), encoding="utf-8")
     return rows
 
 
-def _contrast(judge: Judge, triplets: Sequence[Triplet], read: Callable[[Triplet], np.ndarray]) -> float:
-    return round(float(np.mean([spectral_contrast(read(triplet), judge.sample_rate) for triplet in triplets])), 2)
+def _measure_real(judge: Judge, triplets: Sequence[Triplet], duration_s: float, out: Path, progress: bool) -> Measured:
+    samples = round(duration_s * judge.sample_rate)
+
+    def read(triplet: Triplet) -> np.ndarray:
+        waveform = load_audio(triplet.audio, judge.sample_rate).numpy()[:samples]
+        return np.pad(waveform, (0, samples - len(waveform)))
+
+    return measure(judge, triplets, read, "real clips", out / "real.json", progress)
 
 
 def _trial(
@@ -163,12 +160,11 @@ def _trial(
     for part in ("neutral", "described"):
         generate_takes(pipeline, triplets, part, out, settings, batch_size, progress, dose=settings.synapse_strength)
     seconds = (time.perf_counter() - started) / (2 * len(triplets)) if fresh == 2 else 0.0
-
-    def take(triplet: Triplet, part: str) -> np.ndarray:
-        return load_take(out, part, variant, triplet, judge.sample_rate)
-
     for part in ("neutral", "described"):
-        read = partial(take, part=part)
+
+        def read(triplet: Triplet, part: str = part) -> np.ndarray:
+            return load_take(out, part, variant, triplet, judge.sample_rate)
+
         measured[part] = measure(judge, triplets, read, part, out / "cues" / f"{part}.json", progress)
     described, neutral = measured["described"], measured["neutral"]
     captions = [caption_for(triplet, "described") for triplet in triplets]
@@ -186,7 +182,7 @@ def _trial(
         "own_mood": own_mood(triplets, {"take": neutral}, settings.seed)["take"]["value"],
         "frechet": alike["frechet"]["value"],
         "kl": alike["kl"]["value"],
-        "contrast": _contrast(judge, triplets, partial(take, part="described")),
+        "contrast": described.sound["contrast_db"],
         "clipped": described.sound["clipped"] + neutral.sound["clipped"],
         "seconds": round(seconds, 2),
     }

@@ -80,6 +80,11 @@ def test_better_settings_score_better_and_takes_are_kept(
     assert report["split"] == "validation" and report["trials"] == rows
     assert min(base["contrast"], report["real_contrast"]) > 0
     assert "| guidance_scale=0.5 |" in (tmp_path / "tuning.md").read_text()
+    cues = tmp_path / "base" / "cues" / "described.json"
+    rows_without = json.loads(cues.read_text())  # as an earlier version kept them
+    for row in rows_without.values():
+        del row["contrast_db"]
+    cues.write_text(json.dumps(rows_without))
     again = tune(pipeline, judge, validation_corpus, tmp_path, BASE, trials, n=24, batch_size=8, progress=False)
     assert pipeline.takes == 3 * 2 * 24
     assert [{**row, "seconds": 0.0} for row in rows] == again
