@@ -6,10 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
+    from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
     from melfusion_core.mel import MelConfig, MelSpectrogram
-    from melfusion_core.models.patch_codec import PatchCodec
     from melfusion_core.models.synapse import VisualSynapse
-    from melfusion_core.models.vocoder import ISTFTVocoder
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 
 __version__ = "0.1.0"
@@ -18,9 +18,9 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "MelConfig": "melfusion_core.mel",
     "MelSpectrogram": "melfusion_core.mel",
-    "PatchCodec": "melfusion_core.models.patch_codec",
+    "PatchCodec": "melfusion_core.engines.spectrogram.patch_codec",
     "VisualSynapse": "melfusion_core.models.synapse",
-    "ISTFTVocoder": "melfusion_core.models.vocoder",
+    "ISTFTVocoder": "melfusion_core.engines.spectrogram.vocoder",
     "MelFusionPipeline": "melfusion_core.pipelines.pipeline_melfusion",
 }
 

@@ -12,10 +12,10 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from PIL import Image
 from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.mel import MelConfig
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.text import find_minilm, load_minilm
-from melfusion_core.models.vocoder import ISTFTVocoder
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 from melfusion_core.training.presets import told_unet
 

@@ -159,7 +159,7 @@ def test_train_page(at_the_desk):
 def test_evaluate_page(at_the_desk, monkeypatch, capsys):
     import torch
 
-    from melfusion_core.evaluation import embedders, joint_embedders
+    from melfusion_core.full_size import embedders, joint_embedders
     from tests.evaluation import tiny_embedders
 
     if not (at_the_desk / "models" / "mine").is_dir():
@@ -199,8 +199,8 @@ def test_sizes_of_the_other_presets_are_those_of_the_command(name, capsys):
 
 
 def test_every_command_and_flag_exists(capsys):
+    from melfusion_core.full_size.synapse_trainer import SynapseConfig
     from melfusion_core.training.config import parse_config
-    from melfusion_core.training.synapse import SynapseConfig
 
     for page in PAGES:
         for command in commands(page.name):
@@ -209,7 +209,7 @@ def test_every_command_and_flag_exists(capsys):
                 if words[0] == "melfusion":
                     main([words[1], "--help"])
                 else:
-                    assert "melfusion_core.training.synapse" in words
+                    assert "melfusion_core.full_size.synapse_trainer" in words
                     parse_config(SynapseConfig, ["--help"])
             shown = capsys.readouterr().out
             known = ("--multi_gpu", "--num_processes", "--num_machines", "--mixed_precision", "--dynamo_backend")

@@ -13,34 +13,33 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BORDERS = ("audio", "mel", "image")
-DEFAULTS = "melfusion_core.defaults"
 # Package by package, what else of the project it may import. The root package only names its exports.
+CORE = "melfusion_core"
+GROUND = {f"{CORE}.{name}" for name in (*BORDERS, "tags", "defaults", "score")}
+
+
+def _packages(*names: str) -> set[str]:
+    return {f"{CORE}.{name}" for name in names}
+
+
+# From the ground up; the root package only names its exports.
 ALLOWED = {
-    "melfusion_core": set(),
-    "melfusion_core.audio": set(),
-    "melfusion_core.mel": set(),
-    "melfusion_core.image": set(),
-    "melfusion_core.tags": set(),
-    "melfusion_core.defaults": set(),
-    "melfusion_core.recipe": {"melfusion_core.tags", DEFAULTS},
-    "melfusion_core.spectrogram": {"melfusion_core.mel"},
-    "melfusion_core.models": {f"melfusion_core.{name}" for name in BORDERS},
-    "melfusion_core.data": {f"melfusion_core.{name}" for name in BORDERS},
-    "melfusion_core.pipelines": {DEFAULTS, "melfusion_core.models", *(f"melfusion_core.{name}" for name in BORDERS)},
-    "melfusion_core.training": {
-        "melfusion_core.models",
-        "melfusion_core.spectrogram",
-        *(f"melfusion_core.{name}" for name in BORDERS),
-    },
-    "melfusion_core.evaluation": {
-        DEFAULTS,
-        "melfusion_core.models",
-        "melfusion_core.spectrogram",
-        *(f"melfusion_core.{name}" for name in BORDERS),
-    },
-    "melfusion_core.cli": {"melfusion_core"},
-    "demo": {"melfusion_core"},
-    "app": {"demo", "melfusion_core"},
+    CORE: set(),
+    **{f"{CORE}.{name}": set() for name in (*BORDERS, "tags", "defaults", "score")},
+    f"{CORE}.recipe": _packages("tags", "defaults"),
+    f"{CORE}.spectrogram": _packages("mel"),
+    f"{CORE}.models": GROUND,
+    f"{CORE}.engines": GROUND | _packages("models", "spectrogram"),
+    f"{CORE}.diffusion": GROUND | _packages("models", "engines"),
+    f"{CORE}.data": GROUND,
+    f"{CORE}.pipelines": GROUND | _packages("models", "diffusion", "engines"),
+    f"{CORE}.training": GROUND | _packages("models", "diffusion", "engines", "spectrogram"),
+    f"{CORE}.evaluation": GROUND | _packages("models", "diffusion", "engines", "spectrogram"),
+    f"{CORE}.full_size": {CORE},
+    f"{CORE}.research": {CORE},
+    f"{CORE}.cli": {CORE},
+    "demo": {CORE},
+    "app": {"demo", CORE},
 }
 # Names whose distribution is called otherwise; the rest are found by name.
 OWN = {"melfusion_core", "demo", "app", "tests"}

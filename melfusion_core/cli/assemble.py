@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from melfusion_core.cli import assemble_full
 from melfusion_core.cli.options import CommandError, number
+from melfusion_core.full_size import cli_assemble as assemble_full
 
 if TYPE_CHECKING:
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description="Put the exports of the trainers (RUN/export) together into a checkpoint in diffusers format: "
         f"half precision, shards of at most {MAX_SHARD_SIZE}. A model card already there is kept. Or, with --preset, "
         "make a full-size model of public repositories; or, with --base and --trained, put what "
-        "`melfusion_core.training.synapse` trained into one.",
+        "`melfusion_core.full_size.synapse_trainer` trained into one.",
     )
     parser.add_argument("--vae", type=Path, help="export of `melfusion train codec`, or of `vae`")
     for name in PARTS[1:4]:
@@ -112,12 +112,12 @@ def assemble(
     """
     from diffusers import DDIMScheduler, UNet2DConditionModel
 
+    from melfusion_core.engines.spectrogram.latents import load_codec
+    from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
     from melfusion_core.models.inversion import load_image_scheduler
-    from melfusion_core.models.latents import load_codec
     from melfusion_core.models.picture_encoder import load_picture_encoder
     from melfusion_core.models.synapse import VisualSynapse
     from melfusion_core.models.text import load_minilm
-    from melfusion_core.models.vocoder import ISTFTVocoder
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
     from melfusion_core.training.music_config import MusicConfig
     from melfusion_core.training.prepare import PreparedData

@@ -112,8 +112,8 @@ def load_components(model: Path | None, vae: Path | None, vocoder: Path | None, 
     Returns:
         VAE and vocoder.
     """
-    from melfusion_core.models.latents import load_codec
-    from melfusion_core.models.vocoder import ISTFTVocoder
+    from melfusion_core.engines.spectrogram.latents import load_codec
+    from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 
     if model is not None:
         from melfusion_core.cli.takes import load_pipeline

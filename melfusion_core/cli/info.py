@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
         resolution = args.resolution or RESOLUTION
         if resolution % 64:
             raise CommandError(f"--resolution must be a multiple of 64, not {resolution}.")
-        from melfusion_core.pipelines.assembly.estimate import table
-        from melfusion_core.pipelines.assembly.presets import TABLE
+        from melfusion_core.full_size.estimate import table
+        from melfusion_core.full_size.presets import TABLE
 
         print(table(TABLE[args.preset], resolution, args.steps or STEPS))
         return 0

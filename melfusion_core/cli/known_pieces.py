@@ -35,8 +35,8 @@ def solo_pieces(count: int, seed: int, soundfont: Path | None = None, sample_rat
     Raises:
         RendererError: FluidSynth or the SoundFont is missing.
     """
-    from melfusion_core.data.instruments import INSTRUMENTS
-    from melfusion_core.data.score import Note, Score, Track
+    from melfusion_core.score.instruments import INSTRUMENTS
+    from melfusion_core.score.score import Note, Score, Track
 
     scores = []
     for index in range(count):

@@ -10,20 +10,10 @@ import typing
 from collections.abc import Sequence
 from typing import NoReturn
 
-from melfusion_core.cli import (
-    assemble,
-    bench,
-    corpus,
-    evaluate,
-    evaluate_codec,
-    evaluate_published,
-    generate,
-    info,
-    probe,
-    push,
-    tune,
-)
+from melfusion_core.cli import assemble, bench, corpus, evaluate, evaluate_codec, generate, info, push, tune
 from melfusion_core.cli.options import CommandError
+from melfusion_core.full_size import cli_evaluate as evaluate_published
+from melfusion_core.research import cli_probe as probe
 
 # Commands whose flags live with the code that they start: module and function; the function takes a configuration.
 TRAINERS = {
@@ -35,7 +25,7 @@ TRAINERS = {
     "judge": ("melfusion_core.training.judge", "train"),
     "prepare": ("melfusion_core.training.prepare", "prepare"),
     "music": ("melfusion_core.training.music", "train"),
-    "synapse": ("melfusion_core.training.synapse", "train"),
+    "synapse": ("melfusion_core.full_size.synapse_trainer", "train"),
     "scenes": ("melfusion_core.training.scenes", "train"),
 }
 EVALUATION = "melfusion_core.cli.evaluate"

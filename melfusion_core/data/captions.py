@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import caption_words as words
-from .caption_words import NEUTRAL, TEMPO_WORDS
-from .ensembles import STYLE_WORDS
-from .instruments import INSTRUMENTS
-from .score import Score, Track
+from melfusion_core.data import caption_words as words
+from melfusion_core.data.caption_words import NEUTRAL, TEMPO_WORDS
+from melfusion_core.data.ensembles import STYLE_WORDS
+from melfusion_core.score.instruments import INSTRUMENTS
+from melfusion_core.score.score import Score, Track
 
 __all__ = ["NEUTRAL", "TEMPO_WORDS", "make_captions", "tempo_word", "textures"]
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .drums import drum_part, pattern_density
-from .grooves import Grooves, swing_notes
-from .harmony import Slot, choose_progression, harmonise
-from .instruments import INSTRUMENTS, Instrument
-from .keys import FLAVOURS, SCALES, TONICS
-from .mixing import balance
-from .patterns import Harmony, accompany, bass_density, bass_line, comp_density, voice
-from .phrases import counter_line, melody
-from .score import Note, Score, Track
-from .styles import GRID_TEMPI, STYLES, Style
+from melfusion_core.data.drums import drum_part, pattern_density
+from melfusion_core.data.grooves import Grooves, swing_notes
+from melfusion_core.data.harmony import Slot, choose_progression, harmonise
+from melfusion_core.data.patterns import Harmony, accompany, bass_density, bass_line, comp_density, voice
+from melfusion_core.data.phrases import counter_line, melody
+from melfusion_core.data.styles import GRID_TEMPI, STYLES, Style
+from melfusion_core.score.instruments import INSTRUMENTS, Instrument
+from melfusion_core.score.keys import FLAVOURS, SCALES, TONICS
+from melfusion_core.score.mixing import balance
+from melfusion_core.score.score import Note, Score, Track
 
 CORE_LEADS = frozenset({
     "piano", "electric piano", "harpsichord", "music box", "vibraphone", "organ", "church organ", "accordion",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .triplets import SECONDS
+from melfusion_core.data.triplets import SECONDS
 
 
 def read_rows(root: Path | str) -> list[dict]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .score import Note
+from melfusion_core.score.score import Note
 
 KIT = {
     "kick": 36, "snare": 38, "rim": 37, "clap": 39, "hat": 42, "pedal": 44, "open": 46, "crash": 49, "ride": 51,

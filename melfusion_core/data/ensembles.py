@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .styles import STYLES
+from melfusion_core.data.styles import STYLES
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import mido
 import numpy as np
 
-from .score import Note
+from melfusion_core.score.score import Note
 
 _TO_GENERAL_MIDI = {
     22: 42,

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .keys import SCALES
-from .score import PITCH_CLASSES
+from melfusion_core.score.keys import SCALES
+from melfusion_core.score.score import PITCH_CLASSES
 
 QUALITIES: dict[str, tuple[int, ...]] = {
     "": (0, 4, 7), "m": (0, 3, 7), "dim": (0, 3, 6), "sus4": (0, 5, 7), "5": (0, 7), "6": (0, 4, 7, 9),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .harmony import Slot, parse_chord
-from .instruments import Instrument
-from .patterns import accompany, bass_line, comp_density, voice
-from .score import Note, Track
+from melfusion_core.data.harmony import Slot, parse_chord
+from melfusion_core.data.patterns import accompany, bass_line, comp_density, voice
+from melfusion_core.score.instruments import Instrument
+from melfusion_core.score.score import Note, Track
 
 _CHOICES = {"major": ("I", "ii", "IV", "V7", "vi"), "minor": ("i", "iv", "V7", "VI", "VII")}
 _PRIOR = {"I": 0.15, "i": 0.15, "V7": 0.08, "IV": 0.04, "iv": 0.04}

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from jinja2 import Environment
 
-from .corpus_stats import read_rows
+from melfusion_core.data.corpus_stats import read_rows
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .composer import CORE_LEADS, CORE_TRACKS, choose_subset, choose_tempo
-from .ensembles import Ensemble, choose_ensemble
-from .instruments import INSTRUMENTS, Instrument, fit_register
-from .keys import MAJOR_PROFILE, MINOR_PROFILE, TONICS, krumhansl_key
-from .leadsheets import accompaniment
-from .mixing import balance
-from .score import Note, Score, Track
-from .score_files import PACK_FOLDERS, PACK_WEIGHTS, Piece, ScoreError, find_scores, read_piece
+from melfusion_core.data.composer import CORE_LEADS, CORE_TRACKS, choose_subset, choose_tempo
+from melfusion_core.data.ensembles import Ensemble, choose_ensemble
+from melfusion_core.data.leadsheets import accompaniment
+from melfusion_core.data.score_files import PACK_FOLDERS, PACK_WEIGHTS, Piece, ScoreError, find_scores, read_piece
+from melfusion_core.score.instruments import INSTRUMENTS, Instrument, fit_register
+from melfusion_core.score.keys import MAJOR_PROFILE, MINOR_PROFILE, TONICS, krumhansl_key
+from melfusion_core.score.mixing import balance
+from melfusion_core.score.score import Note, Score, Track
 
 __all__ = [
     "MAJOR_PROFILE", "MINOR_PROFILE", "PACK_FOLDERS", "PACK_WEIGHTS", "Piece", "ScoreError", "excerpt", "find_scores",

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .instruments import INSTRUMENTS
-from .keys import krumhansl_key
-from .score import Score
+from melfusion_core.score.instruments import INSTRUMENTS
+from melfusion_core.score.keys import krumhansl_key
+from melfusion_core.score.score import Score
 
 SAME_ONSET_IN_S = 0.045
 """Notes closer together than this are heard as one onset."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .harmony import Slot, voice_lead
-from .instruments import Instrument, fit_register
-from .score import Note
+from melfusion_core.data.harmony import Slot, voice_lead
+from melfusion_core.score.instruments import Instrument, fit_register
+from melfusion_core.score.score import Note
 
 Step = tuple[float, float, str, int]
 """Start and duration in beats, which voices ("all", "top", "power", "bass" or a number), velocity offset."""

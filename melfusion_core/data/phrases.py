@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .harmony import Slot, chord_scale
+from melfusion_core.data.harmony import Slot, chord_scale
 
 Event = tuple[float, float]
 """Start and duration in beats."""

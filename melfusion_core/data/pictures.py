@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 from scipy.stats import rankdata
 
-from .picture_affect import colour_affect, picture_affect, picture_features
-from .scenes import SCENE_KINDS, render_scene
-from .scenes.canvas import grade, to_pil
+from melfusion_core.data.picture_affect import colour_affect, picture_affect, picture_features
+from melfusion_core.data.scenes import SCENE_KINDS, render_scene
+from melfusion_core.data.scenes.canvas import grade, to_pil
 
 logger = logging.getLogger(__name__)
 

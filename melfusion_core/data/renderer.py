@@ -12,7 +12,7 @@ import numpy as np
 import pyloudnorm
 import soundfile
 
-from .score import Score
+from melfusion_core.score.score import Score
 
 DEFAULT_SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 """Where Debian's `fluid-soundfont-gm` puts FluidR3 (MIT licence)."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mido
 
-from .score import Note
+from melfusion_core.score.score import Note
 
 PACK_FOLDERS = {
     "ms_OpenScore_Lieder": "openscore_lieder", "ms_MarkGotham_Hauptstimme": "openscore_orchestra",

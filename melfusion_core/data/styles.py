@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .phrases import MelodyCharacter
+from melfusion_core.data.phrases import MelodyCharacter
 
 BEAT_FRAMES = (8.0, 7.0, 6.0, 5.0, 4.0, 3.5, 3.0)
 """Beat lengths in latent frames of 0.128 s. Beats that fall on the latent grid are far easier to learn."""

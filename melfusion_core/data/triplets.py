@@ -22,15 +22,15 @@ import numpy as np
 import soundfile
 from tqdm.auto import tqdm
 
-from .captions import make_captions, tempo_word
-from .composer import compose
-from .fingerprint import folder_fingerprint
-from .grooves import Grooves, load_grooves
-from .midi import PACK_WEIGHTS, Piece, ScoreError, excerpt, find_scores, read_piece
-from .music_affect import MusicCues, music_affect, music_cues
-from .pictures import Picture, PictureSource, rank_normalise
-from .renderer import DEFAULT_SOUNDFONT, RendererError, check_renderer, level, render
-from .score import Score
+from melfusion_core.data.captions import make_captions, tempo_word
+from melfusion_core.data.composer import compose
+from melfusion_core.data.fingerprint import folder_fingerprint
+from melfusion_core.data.grooves import Grooves, load_grooves
+from melfusion_core.data.midi import PACK_WEIGHTS, Piece, ScoreError, excerpt, find_scores, read_piece
+from melfusion_core.data.music_affect import MusicCues, music_affect, music_cues
+from melfusion_core.data.pictures import Picture, PictureSource, rank_normalise
+from melfusion_core.data.renderer import DEFAULT_SOUNDFONT, RendererError, check_renderer, level, render
+from melfusion_core.score.score import Score
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .judging import Judge, Judgement, class_accuracy, commonest_share, truths
-from .measure import Measured
-from .metrics import (
+from melfusion_core.evaluation.judging import Judge, Judgement, class_accuracy, commonest_share, truths
+from melfusion_core.evaluation.measure import Measured
+from melfusion_core.evaluation.metrics import (
     accuracy_interval,
     bootstrap,
     half_frechet,
@@ -19,7 +19,7 @@ from .metrics import (
     retrieval_hits,
     spearman_interval,
 )
-from .triplets import Triplet
+from melfusion_core.evaluation.triplets import Triplet
 
 ATTRIBUTES = ("lead", "style", "tempo", "mode")
 

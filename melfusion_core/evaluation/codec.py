@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from melfusion_core.engines.spectrogram.latents import compression, decode_mel, encode_mel
 from melfusion_core.mel import MelSpectrogram
-from melfusion_core.models.latents import compression, decode_mel, encode_mel
 
 STFT_SIZES = (512, 1024, 2048)
 STAGES = ("codec", "vocoder")

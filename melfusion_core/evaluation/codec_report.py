@@ -12,11 +12,10 @@ import torch
 from tqdm.auto import tqdm
 
 from melfusion_core.audio import save_audio
+from melfusion_core.evaluation.codec import STAGES, CodecUnderTest, codec_speed, stft_distances
+from melfusion_core.evaluation.metrics import bootstrap, half_frechet, mean_interval, paired_frechet
+from melfusion_core.evaluation.notes import GROSS_CENTS, REGISTERS, KnownPiece, onset_score, pitch_errors
 from melfusion_core.spectrogram import plot_pair, save_figure
-
-from .codec import STAGES, CodecUnderTest, codec_speed, stft_distances
-from .metrics import bootstrap, half_frechet, mean_interval, paired_frechet
-from .notes import GROSS_CENTS, REGISTERS, KnownPiece, onset_score, pitch_errors
 
 SHOWN_CLIPS = 4
 

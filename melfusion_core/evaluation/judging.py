@@ -17,13 +17,18 @@ import numpy as np
 import torch
 from PIL import Image
 
+from melfusion_core.evaluation.loading import fingerprint
+from melfusion_core.evaluation.metrics import (
+    Estimate,
+    accuracy_interval,
+    mean_interval,
+    retrieval_hits,
+    spearman_interval,
+)
+from melfusion_core.evaluation.triplets import Triplet
 from melfusion_core.image import image_to_tensor
 from melfusion_core.models.judge import PICTURE_SIZE, SCALARS, MelFusionJudge
 from melfusion_core.models.text import encode_text, load_minilm
-
-from .loading import fingerprint
-from .metrics import Estimate, accuracy_interval, mean_interval, retrieval_hits, spearman_interval
-from .triplets import Triplet
 
 BATCH = 16
 

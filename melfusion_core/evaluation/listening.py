@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from melfusion_core.audio import peak_dbfs
-
-from .cues import chroma_energy, count_onsets, rms_dbfs
+from melfusion_core.evaluation.cues import chroma_energy, count_onsets, rms_dbfs
 
 QUIET_DBFS = -60.0
 _FRAME_S = 0.05

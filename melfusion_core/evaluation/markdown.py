@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .figures import format_estimate
+from melfusion_core.evaluation.figures import format_estimate
 
 _VARIANTS = (("with_image", "picture and caption"), ("text_only", "caption alone"), ("real", "real clips"))
 

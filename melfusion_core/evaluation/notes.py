@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cues import onset_times
+from melfusion_core.evaluation.cues import onset_times
 
 PITCH_HOP_S = 0.01
 ONSET_TOLERANCE_S = 0.05

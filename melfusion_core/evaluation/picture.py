@@ -10,12 +10,18 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .judging import open_picture
-from .measure import AROUSAL_CUES, VALENCE_CUES, Measured
-from .metrics import mean_interval, retrieval_hits, slope_interval, spearman_gain, spearman_interval
-from .ridge import ridge_predict
-from .takes import DOSES
-from .triplets import PHOTO, Triplet
+from melfusion_core.evaluation.judging import open_picture
+from melfusion_core.evaluation.measure import AROUSAL_CUES, VALENCE_CUES, Measured
+from melfusion_core.evaluation.metrics import (
+    mean_interval,
+    retrieval_hits,
+    slope_interval,
+    spearman_gain,
+    spearman_interval,
+)
+from melfusion_core.evaluation.ridge import ridge_predict
+from melfusion_core.evaluation.takes import DOSES
+from melfusion_core.evaluation.triplets import PHOTO, Triplet
 
 LEAST_GROUP = 10
 CEILING_PICTURES = 1200

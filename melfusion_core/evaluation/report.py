@@ -12,15 +12,14 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from melfusion_core.audio import load_audio, save_audio
-
-from .caption import caption_obeyed, confusion, likeness
-from .codec import CodecUnderTest, stft_distances
-from .figures import save_confusion, save_doses, save_scatter
-from .judging import Judge, judge_quality
-from .markdown import format_markdown
-from .measure import Measured, measure
-from .metrics import mean_interval
-from .picture import (
+from melfusion_core.evaluation.caption import caption_obeyed, confusion, likeness
+from melfusion_core.evaluation.codec import CodecUnderTest, stft_distances
+from melfusion_core.evaluation.figures import save_confusion, save_doses, save_scatter
+from melfusion_core.evaluation.judging import Judge, judge_quality
+from melfusion_core.evaluation.markdown import format_markdown
+from melfusion_core.evaluation.measure import Measured, measure
+from melfusion_core.evaluation.metrics import mean_interval
+from melfusion_core.evaluation.picture import (
     PictureMeasure,
     dose_curves,
     dose_slopes,
@@ -31,7 +30,7 @@ from .picture import (
     own_picture,
     picture_obeyed,
 )
-from .takes import (
+from melfusion_core.evaluation.takes import (
     DOSES,
     HEADROOM,
     NEUTRAL_CAPTION,
@@ -45,7 +44,7 @@ from .takes import (
     load_take,
     take_path,
 )
-from .triplets import Triplet, load_triplets
+from melfusion_core.evaluation.triplets import Triplet, load_triplets
 
 DEFAULT_SAMPLING = SamplingSettings()
 

@@ -14,9 +14,8 @@ from tqdm.auto import tqdm
 
 from melfusion_core import defaults
 from melfusion_core.audio import load_audio, save_audio
-
-from .judging import open_picture
-from .triplets import Triplet
+from melfusion_core.evaluation.judging import open_picture
+from melfusion_core.evaluation.triplets import Triplet
 
 NEUTRAL_CAPTION = "a piece of music"
 PARTS = ("neutral", "described")

@@ -16,15 +16,21 @@ from typing import Any
 import numpy as np
 
 from melfusion_core.audio import load_audio
-
-from .caption import caption_obeyed, likeness
-from .judging import Judge, Judgement, truths
-from .measure import Measured, measure
-from .metrics import retrieval_hits, spearman_interval
-from .picture import moods, own_mood
-from .report import choose_triplets
-from .takes import MeasuredPipeline, SamplingSettings, caption_for, dose_variant, generate_takes, load_take
-from .triplets import Triplet, load_triplets
+from melfusion_core.evaluation.caption import caption_obeyed, likeness
+from melfusion_core.evaluation.judging import Judge, Judgement, truths
+from melfusion_core.evaluation.measure import Measured, measure
+from melfusion_core.evaluation.metrics import retrieval_hits, spearman_interval
+from melfusion_core.evaluation.picture import moods, own_mood
+from melfusion_core.evaluation.report import choose_triplets
+from melfusion_core.evaluation.takes import (
+    MeasuredPipeline,
+    SamplingSettings,
+    caption_for,
+    dose_variant,
+    generate_takes,
+    load_take,
+)
+from melfusion_core.evaluation.triplets import Triplet, load_triplets
 
 SPLIT = "validation"
 COLUMNS = {

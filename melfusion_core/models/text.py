@@ -188,7 +188,7 @@ def encode_captions(
     Args:
         tokenizer: The encoder's tokenizer; None where the encoder has its own.
         text_encoder: A network of transformers, or a
-            :class:`~melfusion_core.models.text_encoders.CaptionEncoder`.
+            :class:`~melfusion_core.full_size.text_encoders.CaptionEncoder`.
         captions: One caption per batch row; ``""`` is the null condition.
         max_length: Number of tokens that every caption is padded or cut to.
 

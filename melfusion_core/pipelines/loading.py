@@ -12,6 +12,15 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+_CORE = "melfusion_core"
+MOVED_MODULES = {
+    f"{_CORE}.models.patch_codec": f"{_CORE}.engines.spectrogram.patch_codec",
+    f"{_CORE}.models.vocoder": f"{_CORE}.engines.spectrogram.vocoder",
+    f"{_CORE}.models.text_encoders": f"{_CORE}.full_size.text_encoders",
+    f"{_CORE}.models.hifigan": f"{_CORE}.full_size.hifigan",
+}
+"""Modules that model folders of earlier releases name, and where their classes are now."""
+
 
 class HubError(RuntimeError):
     """A repository could not be had from the Hub; the message says what to do."""

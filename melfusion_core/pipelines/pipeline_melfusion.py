@@ -22,11 +22,13 @@ from diffusers.utils.torch_utils import randn_tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from melfusion_core import defaults
+from melfusion_core.diffusion.guidance import GuidedModel, MusicCondition
+from melfusion_core.diffusion.sampling import denoise, make_scheduler
+from melfusion_core.engines.spectrogram.latents import MelCodec, compression, mel_from_latents
 from melfusion_core.image import image_to_tensor, load_image
 from melfusion_core.mel import MelConfig
 from melfusion_core.models.features import picture_size
 from melfusion_core.models.image_latents import encode_pixels
-from melfusion_core.models.latents import MelCodec, compression, mel_from_latents
 from melfusion_core.models.null_caption import NullCaption
 from melfusion_core.models.picture_encoder import PictureEncoder, embed_pictures
 from melfusion_core.models.synapse import (
@@ -44,7 +46,6 @@ from melfusion_core.models.text import (
     encode_captions,
     load_minilm,
 )
-from melfusion_core.pipelines.guidance import GuidedModel, MusicCondition
 from melfusion_core.pipelines.inputs import (
     MAX_TIMESTEP_SHIFT,
     GenerationRequest,
@@ -53,7 +54,7 @@ from melfusion_core.pipelines.inputs import (
     as_images,
     check_number,
 )
-from melfusion_core.pipelines.loading import check_weights, download_pipeline
+from melfusion_core.pipelines.loading import MOVED_MODULES, check_weights, download_pipeline
 from melfusion_core.pipelines.outputs import (
     ComparisonOutput,
     GenerationInterrupted,
@@ -61,7 +62,6 @@ from melfusion_core.pipelines.outputs import (
     StepCallback,
     StepInfo,
 )
-from melfusion_core.pipelines.sampling import denoise, make_scheduler
 
 IMAGE_CACHE_SIZE = 16
 HUB_OPTIONS = ("cache_dir", "force_download", "token", "local_files_only", "revision")
@@ -224,6 +224,24 @@ class MelFusionPipeline(DiffusionPipeline):
                     # Weights mapped from a file lie at odd addresses, for which CPU kernels round differently.
                     tensor.data = tensor.data.clone()
         return pipe
+
+    @classmethod
+    def load_config(cls, *args: Any, **kwargs: Any) -> Any:
+        """Read a pipeline's configuration; module names of earlier releases become those of this one.
+
+        Args:
+            args: As for ``DiffusionPipeline.load_config``.
+            kwargs: As for ``DiffusionPipeline.load_config``.
+
+        Returns:
+            What ``DiffusionPipeline.load_config`` returns.
+        """
+        loaded = super().load_config(*args, **kwargs)
+        config = loaded[0] if isinstance(loaded, tuple) else loaded
+        for value in config.values():
+            if isinstance(value, list) and value and value[0] in MOVED_MODULES:
+                value[0] = MOVED_MODULES[value[0]]
+        return loaded
 
     # Properties
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
+from melfusion_core.engines.spectrogram.latents import decode_mel, encode_mel
+from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 from melfusion_core.mel import MelConfig, MelSpectrogram
-from melfusion_core.models.latents import decode_mel, encode_mel
-from melfusion_core.models.patch_codec import PatchCodec
 from melfusion_core.training.config import parse_config, use_threads
 from melfusion_core.training.data import Clip, read_corpus, read_crop, select
 

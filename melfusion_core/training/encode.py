@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from melfusion_core.engines.spectrogram.latents import MelCodec, encode_mel
 from melfusion_core.mel import MelConfig, MelSpectrogram
-from melfusion_core.models.latents import MelCodec, encode_mel
 from melfusion_core.training.data import Clip, read_crop
 
 

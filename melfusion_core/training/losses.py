@@ -11,7 +11,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch.nn import functional
 
-from melfusion_core.models.timesteps import shift_timesteps
+from melfusion_core.diffusion.timesteps import shift_timesteps
 
 
 def snr_of(alphas_cumprod: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
@@ -91,7 +91,7 @@ def stratified_timesteps(
         batch: Number of timesteps.
         train_timesteps: Timesteps are below this.
         generator: CPU generator.
-        shift: How much they crowd towards the noise, see :func:`~melfusion_core.models.timesteps.shift_timesteps`.
+        shift: How much they crowd towards the noise, see :func:`~melfusion_core.diffusion.timesteps.shift_timesteps`.
 
     Returns:
         Of shape ``(batch,)``, int64, shuffled.

@@ -17,11 +17,11 @@ import torch
 from diffusers import DPMSolverMultistepScheduler
 
 from melfusion_core.audio import save_audio
+from melfusion_core.diffusion.timesteps import shifted_timesteps
+from melfusion_core.engines.spectrogram.latents import add_coordinates, decode_mel, load_codec
+from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.models.features import KeyValue
-from melfusion_core.models.latents import add_coordinates, decode_mel, load_codec
 from melfusion_core.models.synapse import install_synapse
-from melfusion_core.models.timesteps import shifted_timesteps
-from melfusion_core.models.vocoder import ISTFTVocoder
 from melfusion_core.training.config import parse_config
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from melfusion_core.models.latents import MelCodec, load_codec
+from melfusion_core.engines.spectrogram.latents import MelCodec, load_codec
 from melfusion_core.models.text import find_minilm, load_minilm
 from melfusion_core.training.captions import caption_ids
 from melfusion_core.training.data import Clip, read_corpus

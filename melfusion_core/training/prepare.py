@@ -20,9 +20,9 @@ from diffusers import UNet2DConditionModel
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from melfusion_core.engines.spectrogram.latents import load_codec
 from melfusion_core.models.features import ImageFeatures, picture_size
 from melfusion_core.models.inversion import load_image_scheduler
-from melfusion_core.models.latents import load_codec
 from melfusion_core.models.picture_encoder import load_picture_encoder
 from melfusion_core.models.synapse import capture_image_features
 from melfusion_core.models.text import TextCondition, TextEncoderError, encode_text, load_minilm

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 
+from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.models.features import decoder_attention_names
 from melfusion_core.models.synapse import VisualSynapse
-from melfusion_core.models.vocoder import ISTFTVocoder
 
 SIZES = ("mini", "tiny")
 TEXT_DIM = 384
@@ -136,7 +136,7 @@ def build_music_unet(
         latent_channels: Channels of the codec's latents.
         positions: Latent positions of a whole clip along time and frequency; both even.
         coordinates: Input channels for coordinates, 0 or odd; see
-            :func:`~melfusion_core.models.latents.add_coordinates`.
+            :func:`~melfusion_core.engines.spectrogram.latents.add_coordinates`.
         width: Channels of the first level, half those of the second, a multiple of 32; 0 for the size's own.
         depth: Transformer layers per block of the encoder and the middle. The decoder keeps one, each of which listens
             to one layer of the image model.

@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 
 from melfusion_core.audio import save_audio
+from melfusion_core.engines.spectrogram.latents import decode_mel, encode_mel
 from melfusion_core.mel import MelConfig, MelSpectrogram
-from melfusion_core.models.latents import decode_mel, encode_mel
 from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.data import draw_crops, fixed_crops, read_corpus, select
 from melfusion_core.training.figures import save_spectrograms
@@ -133,7 +133,7 @@ class VAETask(Task):
         reconstruction, _ = self._reconstruct(mel)
         save_spectrograms(folder / "reconstruction.png", [mel, reconstruction], self.mel_config)
         if self.config.vocoder:
-            from melfusion_core.models.vocoder import ISTFTVocoder
+            from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 
             vocoder = ISTFTVocoder.from_pretrained(self.config.vocoder).to(self.device)
             for number, audio in enumerate(vocoder(reconstruction)):

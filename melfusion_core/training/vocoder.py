@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional
 
 from melfusion_core.audio import save_audio
+from melfusion_core.engines.spectrogram.latents import decode_mel, encode_mel, load_codec
+from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.mel import MelSpectrogram
-from melfusion_core.models.latents import decode_mel, encode_mel, load_codec
-from melfusion_core.models.vocoder import ISTFTVocoder
 from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.data import draw_crops, fixed_crops, read_corpus, select
 from melfusion_core.training.discriminator import SpectrumDiscriminator

@@ -112,7 +112,7 @@ def test_flags_of_assembly_are_checked(tmp_path, capsys, public):
 
 
 def test_no_flag_is_ignored(tmp_path, capsys, public, full):
-    from melfusion_core.cli import assemble_full
+    from melfusion_core.full_size import cli_assemble as assemble_full
     from melfusion_core.models.synapse import FUSIONS
 
     assert assemble_full.FUSIONS == FUSIONS
@@ -150,8 +150,8 @@ def test_no_flag_is_ignored(tmp_path, capsys, public, full):
 
 
 def test_a_lock_gives_the_same_commits_and_no_other_repositories(tmp_path, monkeypatch, public):
-    from melfusion_core.cli.assemble_full import ROLES
-    from melfusion_core.pipelines.assembly import sources
+    from melfusion_core.full_size import sources
+    from melfusion_core.full_size.cli_assemble import ROLES
 
     record = {role: {"repo": f"a/{role}", "revision": str(number) * 40} for number, role in enumerate(ROLES)}
     lock = tmp_path / "assembly.json"

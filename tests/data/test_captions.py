@@ -18,8 +18,8 @@ from melfusion_core.data.captions import (
 )
 from melfusion_core.data.composer import compose
 from melfusion_core.data.ensembles import STYLE_WORDS
-from melfusion_core.data.instruments import INSTRUMENTS
-from melfusion_core.data.score import Note, Score, Track
+from melfusion_core.score.instruments import INSTRUMENTS
+from melfusion_core.score.score import Note, Score, Track
 
 
 def score_of(seed: int) -> Score:

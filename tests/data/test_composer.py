@@ -11,12 +11,12 @@ from melfusion_core.data import composer
 from melfusion_core.data.composer import CORE_LEADS, CORE_STYLES, choose_tempo, compose
 from melfusion_core.data.drums import DRUMS, drum_part, pattern_density
 from melfusion_core.data.harmony import FAMILIES
-from melfusion_core.data.instruments import INSTRUMENTS, LEAD_INSTRUMENTS
-from melfusion_core.data.keys import FLAVOURS, TONICS, krumhansl_key
-from melfusion_core.data.mixing import LEVEL_DB, ROLE_DB
 from melfusion_core.data.music_affect import music_affect, music_cues
 from melfusion_core.data.patterns import BASS_PATTERNS, COMP
 from melfusion_core.data.styles import GRID_TEMPI, STYLES
+from melfusion_core.score.instruments import INSTRUMENTS, LEAD_INSTRUMENTS
+from melfusion_core.score.keys import FLAVOURS, TONICS, krumhansl_key
+from melfusion_core.score.mixing import LEVEL_DB, ROLE_DB
 
 
 def draw(seed, **options):

@@ -8,8 +8,8 @@ import pytest
 
 from melfusion_core.data.composer import compose
 from melfusion_core.data.grooves import load_grooves, swing_beat, swing_notes
-from melfusion_core.data.mixing import ROLE_DB, balance
-from melfusion_core.data.score import Note, Track
+from melfusion_core.score.mixing import ROLE_DB, balance
+from melfusion_core.score.score import Note, Track
 
 HEAD = "drummer,session,id,style,bpm,beat_type,time_signature,midi_filename,audio_filename,duration,split\n"
 

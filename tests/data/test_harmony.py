@@ -14,12 +14,12 @@ from melfusion_core.data.harmony import (
     parse_chord,
     voice_lead,
 )
-from melfusion_core.data.instruments import INSTRUMENTS
-from melfusion_core.data.keys import SCALES, TONICS
 from melfusion_core.data.leadsheets import accompaniment, chords_under
 from melfusion_core.data.patterns import BASS_PATTERNS, COMP, accompany, bass_density, bass_line, comp_density, voice
 from melfusion_core.data.phrases import MelodyCharacter, bar_rhythm, counter_line, melody, strong_beats
-from melfusion_core.data.score import Note
+from melfusion_core.score.instruments import INSTRUMENTS
+from melfusion_core.score.keys import SCALES, TONICS
+from melfusion_core.score.score import Note
 
 
 def period(family, mode, seed=0, slot=4.0, slots=8, tonic=0):

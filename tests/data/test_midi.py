@@ -9,8 +9,6 @@ import pytest
 from melfusion_core.data import midi as excerpts
 from melfusion_core.data.composer import CORE_LEADS, compose
 from melfusion_core.data.ensembles import ENSEMBLES, STYLE_WORDS, choose_ensemble
-from melfusion_core.data.instruments import INSTRUMENTS
-from melfusion_core.data.keys import TONICS
 from melfusion_core.data.midi import (
     MAJOR_PROFILE,
     MINOR_PROFILE,
@@ -22,6 +20,8 @@ from melfusion_core.data.midi import (
 )
 from melfusion_core.data.renderer import GAP_IN_S, scores_to_midi
 from melfusion_core.data.styles import GRID_TEMPI
+from melfusion_core.score.instruments import INSTRUMENTS
+from melfusion_core.score.keys import TONICS
 
 
 def write_piece(path, bars=24, numerator=4, program=40):

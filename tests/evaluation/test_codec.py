@@ -12,9 +12,8 @@ from melfusion_core.evaluation.codec import CodecUnderTest, codec_speed, stft_di
 from melfusion_core.evaluation.codec_report import evaluate_codec
 from melfusion_core.evaluation.judging import Judge
 from melfusion_core.evaluation.notes import KnownNote, KnownPiece, f_measure, match_onsets, onset_score, pitch_errors
-
-from ..conftest import TINY_MEL
-from .conftest import make_network
+from tests.conftest import TINY_MEL
+from tests.evaluation.conftest import make_network
 
 RATE = 16000
 

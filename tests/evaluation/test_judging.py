@@ -15,8 +15,7 @@ from melfusion_core.evaluation.judging import (
     take_rows,
 )
 from melfusion_core.evaluation.triplets import load_triplets
-
-from .conftest import SAMPLES
+from tests.evaluation.conftest import SAMPLES
 
 
 def clips(count):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from melfusion_core.evaluation.photographs import photographs
+from melfusion_core.research.photographs import photographs
 
 
 class Tones:

@@ -10,12 +10,11 @@ import torch
 from PIL import Image
 
 from melfusion_core.cli.evaluate import colour_features
-from melfusion_core.evaluation.probe import ImageModel, ProbePicture, collect, probe, reconstruct, token_statistics
 from melfusion_core.evaluation.ridge import class_groups, group_folds, ridge_cross_predict, ridge_path, ridge_predict
 from melfusion_core.models.features import ImageFeatures
 from melfusion_core.models.text import TextCondition
-
-from ..conftest import image_scheduler, make_image_unet, make_told_unet
+from melfusion_core.research.probe import ImageModel, ProbePicture, collect, probe, reconstruct, token_statistics
+from tests.conftest import image_scheduler, make_image_unet, make_told_unet
 
 
 def test_groups_are_never_cut():

@@ -14,11 +14,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from melfusion_core.cli import main
-from melfusion_core.evaluation.embedders import Cnn14, EmbedderError, VGGish, load_weights, vggish_filters
-from melfusion_core.evaluation.imsm import imsm, released_matrix
-from melfusion_core.evaluation.joint_embedders import Clap
-from melfusion_core.evaluation.published import Embedders, PublishedError, find_pairs, markdown, measure
-from melfusion_core.evaluation.published_takes import render_takes
+from melfusion_core.full_size.embedders import Cnn14, EmbedderError, VGGish, load_weights, vggish_filters
+from melfusion_core.full_size.imsm import imsm, released_matrix
+from melfusion_core.full_size.joint_embedders import Clap
+from melfusion_core.full_size.published import Embedders, PublishedError, find_pairs, markdown, measure
+from melfusion_core.full_size.published_takes import render_takes
 from tests.evaluation.tiny_embedders import make_clap, make_clip
 
 RATE = 16000
@@ -214,7 +214,7 @@ def test_pairs_are_checked(clips, tmp_path):
 
 
 def test_the_command_writes_a_report_and_says_what_it_left_out(clips, tmp_path, capsys, monkeypatch):
-    from melfusion_core.evaluation import embedders
+    from melfusion_core.full_size import embedders
 
     whole = VGGish(width=2, hidden=8)
     save_file(whole.state_dict(), tmp_path / "vggish.safetensors")

@@ -29,9 +29,8 @@ from melfusion_core.evaluation.takes import (
     take_seed,
 )
 from melfusion_core.evaluation.triplets import load_triplets
-
-from ..conftest import TINY_MEL as PIPELINE_MEL
-from .conftest import RATE, SAMPLES, make_network, tone
+from tests.conftest import TINY_MEL as PIPELINE_MEL
+from tests.evaluation.conftest import RATE, SAMPLES, make_network, tone
 
 SETTINGS = SamplingSettings(duration_s=SAMPLES / RATE, num_inference_steps=2)
 

@@ -18,8 +18,7 @@ from melfusion_core.evaluation import loading
 from melfusion_core.evaluation.judging import Judge
 from melfusion_core.evaluation.takes import SamplingSettings
 from melfusion_core.evaluation.tuning import COLUMNS, parse_trial, trial_name, true_probability, tune
-
-from .conftest import RATE, SAMPLES, tone
+from tests.evaluation.conftest import RATE, SAMPLES, tone
 
 BASE = SamplingSettings(duration_s=SAMPLES / RATE, num_inference_steps=2)
 

@@ -8,7 +8,7 @@ import open_clip
 import torch
 from transformers import ClapFeatureExtractor
 
-from melfusion_core.evaluation.joint_embedders import Clap, OpenClip
+from melfusion_core.full_size.joint_embedders import Clap, OpenClip
 from tests import public_folders
 
 RATE = 16000

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from melfusion_core.models.latents import add_coordinates
+from melfusion_core.engines.spectrogram.latents import add_coordinates
 
 
 def test_no_coordinates_leave_the_latents():

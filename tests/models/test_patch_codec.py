@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from melfusion_core.models.latents import (
+from melfusion_core.engines.spectrogram.latents import (
     compression,
     decode_mel,
     encode_mel,
@@ -14,7 +14,7 @@ from melfusion_core.models.latents import (
     load_codec,
     mel_from_latents,
 )
-from melfusion_core.models.patch_codec import PatchCodec
+from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 
 
 def patches_of(mel, patch):

@@ -19,8 +19,7 @@ from melfusion_core.training.picture_encoder import (
     measure,
     standardise,
 )
-
-from ..conftest import make_image_unet, make_told_unet
+from tests.conftest import make_image_unet, make_told_unet
 
 ARCHITECTURE = "test_efficientnet"
 NULL = TextCondition(torch.zeros(1, 2, 32), torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 32))

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder, integrate_phase
 from melfusion_core.mel import MelSpectrogram
-from melfusion_core.models.vocoder import ISTFTVocoder, integrate_phase
 
 
 @pytest.fixture(scope="module")

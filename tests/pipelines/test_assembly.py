@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from transformers import T5ForConditionalGeneration
 
 from melfusion_core import MelFusionPipeline
-from melfusion_core.pipelines.assembly.build import assemble_full
-from melfusion_core.pipelines.assembly.presets import TABLE
-from melfusion_core.pipelines.assembly.sources import Source, SourceError, find_sources, read_record, write_record
-from melfusion_core.pipelines.assembly.strict import WeightsError
+from melfusion_core.full_size.build import assemble_full
+from melfusion_core.full_size.presets import TABLE
+from melfusion_core.full_size.sources import Source, SourceError, find_sources, read_record, write_record
+from melfusion_core.full_size.strict import WeightsError
 from tests import public_folders
 
 CALL = {"duration_s": 1.28, "num_inference_steps": 1, "output_type": "mel"}

@@ -4,12 +4,12 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
+from melfusion_core.diffusion.guidance import MusicCondition, branch_weights, rescale_guidance
+from melfusion_core.diffusion.sampling import denoise, make_scheduler
+from melfusion_core.diffusion.timesteps import shifted_timesteps
 from melfusion_core.models.inversion import predict_clean
 from melfusion_core.models.synapse import ImageFeatures
 from melfusion_core.models.text import TextCondition
-from melfusion_core.models.timesteps import shifted_timesteps
-from melfusion_core.pipelines.guidance import MusicCondition, branch_weights, rescale_guidance
-from melfusion_core.pipelines.sampling import denoise, make_scheduler
 
 
 def condition(guidance: float, image_guidance: float, image: bool = True, same_text: bool = False) -> MusicCondition:

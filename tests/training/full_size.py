@@ -14,10 +14,10 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 
 from melfusion_core.audio import load_audio
+from melfusion_core.full_size.build import assemble_full
+from melfusion_core.full_size.presets import TABLE
+from melfusion_core.full_size.sources import find_sources
 from melfusion_core.mel import MelSpectrogram
-from melfusion_core.pipelines.assembly.build import assemble_full
-from melfusion_core.pipelines.assembly.presets import TABLE
-from melfusion_core.pipelines.assembly.sources import find_sources
 from tests import public_folders
 
 RATE = 800

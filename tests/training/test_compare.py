@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from melfusion_core.training.compare import format_runs, main
+from melfusion_core.research.compare import format_runs, main
 
 
 def write_run(folder: Path, metrics: dict[str, float], **config: object) -> Path:

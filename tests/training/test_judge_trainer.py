@@ -15,8 +15,7 @@ from melfusion_core.models.judge import MelFusionJudge
 from melfusion_core.training import judge, judge_data
 from melfusion_core.training.data import read_corpus
 from melfusion_core.training.judge_data import find_classes, from_bytes, judges_part, part_of, targets, to_bytes
-
-from .test_trainers import train_in_two_sittings
+from tests.training.test_trainers import train_in_two_sittings
 
 RATE, SAMPLES = 32000, 16 * 4096
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from melfusion_core.training import linear
+from melfusion_core.research import linear
 from melfusion_core.training.captions import CaptionStore
 from melfusion_core.training.prepare import PreparedData
 

@@ -9,7 +9,7 @@ import datasets
 import pytest
 import torch
 
-from melfusion_core.training.rows import BadRow, RowError, check_table, open_table
+from melfusion_core.full_size.rows import BadRow, RowError, check_table, open_table
 from tests.training.full_size import RATE, make_triplets
 
 

@@ -13,14 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from melfusion_core.cli import main
-from melfusion_core.models.components import load_components
+from melfusion_core.full_size.components import load_components
+from melfusion_core.full_size.full_model import FullModel
+from melfusion_core.full_size.rows import open_table
+from melfusion_core.full_size.synapse_trainer import SynapseConfig, train
 from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
-from melfusion_core.training.full_model import FullModel
 from melfusion_core.training.loop import TrainingError
 from melfusion_core.training.presets import told_unet
-from melfusion_core.training.rows import open_table
-from melfusion_core.training.synapse import SynapseConfig, train
 from tests.test_docs import commands
 from tests.test_imports import ROOT
 from tests.training.full_size import make_model, make_pairs, make_small_model, make_triplets
@@ -102,8 +102,8 @@ def test_what_was_trained_is_assembled_and_the_rest_is_untouched(full, triplets,
 
 def test_merged_low_rank_changes_are_the_trained_model(full, triplets, tmp_path):
     """What peft computes with the adapter is what the merged weights compute."""
-    from melfusion_core.pipelines.assembly.merge import lora_weights
-    from melfusion_core.training.trainable import choose_weights, exported_name
+    from melfusion_core.full_size.merge import lora_weights
+    from melfusion_core.full_size.trainable import choose_weights, exported_name
 
     parts = load_components(full, ("unet", "synapse"))
     unet = parts["unet"]
@@ -128,7 +128,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(full, triplets, tmp_path, monkeypatch
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     changes = {"max_steps": 3, "mode": "gates_kv", "accumulation": 2, "batch_size": 1}
     train(SynapseConfig(**settings(full, triplets, whole, **changes)))
-    from melfusion_core.training import synapse
+    from melfusion_core.full_size import synapse_trainer as synapse
 
     real = synapse.SynapseTask.step
 
@@ -158,7 +158,7 @@ def test_two_processes_are_one_with_the_double_batch(full, triplets, tmp_path):
     words = [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     [documented] = [line for line in commands("train.md") if "--num_processes 2" in line]
     launch = [sys.executable, "-m", "accelerate.commands.launch", *documented.split()[2:]]
-    assert "melfusion_core.training.synapse" in launch and "--device cpu" in documented
+    assert "melfusion_core.full_size.synapse_trainer" in launch and "--device cpu" in documented
     done = subprocess.run(
         [*launch, *words],
         cwd=ROOT,

@@ -12,11 +12,12 @@ import timm
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from melfusion_core.models.patch_codec import PatchCodec
+from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
+from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.models.synapse import VisualSynapse
-from melfusion_core.models.vocoder import ISTFTVocoder
-from melfusion_core.training import gain, heard, image, music, picture_encoder, prepare, telling, vae, vocoder
+from melfusion_core.research import gain
+from melfusion_core.training import heard, image, music, picture_encoder, prepare, telling, vae, vocoder
 from melfusion_core.training.data import Clip, CorpusError, read_corpus
 from melfusion_core.training.loop import TrainLoop
 

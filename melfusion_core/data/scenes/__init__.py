@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from . import abstracts, cities, energies, lands, skies, waters
-from .base import Painted, Painter, Scene
-from .canvas import grade, to_pil
+from melfusion_core.data.scenes import abstracts, cities, energies, lands, skies, waters
+from melfusion_core.data.scenes.base import Painted, Painter, Scene
+from melfusion_core.data.scenes.canvas import grade, to_pil
 
 _PAINTERS: dict[str, tuple[str, Painter]] = {
     "sunset": ("sky", skies.sunset),

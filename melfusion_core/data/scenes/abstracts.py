@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from .base import Painted, by_degree, pick
-from .canvas import Brush, axes, blend, disc, fractal_noise, hsv, vertical_gradient
+from melfusion_core.data.scenes.base import Painted, by_degree, pick
+from melfusion_core.data.scenes.canvas import Brush, axes, blend, disc, fractal_noise, hsv, vertical_gradient
 
 
 def calm_circles(rng: np.random.Generator, size: int) -> Painted:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Painted, by_degree
-from .canvas import Brush, blend, fractal_noise, glow, hsv, vertical_gradient
-from .skies import clouds
+from melfusion_core.data.scenes.base import Painted, by_degree
+from melfusion_core.data.scenes.canvas import Brush, blend, fractal_noise, glow, hsv, vertical_gradient
+from melfusion_core.data.scenes.skies import clouds
 
 
 def _towers(

@@ -6,9 +6,19 @@ import math
 
 import numpy as np
 
-from .base import Painted, by_degree, pick
-from .canvas import Brush, axes, below, blend, fractal_noise, glow, hsv, skyline, vertical_gradient
-from .skies import clouds
+from melfusion_core.data.scenes.base import Painted, by_degree, pick
+from melfusion_core.data.scenes.canvas import (
+    Brush,
+    axes,
+    below,
+    blend,
+    fractal_noise,
+    glow,
+    hsv,
+    skyline,
+    vertical_gradient,
+)
+from melfusion_core.data.scenes.skies import clouds
 
 
 def lightning(rng: np.random.Generator, size: int) -> Painted:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Painted, by_degree, pick
-from .canvas import Brush, below, blend, disc, fractal_noise, glow, hsv, skyline, vertical_gradient
+from melfusion_core.data.scenes.base import Painted, by_degree, pick
+from melfusion_core.data.scenes.canvas import (
+    Brush,
+    below,
+    blend,
+    disc,
+    fractal_noise,
+    glow,
+    hsv,
+    skyline,
+    vertical_gradient,
+)
 
 
 def clouds(

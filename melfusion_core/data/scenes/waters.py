@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Painted, by_degree, pick
-from .canvas import Brush, axes, below, blend, disc, fractal_noise, glow, hsv, skyline, vertical_gradient
-from .skies import clouds, stars
+from melfusion_core.data.scenes.base import Painted, by_degree, pick
+from melfusion_core.data.scenes.canvas import (
+    Brush,
+    axes,
+    below,
+    blend,
+    disc,
+    fractal_noise,
+    glow,
+    hsv,
+    skyline,
+    vertical_gradient,
+)
+from melfusion_core.data.scenes.skies import clouds, stars
 
 
 def calm_sea(rng: np.random.Generator, size: int) -> Painted:

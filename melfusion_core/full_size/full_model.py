@@ -13,18 +13,18 @@ from typing import Any
 
 import torch
 
+from melfusion_core.engines.spectrogram.latents import add_coordinates, compression, latents_from_mel
+from melfusion_core.full_size.components import load_components
+from melfusion_core.full_size.rows import Row
+from melfusion_core.full_size.trainable import choose_weights
 from melfusion_core.image import image_to_tensor
 from melfusion_core.mel import MelSpectrogram
-from melfusion_core.models.components import load_components
 from melfusion_core.models.features import ImageFeatures, capture_image_features, picture_size
 from melfusion_core.models.image_latents import encode_pixels
-from melfusion_core.models.latents import add_coordinates, compression, latents_from_mel
 from melfusion_core.models.picture_encoder import embed_pictures
 from melfusion_core.models.synapse import install_synapse
 from melfusion_core.models.text import MAX_CAPTION_TOKENS, TextCondition, encode_captions, unet_text_arguments
 from melfusion_core.training.losses import training_target
-from melfusion_core.training.rows import Row
-from melfusion_core.training.trainable import choose_weights
 
 NAMES = ("vae", "unet", "image_unet", "synapse", "vocoder", "scheduler", "image_scheduler")
 NAMES += ("tokenizer", "text_encoder", "image_vae", "image_null", "image_encoder")
@@ -37,7 +37,7 @@ class FullModel:
     Args:
         folder: The pipeline's folder.
         device: Where to train.
-        mode: What is trained, see :func:`~melfusion_core.training.trainable.choose_weights`.
+        mode: What is trained, see :func:`~melfusion_core.full_size.trainable.choose_weights`.
         precision: ``no`` or ``bf16``: dtype of the frozen networks; trained weights are float32.
         duration_s: Length of a clip in seconds.
         peak: Peak that waveforms are scaled to, as the public music models expect; 0 leaves them as they are.

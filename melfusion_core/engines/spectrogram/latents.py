@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
-from melfusion_core.models.patch_codec import PatchCodec
+from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 
 MelCodec = AutoencoderKL | PatchCodec
 """What can stand between spectrograms and latents."""

@@ -1,6 +1,6 @@
-"""What linear regression knows of clips before any noise is removed: the yardstick for `melfusion_core.training.gain`.
+"""What linear regression knows of clips before any noise is removed: the yardstick for `melfusion_core.research.gain`.
 
-``python -m melfusion_core.training.linear --data PREPARED``
+``python -m melfusion_core.research.linear --data PREPARED``
 
 At the last timestep the music model sees pure noise, so the best it can predict is the mean of all clips with that
 caption and picture. Ridge regression predicts such means too, of each clip over time; a network that stays below it

@@ -23,6 +23,10 @@ import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
+from melfusion_core.evaluation.figures import format_estimate, save_heat_map
+from melfusion_core.evaluation.judging import open_picture
+from melfusion_core.evaluation.metrics import mean_interval, spearman_interval
+from melfusion_core.evaluation.ridge import class_groups, ridge_cross_predict, ridge_predict
 from melfusion_core.image import image_to_tensor
 from melfusion_core.models.features import (
     ImageFeatures,
@@ -35,11 +39,6 @@ from melfusion_core.models.inversion import clean_and_noise, ddim_invert, first_
 from melfusion_core.models.picture_encoder import PictureEncoder, embed_pictures
 from melfusion_core.models.scenes import layer_statistics
 from melfusion_core.models.text import TextCondition
-
-from .figures import format_estimate, save_heat_map
-from .judging import open_picture
-from .metrics import mean_interval, spearman_interval
-from .ridge import class_groups, ridge_cross_predict, ridge_predict
 
 DEFAULT_TIMESTEPS = (20, 100, 250, 500, 800)
 LEAST_CLASS = 4

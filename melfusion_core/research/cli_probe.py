@@ -62,10 +62,10 @@ def run(args: argparse.Namespace) -> int:
     from diffusers import UNet2DConditionModel
 
     from melfusion_core.cli.evaluate import colour_features
-    from melfusion_core.evaluation.probe import ImageModel, probe
     from melfusion_core.models.inversion import load_image_scheduler
     from melfusion_core.models.picture_encoder import load_picture_encoder
     from melfusion_core.models.text import encode_text, load_minilm
+    from melfusion_core.research.probe import ImageModel, probe
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -97,8 +97,8 @@ def corpus_pictures(corpus: Path, train: int, held_out: int, seed: int) -> list[
     """
     import numpy as np
 
-    from melfusion_core.evaluation.probe import ProbePicture
     from melfusion_core.evaluation.triplets import load_triplets
+    from melfusion_core.research.probe import ProbePicture
 
     rng = np.random.default_rng(seed)
     pictures = []
@@ -122,7 +122,7 @@ def rated_photographs(folder: Path) -> list[Any]:
         The pictures, as `probe` wants them.
     """
     from melfusion_core.data.pictures import load_rated_pictures
-    from melfusion_core.evaluation.probe import ProbePicture
+    from melfusion_core.research.probe import ProbePicture
 
     rated = [each for each in load_rated_pictures(folder) if each.valence is not None and each.arousal is not None]
     return [ProbePicture(each.path, each.theme, each.category, each.valence, each.arousal) for each in rated]

@@ -15,12 +15,11 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from melfusion_core.audio import load_audio
+from melfusion_core.evaluation.metrics import frechet_distance, kl_divergence
+from melfusion_core.full_size.embedders import RATE, Cnn14, VGGish
+from melfusion_core.full_size.imsm import imsm
+from melfusion_core.full_size.joint_embedders import Clap, OpenClip
 from melfusion_core.image import load_image
-
-from .embedders import RATE, Cnn14, VGGish
-from .imsm import imsm
-from .joint_embedders import Clap, OpenClip
-from .metrics import frechet_distance, kl_divergence
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
 # Chowdhury et al., CVPR 2024; MusicGen is their strongest text-only system.

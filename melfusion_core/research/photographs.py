@@ -1,6 +1,6 @@
 """A first look at a model with one's own pictures: one caption, one seed, one take per picture.
 
-``python -m melfusion_core.evaluation.photographs MODEL PICTURE PICTURE ... --out REPORT``
+``python -m melfusion_core.research.photographs MODEL PICTURE PICTURE ... --out REPORT``
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ import torch
 
 from melfusion_core import defaults
 from melfusion_core.audio import save_audio
+from melfusion_core.evaluation.cues import audio_cues
+from melfusion_core.evaluation.listening import listen
+from melfusion_core.evaluation.loading import load_pipeline
 from melfusion_core.image import load_image
-
-from .cues import audio_cues
-from .listening import listen
-from .loading import load_pipeline
 
 PEAK_CEILING = 0.98
 """All takes of a report are turned down together until the highest peak is here, as `melfusion generate` does."""
@@ -97,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: Arguments; None takes those of the process.
     """
-    parser = argparse.ArgumentParser(prog="python -m melfusion_core.evaluation.photographs", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m melfusion_core.research.photographs", description=__doc__)
     parser.add_argument("model", type=Path, help="folder of the model")
     parser.add_argument("pictures", type=Path, nargs="+", help="picture files, at least two")
     parser.add_argument("--out", type=Path, required=True, help="folder for takes and report")

@@ -12,8 +12,8 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin
 
 from melfusion_core import defaults
+from melfusion_core.diffusion.timesteps import shifted_timesteps
 from melfusion_core.models.inversion import predict_clean
-from melfusion_core.models.timesteps import shifted_timesteps
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Trainer of a full-size model's visual synapse, and of what else of the music UNet should move.
 
-``accelerate launch -m melfusion_core.training.synapse --model FULL --data TRIPLETS --out RUN --max-steps 20000``
+``accelerate launch -m melfusion_core.full_size.synapse_trainer --model FULL --data TRIPLETS --out RUN``
 
 Works on the CPU, one GPU, or several: every process takes its share of each global batch, gradients are averaged over
 processes, and the draws of step n depend on the seed and n alone, so that N processes with batch B compute what one
@@ -20,12 +20,12 @@ import torch
 from accelerate.utils import gather_object
 from safetensors.torch import save_file
 
+from melfusion_core.full_size.full_model import FullModel
+from melfusion_core.full_size.rows import FORMATS, BadRow, Row, RowError, Table, check_table, open_table
+from melfusion_core.full_size.trainable import MODES, exported_name
 from melfusion_core.training.config import TrainConfig, parse_config
-from melfusion_core.training.full_model import FullModel
 from melfusion_core.training.loop import CHECKPOINT, MAX_SKIPPED, Task, TrainingError, TrainLoop, TrainResult
 from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps
-from melfusion_core.training.rows import FORMATS, BadRow, Row, RowError, Table, check_table, open_table
-from melfusion_core.training.trainable import MODES, exported_name
 
 BAD_ROWS = "bad_rows.jsonl"
 
@@ -391,6 +391,6 @@ def train(config: SynapseConfig) -> TrainResult:
 
 if __name__ == "__main__":
     try:
-        train(parse_config(SynapseConfig, program="python -m melfusion_core.training.synapse"))
+        train(parse_config(SynapseConfig, program="python -m melfusion_core.full_size.synapse_trainer"))
     except TrainingError as error:
         raise SystemExit(f"synapse: {error}") from error

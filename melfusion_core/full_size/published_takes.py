@@ -10,9 +10,8 @@ from tqdm.auto import tqdm
 
 from melfusion_core import defaults
 from melfusion_core.audio import save_audio
+from melfusion_core.full_size.published import PublishedError, read_table
 from melfusion_core.image import load_image
-
-from .published import PublishedError, read_table
 
 STEPS = 200  # of the released script, as its guidance scale of 3
 GUIDANCE = 3.0
@@ -37,7 +36,7 @@ def render_takes(
 
     Args:
         pipe: A MelFusionPipeline.
-        table: JSON lines, see :func:`~melfusion_core.evaluation.published.find_pairs`.
+        table: JSON lines, see :func:`~melfusion_core.full_size.published.find_pairs`.
         folder: Where to write ``NAME.wav``, NAME being that of the row's clip.
         split: Split whose rows count; empty for all.
         steps: Denoising steps.

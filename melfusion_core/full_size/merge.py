@@ -7,8 +7,8 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
+from melfusion_core.full_size.strict import WeightsError
 from melfusion_core.models.synapse import VisualSynapse
-from melfusion_core.pipelines.assembly.strict import WeightsError
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 
 TRAINED = "unet_trained.safetensors"

@@ -16,9 +16,9 @@ from diffusers import AudioLDM2UNet2DConditionModel, AutoencoderKL, UNet2DCondit
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import SpeechT5HifiGanConfig, T5Config, T5EncoderModel
 
-from melfusion_core.models.hifigan import HifiGanVocoder
-from melfusion_core.pipelines.assembly import presets
-from melfusion_core.pipelines.assembly.presets import Preset
+from melfusion_core.full_size import presets
+from melfusion_core.full_size.hifigan import HifiGanVocoder
+from melfusion_core.full_size.presets import Preset
 
 LATENT = (8, 256, 16)  # 10.24 s at 16 kHz
 BRANCHES = 3  # nothing, caption, caption and picture: one UNet input each

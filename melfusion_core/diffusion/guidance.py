@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from diffusers import UNet2DConditionModel
 
+from melfusion_core.engines.spectrogram.latents import add_coordinates
 from melfusion_core.models.devices import execution_device
-from melfusion_core.models.latents import add_coordinates
 from melfusion_core.models.synapse import ImageFeatures, SynapseHandle
 from melfusion_core.models.text import TextCondition, unet_text_arguments
 

@@ -28,14 +28,14 @@ from transformers import (
     T5EncoderModel,
 )
 
+from melfusion_core.full_size.hifigan import HifiGanVocoder
+from melfusion_core.full_size.presets import TANGO_SCHEDULER, TANGO_UNET, Preset
+from melfusion_core.full_size.sources import Source
+from melfusion_core.full_size.strict import WeightsError, load_component, load_state, read_tango
+from melfusion_core.full_size.text_encoders import AudioLDM2TextEncoder, MusicLDMTextEncoder
 from melfusion_core.models.features import decoder_attention_names
-from melfusion_core.models.hifigan import HifiGanVocoder
 from melfusion_core.models.null_caption import NullCaption
 from melfusion_core.models.synapse import VisualSynapse
-from melfusion_core.models.text_encoders import AudioLDM2TextEncoder, MusicLDMTextEncoder
-from melfusion_core.pipelines.assembly.presets import TANGO_SCHEDULER, TANGO_UNET, Preset
-from melfusion_core.pipelines.assembly.sources import Source
-from melfusion_core.pipelines.assembly.strict import WeightsError, load_component, load_state, read_tango
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 
 T5_DECODER = ("decoder.*", "lm_head.weight")  # of a T5 whose encoder alone is used
@@ -56,7 +56,7 @@ def assemble_full(
 
     Args:
         preset: What is assembled.
-        sources: Local files by role, from :func:`~melfusion_core.pipelines.assembly.sources.find_sources`.
+        sources: Local files by role, from :func:`~melfusion_core.full_size.sources.find_sources`.
         resolution: Side of the pictures in pixels; None for the image model's own.
         fusion: The synapse's fusion; None for the preset's.
         gate_init: The synapse's gates before training; None for the preset's.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from melfusion_core.pipelines.assembly.presets import Preset, Repository
+from melfusion_core.full_size.presets import Preset, Repository
 from melfusion_core.pipelines.loading import hub_message
 
 ROLES = ("image", "music", "audio", "text")

@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("--clip-weights has no effect without --clip.")
     if args.imsm_batch and None in (args.clip, args.clap, args.table):
         raise CommandError("--imsm-batch has no effect without IMSM, which needs --clip, --clap and --table.")
-    from melfusion_core.evaluation.embedders import EmbedderError
-    from melfusion_core.evaluation.published import PublishedError, find_pairs, markdown, measure
+    from melfusion_core.full_size.embedders import EmbedderError
+    from melfusion_core.full_size.published import PublishedError, find_pairs, markdown, measure
 
     try:
         make_takes(args)
@@ -107,7 +107,7 @@ def make_takes(args: argparse.Namespace) -> None:
     if args.table is None:
         raise CommandError("--model needs --table: captions and pictures come from there.")
     from melfusion_core.cli.takes import load_pipeline
-    from melfusion_core.evaluation.published_takes import render_takes
+    from melfusion_core.full_size.published_takes import render_takes
 
     pipe = load_pipeline(model_folder(args.model), args.device)
     render_takes(pipe, args.table, args.generated, progress=True, **given)
@@ -120,16 +120,16 @@ def load_embedders(args: argparse.Namespace) -> Any:
         args: Parsed command line.
 
     Returns:
-        An :class:`~melfusion_core.evaluation.published.Embedders`.
+        An :class:`~melfusion_core.full_size.published.Embedders`.
 
     Raises:
         CommandError: There is no such device.
     """
     import torch
 
-    from melfusion_core.evaluation.embedders import Cnn14, VGGish, load_weights
-    from melfusion_core.evaluation.joint_embedders import Clap, OpenClip
-    from melfusion_core.evaluation.published import Embedders
+    from melfusion_core.full_size.embedders import Cnn14, VGGish, load_weights
+    from melfusion_core.full_size.joint_embedders import Clap, OpenClip
+    from melfusion_core.full_size.published import Embedders
 
     try:
         torch.empty(0, device=args.device)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .instruments import INSTRUMENTS
-from .score import Track
+from melfusion_core.score.instruments import INSTRUMENTS
+from melfusion_core.score.score import Track
 
 LEVEL_DB: dict[str, float] = {
     "piano": -4.9, "electric piano": 3.0, "harpsichord": 2.1, "celesta": 1.2, "music box": 1.6, "vibraphone": -3.3,

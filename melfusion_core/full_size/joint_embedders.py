@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from .embedders import EmbedderError
+from melfusion_core.full_size.embedders import EmbedderError
 
 CLAP_REPO = "laion/clap-htsat-unfused"  # that of the paper's released IMSM
 CLIP_ARCHITECTURE = "ViT-B-32-quickgelu"  # openai/clip-vit-base-patch32, likewise

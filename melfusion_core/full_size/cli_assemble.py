@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="allow weights that are published as a pickle only (Tango's); read without executing what it holds",
     )
     group.add_argument("--base", type=Path, help="a full-size checkpoint to put trained parts into")
-    group.add_argument("--trained", type=Path, help="with --base: RUN/export of `melfusion_core.training.synapse`")
+    group.add_argument("--trained", type=Path, help="with --base: RUN/export of `melfusion train synapse`")
     group.add_argument("--resolution", type=options.whole_number(8, 4096), help="side of the pictures in pixels")
     group.add_argument(
         "--fusion", choices=("interpolate", "decoupled", "concatenate"), help="of the synapse (default the preset's)"
@@ -109,8 +109,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CommandError: Flags do not go together or have no effect, a source cannot be had, or weights do not fit.
     """
-    from melfusion_core.pipelines.assembly.sources import SourceError
-    from melfusion_core.pipelines.assembly.strict import WeightsError
+    from melfusion_core.full_size.sources import SourceError
+    from melfusion_core.full_size.strict import WeightsError
 
     if args.preset is not None and args.base is not None:
         raise CommandError("--preset and --base exclude each other.")
@@ -154,9 +154,9 @@ def quiet() -> Iterator[None]:
 
 
 def _from_public(args: argparse.Namespace) -> None:
-    from melfusion_core.pipelines.assembly.build import assemble_full
-    from melfusion_core.pipelines.assembly.presets import TABLE
-    from melfusion_core.pipelines.assembly.sources import find_sources, read_record, write_record
+    from melfusion_core.full_size.build import assemble_full
+    from melfusion_core.full_size.presets import TABLE
+    from melfusion_core.full_size.sources import find_sources, read_record, write_record
 
     preset = TABLE[args.preset]
     folders = {role: Path(folder) for role, folder in _roles(args.source, "--source").items()}
@@ -192,7 +192,7 @@ def _from_public(args: argparse.Namespace) -> None:
 
 
 def _merge(args: argparse.Namespace) -> None:
-    from melfusion_core.pipelines.assembly.merge import merge_trained
+    from melfusion_core.full_size.merge import merge_trained
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 
     for folder in (args.base, args.trained):

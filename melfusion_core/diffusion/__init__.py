@@ -1,0 +1,1 @@
+"""The noise: timesteps, guidance and sampling, for pipelines and trainers alike."""

@@ -1,0 +1,1 @@
+"""What latents mean: each engine turns them into music."""

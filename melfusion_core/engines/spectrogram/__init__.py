@@ -1,0 +1,1 @@
+"""Music as a log-mel spectrogram: codec, vocoder."""

@@ -1,1 +1,0 @@
-"""Full-size pipelines put together from public repositories."""

@@ -1,0 +1,1 @@
+"""Experiments and probes behind design decisions; nothing in the product imports them."""
