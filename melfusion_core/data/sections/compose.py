@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from melfusion_core.data.composer import CORE_LEADS, CORE_STYLES, choose_tempo
+from melfusion_core.data.composer import choose_tempo
 from melfusion_core.data.drums import DRUMS, pattern_density
 from melfusion_core.data.grooves import Grooves
 from melfusion_core.data.sections.answers import KINDS, counter
