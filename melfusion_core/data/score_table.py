@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from melfusion_core.score.chords import BeatChord
 from melfusion_core.score.instruments import INSTRUMENTS
 from melfusion_core.score.score import Note, Score, Track
 
@@ -63,6 +64,8 @@ class ScoreTable:
             source=clip["source"],
             seed=clip["seed"],
             chords=tuple(clip["chords"]),
+            harmony=tuple(None if chord is None else BeatChord(*chord) for chord in clip["harmony"]),
+            swing=clip["swing"],
         )
 
     def save(self, folder: Path) -> None:
@@ -120,6 +123,8 @@ class ScoreTable:
                     "mode": score.mode,
                     "seed": score.seed,
                     "chords": list(score.chords),
+                    "harmony": [chord and (chord.root, chord.kind, chord.bass) for chord in score.harmony],
+                    "swing": score.swing,
                     "tracks": [(track.instrument, track.role) for track in score.tracks],
                     **more,
                 }

@@ -102,8 +102,10 @@ def prepare(config: ScorePrepareConfig) -> None:
             captions.setdefault(text, len(captions))
     clips = []
     for row, clip in enumerate(table.clips):
-        kept = {name: value for name, value in clip.items() if name not in ("captions", "chords")}
-        clips.append({**kept, "first_beat": int(first[row]), "captions": [captions[text] for text in clip["captions"]]})
+        kept = {name: value for name, value in clip.items() if name not in ("captions", "chords", "harmony")}
+        clips.append(
+            {**kept, "first_beat": int(first[row]), "captions": [captions[text] for text in clip["captions"]]}
+        )
     (out / "clips.json").write_text(json.dumps(clips))
     encode_captions(*load_minilm(), list(captions)).save(out, "captions")
 
@@ -160,9 +162,7 @@ class PreparedScores:
         begin, end = self._offsets[first], self._offsets[first + beats]
         beat = np.repeat(np.arange(beats), np.diff(self._offsets[first : first + beats + 1]))
         role, octave = np.divmod(self._places[begin:end].astype(np.int64), OCTAVES)
-        cells = out[:, :, FIRST_OCTAVE_ROW : FIRST_OCTAVE_ROW + OCTAVES].reshape(
-            beats, len(ROLES), CELL_DIM, OCTAVES
-        )
+        cells = out[:, :, FIRST_OCTAVE_ROW : FIRST_OCTAVE_ROW + OCTAVES].reshape(beats, len(ROLES), CELL_DIM, OCTAVES)
         cells[beat, role, :, octave] = self._cells[begin:end]
         out[:, :, FIRST_OCTAVE_ROW : FIRST_OCTAVE_ROW + OCTAVES] = cells.reshape(beats, CHANNELS, OCTAVES)
         return torch.from_numpy(out.transpose(1, 0, 2).copy())

@@ -26,7 +26,7 @@ from melfusion_core.engines.score.layout import (
 _SONG_FACTS: tuple[tuple[str, ...], ...] = (
     ("song.tempo",), ("song.metre",), ("song.swing",), ("song.tonic",), ("song.mode",),
     ("song.valence", "song.arousal"), ("song.valence",), ("song.arousal",), ("song.style",), ("song.end",),
-    ("song.begin",), ("song.level",), ("song.density",), ("harmony.root", "harmony.kind"), ("harmony.bass",),
+    ("song.begin",), ("song.level",), ("song.density",), ("harmony.root", "harmony.tones"), ("harmony.root", "harmony.tones", "harmony.bass"), ("harmony.bass",),
     ("harmony.pitches",),
 )  # fmt: skip
 """What is told together."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 
-from melfusion_core.engines.score.inputs import fold_rows, meaningful, unet_input, unfold_rows
+from melfusion_core.engines.score.inputs import fold_rows, meaningful, unet_input
 from melfusion_core.engines.score.layout import CHANNELS, ROWS
 from melfusion_core.training.config import TrainConfig
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult

@@ -119,7 +119,9 @@ def _ending(first: int, rows: tuple, quiet: bool) -> list[Event]:
     on_one = [e for e in _hits(rows, first) if e.tick == first]
     kick = Event(first, STEP, KIT["kick"], 4.0)
     if quiet:
-        return [*(e for e in on_one if e.pitch != KIT["kick"]), kick] if any(row[0] == "kick" for row in rows) else on_one
+        return (
+            [*(e for e in on_one if e.pitch != KIT["kick"]), kick] if any(row[0] == "kick" for row in rows) else on_one
+        )
     return [kick, Event(first, STEP, KIT["crash"], 2.0)]
 
 

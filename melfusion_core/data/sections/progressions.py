@@ -161,5 +161,7 @@ def _home_bar(slots: list[Slot], phrases: list[Phrase], beats: int) -> list[Slot
     bar = end - beats
     kept = [replace(s, length=min(s.length, bar - s.start)) for s in slots[:-1] if s.start < bar - 1e-6]
     if home.start > bar - 1e-6 or not kept:
-        return [*kept, replace(home, start=bar, length=float(beats))] if kept else [replace(home, start=0.0, length=end)]
+        return (
+            [*kept, replace(home, start=bar, length=float(beats))] if kept else [replace(home, start=0.0, length=end)]
+        )
     return [*kept, home]

@@ -5,6 +5,7 @@ Shape legend: ``beats``; ``parts`` are the five pitched roles and the drums.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -19,6 +20,7 @@ from melfusion_core.engines.score.layout import (
     ROLES,
     SONG_ROW,
 )
+from melfusion_core.score.chords import CHORD_KINDS
 
 CONTROL_ROWS = 4
 _TEMPI = np.arange(60, 521) / 2.0
@@ -28,17 +30,8 @@ _TONIC_HARMONICS = (1, 2, 3, 4, 5)
 _HOT = 2.5
 """One of many is told as this against zeros."""
 
-CHORD_KINDS = {
-    "major": (0, 4, 7),
-    "minor": (0, 3, 7),
-    "diminished": (0, 3, 6),
-    "augmented": (0, 4, 8),
-    "dominant seventh": (0, 4, 7, 10),
-    "major seventh": (0, 4, 7, 11),
-    "minor seventh": (0, 3, 7, 10),
-    "suspended fourth": (0, 5, 7),
-}
-"""Kinds of chords the harmony row can name, with their pitch classes above the root."""
+KINDS = tuple(CHORD_KINDS)
+"""Kinds of chords by number."""
 
 
 def _slices(**sizes: int) -> dict[str, slice]:
@@ -73,7 +66,7 @@ FIELDS: dict[str, tuple[int, slice]] = {
     },
     **{
         f"harmony.{name}": (HARMONY_ROW, part)
-        for name, part in _slices(root=12, kind=len(CHORD_KINDS), bass=12, pitches=12).items()
+        for name, part in _slices(root=12, tones=12, bass=12, pitches=12).items()
     },
 }  # fmt: skip
 """Row and channels of every control, by name."""
@@ -104,7 +97,7 @@ class Controls:
         instrument: Number of each role's instrument, -1 for none, of shape ``(roles, beats)``.
         root: Pitch class of the chord above the tonic, -1 where unknown, of shape ``(beats,)``.
         kind: Number of the chord's kind, -1 where unknown, of shape ``(beats,)``.
-        bass: Pitch class of the lowest note above the tonic, -1 for none, of shape ``(beats,)``.
+        bass: Pitch class of the chord's lowest note above the tonic, -1 where unknown, of shape ``(beats,)``.
         pitches: Pitch classes above the tonic that sound, of shape ``(beats, 12)``, bool.
     """
 
@@ -183,12 +176,10 @@ def encode_controls(controls: Controls) -> np.ndarray:
     for row, role in enumerate(ROLES):
         known = controls.instrument[row] >= 0
         put(f"{role}.instrument", np.where(known[:, None], code_table()[controls.instrument[row]], 0.0))
-    for name, values, size in (
-        ("root", controls.root, 12),
-        ("kind", controls.kind, len(CHORD_KINDS)),
-        ("bass", controls.bass, 12),
-    ):
-        put(f"harmony.{name}", _HOT * (values[:, None] == np.arange(size)))
+    for name, values in (("root", controls.root), ("bass", controls.bass)):
+        put(f"harmony.{name}", _HOT * (values[:, None] == np.arange(12)))
+    known = (controls.root >= 0)[:, None]
+    put("harmony.tones", np.where(known, 2.0 * _tones()[controls.kind, controls.root] - 1.0, 0.0))
     put("harmony.pitches", np.where(controls.pitches, 1.0, -1.0))
     return out
 
@@ -228,6 +219,8 @@ def decode_controls(latents: np.ndarray, styles: int, instruments: int) -> Contr
         if presence[row].any():
             code = get(f"{role}.instrument")[presence[row]].mean(axis=0)
             instrument[row] = int(nearest_code(code, instruments))
+    root = _hot(get("harmony.root"))
+    fit = np.einsum("bp,kbp->bk", get("harmony.tones"), 2.0 * _tones()[:, root] - 1.0)
     return Controls(
         tempo_bpm=over(tempo),
         beats_per_bar=over(3 if mean("song.metre").mean() > 0 else 4),
@@ -246,11 +239,21 @@ def decode_controls(latents: np.ndarray, styles: int, instruments: int) -> Contr
         song_level=_velocity(get("song.level")[:, 0]),
         song_density=_onsets(get("song.density")[:, 0]),
         instrument=instrument,
-        root=_hot(get("harmony.root")),
-        kind=_hot(get("harmony.kind")),
+        root=root,
+        kind=np.where(root >= 0, fit.argmax(axis=1), -1),
         bass=_hot(get("harmony.bass")),
         pitches=get("harmony.pitches") > 0,
     )
+
+
+@functools.cache
+def _tones() -> np.ndarray:
+    """Pitch classes of every kind of chord on every root, of shape ``(kinds, 12, 12)``, 0 or 1."""
+    table = np.zeros((len(KINDS), 12, 12))
+    for kind, steps in enumerate(CHORD_KINDS.values()):
+        for root in range(12):
+            table[kind, root, [(root + step) % 12 for step in steps]] = 1.0
+    return table
 
 
 def _level(velocity: np.ndarray) -> np.ndarray:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from melfusion_core.engines.score.cells import CellCodec
 from melfusion_core.engines.score.codec import decode_cells
-from melfusion_core.engines.score.controls import CHORD_KINDS, Controls, decode_controls
+from melfusion_core.engines.score.controls import KINDS, Controls, decode_controls
 from melfusion_core.engines.score.grid import drum_notes_from_grid, notes_from_grid, transposition
 from melfusion_core.engines.score.layout import PARTS, ROLES
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, STYLES
+from melfusion_core.score.chords import BeatChord, chord_names
 from melfusion_core.score.instruments import INSTRUMENTS
 from melfusion_core.score.mixing import balance
-from melfusion_core.score.score import PITCH_CLASSES, Score, Track
-
-_SYMBOLS = dict(zip(CHORD_KINDS, ("", "m", "dim", "aug", "7", "maj7", "m7", "sus4"), strict=True))
+from melfusion_core.score.score import Score, Track
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ def score_from_latents(
         level = controls.level[PARTS.index("drums")]
         notes = drum_notes_from_grid(hits, (drums[:, 1] > 0) & hits, level)
         tracks.append(Track("drums", 0, notes, is_drum=True, role="drums"))
+    harmony = harmony_of(controls)
     score = Score(
         tracks=tracks,
         tempo_bpm=float(controls.tempo_bpm[0]),
@@ -74,44 +73,28 @@ def score_from_latents(
         piece="take",
         source="melfusion",
         seed=seed,
-        chords=chord_symbols(controls),
+        chords=chord_names(harmony),
+        harmony=harmony,
+        swing=float(controls.swing[0]),
     )
     if any(track.role == "lead" for track in tracks):
         balance(tracks)
     return Decoded(score, controls)
 
 
-def chord_symbols(controls: Controls) -> tuple[str, ...]:
-    """The chords of a passage as symbols, each once where it stays.
+def harmony_of(controls: Controls) -> tuple[BeatChord | None, ...]:
+    """The chord of every beat.
 
     Args:
         controls: What is said of every beat.
 
     Returns:
-        Symbols such as ``("C", "Am7")``; beats whose chord is unknown are left out.
+        The chords at the song's own pitch, None where unknown.
     """
-    symbols: list[str] = []
-    kinds = list(_SYMBOLS.values())
-    for root, kind in zip(controls.root, controls.kind, strict=True):
-        if root >= 0 and kind >= 0:
-            symbol = PITCH_CLASSES[(int(root) + int(controls.tonic[0])) % 12] + kinds[int(kind)]
-            if not symbols or symbols[-1] != symbol:
-                symbols.append(symbol)
-    return tuple(symbols)
-
-
-def chord_tones(controls: Controls) -> np.ndarray:
-    """Pitch classes of every beat's chord above the tonic.
-
-    Args:
-        controls: What is said of every beat.
-
-    Returns:
-        Of shape ``(beats, 12)``, bool; all False where the chord is unknown.
-    """
-    out = np.zeros((controls.beats, 12), dtype=bool)
-    kinds = list(CHORD_KINDS.values())
-    for beat, (root, kind) in enumerate(zip(controls.root, controls.kind, strict=True)):
-        if root >= 0 and kind >= 0:
-            out[beat, [(int(root) + tone) % 12 for tone in kinds[int(kind)]]] = True
-    return out
+    tonic = int(controls.tonic[0])
+    return tuple(
+        BeatChord((int(root) + tonic) % 12, KINDS[int(kind)], (int(bass if bass >= 0 else root) + tonic) % 12)
+        if root >= 0
+        else None
+        for root, kind, bass in zip(controls.root, controls.kind, controls.bass, strict=True)
+    )

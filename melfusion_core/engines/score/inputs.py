@@ -57,8 +57,10 @@ def unfold_rows(folded: torch.Tensor, fold: int) -> torch.Tensor:
         Of shape ``(batch, channels, beats, rows)``.
     """
     batch, channels, beats, rows = folded.shape
-    return folded.view(batch, channels // fold, fold, beats, rows).permute(0, 1, 3, 4, 2).reshape(
-        batch, channels // fold, beats, rows * fold
+    return (
+        folded.view(batch, channels // fold, fold, beats, rows)
+        .permute(0, 1, 3, 4, 2)
+        .reshape(batch, channels // fold, beats, rows * fold)
     )
 
 
@@ -93,7 +95,9 @@ def unet_input(
     seen = torch.where(known, clean, noisy) * meaningful().to(noisy).unsqueeze(1)
     places = torch.eye(rows // fold, device=noisy.device, dtype=noisy.dtype)
     places = places.view(1, rows // fold, 1, rows // fold).expand(batch, -1, beats, -1)
-    when = torch.as_tensor(start, device=noisy.device).expand(batch)[:, None] + torch.arange(beats, device=noisy.device)
+    when = torch.as_tensor(start, device=noisy.device).expand(batch)[:, None] + torch.arange(
+        beats, device=noisy.device
+    )
     angles = when[:, None, :] * (2 * math.pi / torch.tensor(PERIODS, device=noisy.device)).view(1, -1, 1)
     waves = torch.cat([angles.sin(), angles.cos()], dim=1).to(noisy.dtype)
     waves = waves.unsqueeze(-1).expand(-1, -1, -1, rows // fold)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from melfusion_core.engines.score.controls import CHORD_KINDS, Controls
+from melfusion_core.engines.score.controls import KINDS, Controls
 from melfusion_core.engines.score.grid import Grid
 from melfusion_core.engines.score.layout import PARTS, ROLES, TICKS
+from melfusion_core.score.estimate import estimate_chords
 from melfusion_core.score.score import Note, Score
-
-_MIN_FIT = 0.62
-"""Below this a beat's notes are not said to be a chord."""
 
 
 def measure_controls(
@@ -47,7 +45,8 @@ def measure_controls(
     onsets = np.concatenate([grid.onset.sum(axis=(2, 3, 4)), grid.hits.sum(axis=(1, 2))[None]]).astype(float)
     distinct = (grid.onset.any(axis=(0, 2, 3)) | grid.hits.any(axis=1)).sum(axis=1).astype(float)
     every = [note for track in score.tracks for note in track.notes]
-    root, kind, bass, pitches = chords_of(grid)
+    root, kind, bass = harmony_of(score, beats)
+    sounding = (grid.onset | grid.hold).sum(axis=(0, 2, 4))
     return Controls(
         tempo_bpm=np.full(beats, score.tempo_bpm),
         beats_per_bar=np.full(beats, score.beats_per_bar),
@@ -71,46 +70,30 @@ def measure_controls(
         root=root,
         kind=kind,
         bass=bass,
-        pitches=pitches,
+        pitches=sounding >= 2,
     )
 
 
-def chords_of(grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The harmony of every beat, by the chord whose notes cover most of what sounds.
+def harmony_of(score: Score, beats: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The chords of a score, estimated from its notes where it does not tell them.
 
     Args:
-        grid: The notes.
+        score: The piece.
+        beats: Number of beats.
 
     Returns:
-        Root, kind and bass of every beat, -1 where unknown, each of shape ``(beats,)``; and the pitch classes that
-        sound, of shape ``(beats, 12)``.
+        Root and bass above the tonic and the kind's number of every beat, -1 where unknown, each of shape
+        ``(beats,)``: root, kind, bass.
     """
-    sounding = grid.onset | grid.hold
-    weight = sounding.sum(axis=(0, 2, 4)).astype(float)  # (beats, 12): ticks that each pitch class sounds
-    pitches = weight >= 2
-    any_role = sounding.any(axis=(0, 4)).reshape(grid.beats, -1)  # (beats, octaves * 12), bass first
-    lowest = np.where(any_role.any(axis=1), any_role.argmax(axis=1) % 12, -1)
-    share = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
-    templates, roots, kinds = _templates()
-    present = np.minimum(share / 0.12, 1.0)
-    size = templates.sum(axis=1)
-    fit = share @ templates.T + 0.35 * (present @ templates.T) / size - 0.03 * size
-    fit += 0.12 * (lowest[:, None] == roots[None])
-    best = fit.argmax(axis=1)
-    sure = (fit.max(axis=1) - 0.35 > _MIN_FIT) & (pitches.sum(axis=1) >= 2)
-    return np.where(sure, roots[best], -1), np.where(sure, kinds[best], -1), lowest, pitches
-
-
-def _templates() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rows, roots, kinds = [], [], []
-    for kind, tones in enumerate(CHORD_KINDS.values()):
-        for root in range(12):
-            row = np.zeros(12)
-            row[[(root + tone) % 12 for tone in tones]] = 1.0
-            rows.append(row)
-            roots.append(root)
-            kinds.append(kind)
-    return np.array(rows), np.array(roots), np.array(kinds)
+    pitched = [note for track in score.tracks if not track.is_drum for note in track.notes]
+    chords = score.harmony or estimate_chords(pitched, beats, score.beats_per_bar)
+    out = np.full((3, beats), -1)
+    for beat, chord in enumerate(chords[:beats]):
+        if chord is not None:
+            out[:, beat] = (
+                (chord.root - score.tonic) % 12, KINDS.index(chord.kind), (chord.bass - score.tonic) % 12,
+            )  # fmt: skip
+    return out[0], out[1], out[2]
 
 
 def _means(notes: list[Note], value, beats: int) -> np.ndarray:
