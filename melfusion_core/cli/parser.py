@@ -18,7 +18,10 @@ from melfusion_core.research import cli_probe as probe
 # Commands whose flags live with the code that they start: module and function; the function takes a configuration.
 TRAINERS = {
     "codec": ("melfusion_core.training.codec", "train"),
+    "score-codec": ("melfusion_core.training.score_codec", "train"),
     "vae": ("melfusion_core.training.vae", "train"),
+    "score-prepare": ("melfusion_core.training.score_data", "prepare"),
+    "score-music": ("melfusion_core.training.score_music", "train"),
     "vocoder": ("melfusion_core.training.vocoder", "train"),
     "encoder": ("melfusion_core.training.picture_encoder", "train"),
     "image": ("melfusion_core.training.image", "train"),
