@@ -53,7 +53,7 @@ from demo.takes import COMPARE, DOSE, SWAP, TAKES, Progress, Request, Result, St
 from demo.theme import studio_css, studio_theme
 from demo.uploads import GuardedBlocks, uploaded_path
 from demo.votes import VoteBook
-from melfusion_core.image import ImageError, load_image
+from melfusion_core.image import ImageError
 from melfusion_core.mel import MelConfig
 
 QUEUE_SIZE = 16
@@ -285,7 +285,7 @@ def build_demo(
         stopping.then(_stopped, status, status, show_progress="hidden", **private)
 
         def facts_of(path: str) -> PictureFacts:
-            picture = load_image(path)
+            picture = service.pictures(path)
             return picture_facts(picture, service.engine.scene(picture))
 
         def look(path: str | None) -> tuple[Any, Any]:

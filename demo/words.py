@@ -27,6 +27,8 @@ UNKNOWN_SAMPLER = "The sampler must be one of {all}, not {given}."
 UNKNOWN_MODE = "The mode must be one of {all}, not {given}."
 NO_SOUND = "The model finished without any sound. Please try again."
 NOT_NUMBERS = "The model gave samples that are not numbers. Lower the guidance and try again."
+TOO_MANY_PICTURES = "Too many pictures are being looked at just now. Please try again in a minute."
+PICTURE_GONE = "There is no picture here any more: choose it again."
 NOT_UPLOADED = "This file is not here, or no longer: choose it again, and it is uploaded anew."
 
 # Headings of takes

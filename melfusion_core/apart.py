@@ -14,22 +14,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MAX_BYTES = 300_000_000
-MAX_CPU_S = 20
-MAX_WAIT_S = 60
+MAX_BYTES = 270_000_000  # with the reader itself, less than 300 MB
+MAX_CPU_S = 10
+MAX_WAIT_S = 30  # on a machine that is busy otherwise, work takes longer than its seconds
 
 
 class ApartError(RuntimeError):
     """The reader needed too much memory or time, or failed altogether."""
 
 
-def ask(module: str, request: dict[str, Any], data: bytes = b"") -> tuple[dict[str, Any], bytes]:
+def ask(
+    module: str, request: dict[str, Any], data: bytes = b"", cpu_s: int = MAX_CPU_S
+) -> tuple[dict[str, Any], bytes]:
     """Have a request answered by a module in a process apart.
 
     Args:
         module: Name of the module, which calls :func:`answer` when it is run.
         request: What JSON can hold.
         data: More for the module to read.
+        cpu_s: Most work, in seconds.
 
     Returns:
         The answer, and the bytes that came with it.
@@ -44,7 +47,7 @@ def ask(module: str, request: dict[str, Any], data: bytes = b"") -> tuple[dict[s
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", module],
-            input=json.dumps(request).encode() + b"\n" + data,
+            input=json.dumps({"cpu_s": cpu_s, "request": request}).encode() + b"\n" + data,
             capture_output=True,
             timeout=MAX_WAIT_S,
             env=environment,
@@ -66,12 +69,13 @@ def answer(handler: Callable[[dict[str, Any], bytes], tuple[dict[str, Any], byte
         handler: Function from a request and its bytes to an answer and its bytes.
     """
     header, _, data = sys.stdin.buffer.read().partition(b"\n")
-    _bound()
-    reply, body = handler(json.loads(header), data)
+    asked = json.loads(header)
+    _bound(asked["cpu_s"])
+    reply, body = handler(asked["request"], data)
     sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n" + body)
 
 
-def _bound() -> None:
+def _bound(cpu_s: int) -> None:
     try:
         import resource
     except ImportError:  # Windows
@@ -81,7 +85,7 @@ def _bound() -> None:
         used = int(Path("/proc/self/statm").read_text().split()[0]) * page_size
     except OSError:  # macOS, whose kernel does not bound addresses either
         used = 0
-    bounds = [(resource.RLIMIT_CPU, MAX_CPU_S), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)]
+    bounds = [(resource.RLIMIT_CPU, cpu_s), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)]
     for kind, most in [*bounds, *([(resource.RLIMIT_AS, used + MAX_BYTES)] if used else [])]:
         _, hard = resource.getrlimit(kind)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)

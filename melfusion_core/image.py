@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
@@ -24,8 +24,10 @@ MAX_ASPECT = 10_000
 # Above this many pixels a picture is made smaller before its colours are converted, and not the other way round.
 LARGE_PIXELS = 16_000_000
 STRIP_PIXELS = 1_000_000
+MAX_SCANNED_PIXELS = 2_000_000_000
+MAX_COMMENT_BYTES = 1_000_000
 # Measured peaks of Pillow's readers in bytes per pixel, where that is more than the pixels they give.
-_READER_BYTES = {"WEBP": 18, "AVIF": 12, "HEIF": 10, "TIFF": 8}
+_READER_BYTES = {"WEBP": 18, "AVIF": 12, "HEIF": 8, "TIFF": 8}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -67,7 +69,7 @@ def load_image(
         if isinstance(source, Image.Image):
             return _plain(source, "The picture", max_bytes, max_side)
         name = "The picture" if isinstance(source, bytes) else short_name(source)
-        with _opened(source, name) as image:
+        with _opened(source, name, max_bytes) as image:
             return _plain(image, name, max_bytes, max_side)
 
 
@@ -135,12 +137,14 @@ def image_to_tensor(image: Image.Image, size: int = 64) -> torch.Tensor:
     return (pixels / 127.5 - 1.0).contiguous()
 
 
-def _opened(source: str | Path | bytes, name: str) -> ImageFile.ImageFile:
+def _opened(source: str | Path | bytes, name: str, max_bytes: int) -> ImageFile.ImageFile:
     import pillow_heif
 
     try:
         if not isinstance(source, bytes) and not Path(source).is_file():
             raise ImageError(f"There is no picture at {Path(source).parent / name}.")
+        with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+            _check_opening(file, name, max_bytes)
         pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=list(FORMATS))
     except ImageError:
@@ -156,17 +160,43 @@ def _opened(source: str | Path | bytes, name: str) -> ImageFile.ImageFile:
         raise _unreadable(name, error) from error
 
 
+def _check_opening(file: BinaryIO, name: str, max_bytes: int) -> None:
+    """Refuse what costs Pillow much before it tells the size: large WebP files, and GIF files full of comments."""
+    head = file.read(30)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        fields = {b"VP8X": (head[24:27], head[27:30]), b"VP8 ": (head[26:28], head[28:30])}.get(head[12:16])
+        if head[12:16] == b"VP8L":
+            bits = int.from_bytes(head[21:25], "little")
+            width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        elif fields is not None:
+            width, height = ((int.from_bytes(field, "little") & 0x3FFFFF) + 1 for field in fields)
+        else:
+            return
+        if width * height * _READER_BYTES["WEBP"] > max_bytes:
+            raise ImageError(_too_large(name, "WEBP", width * height, max_bytes / _READER_BYTES["WEBP"]))
+    elif head[:6] in (b"GIF87a", b"GIF89a"):
+        file.seek(13 + (3 << (head[10] & 7) + 1 if head[10] & 0x80 else 0))
+        skipped = 0
+        while file.read(1) == b"!":
+            file.read(1)
+            while length := int.from_bytes(file.read(1), "little"):
+                file.seek(length, 1)
+                skipped += length
+                if skipped > MAX_COMMENT_BYTES:
+                    raise ImageError(f"{name} holds more comments than picture.")
+
+
 def _plain(image: Image.Image, name: str, max_bytes: int, max_side: int | None) -> Image.Image:
     try:
         _check_size(image, name)
         turn = _TURNS.get(_orientation(image))
-        needed = _scan_bytes(image)
+        pixels, needed = image.width * image.height, _scan_bytes(image, name)
         # A second image in the file, as phones write it, makes a JPEG an MPO, which is read in the same way.
         if max_side is not None and isinstance(image, JpegImageFile):
             image.draft("RGB", (max_side, max_side))  # decode at 1/2, 1/4 or 1/8 where that is still large enough
-        per_pixel = _bytes_per_pixel(image, turn is not None)
-        if needed + image.width * image.height * per_pixel > max_bytes:
-            raise ImageError(_too_large(image, name, (max_bytes - needed) / per_pixel))
+        needed += image.width * image.height * _bytes_per_pixel(image, turn is not None)
+        if needed > max_bytes:
+            raise ImageError(_too_large(name, image.format, pixels, pixels * max_bytes / needed))
         image.load()
         large = max_side is not None and image.width * image.height > LARGE_PIXELS
         rgb = _to_rgb(image, max(1, max(image.size) // max_side) if large else 1)
@@ -206,7 +236,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _scan_bytes(image: Image.Image) -> int:
+def _scan_bytes(image: Image.Image, name: str) -> int:
     """Memory for the coefficients of a whole JPEG, which its reader keeps where they come in several scans."""
     if not isinstance(image, JpegImageFile):
         return 0
@@ -216,6 +246,11 @@ def _scan_bytes(image: Image.Image) -> int:
     whole = header[:3] == bytes((0, length, image.layers)) and image.layers in (1, 3)
     if whole and "progressive" not in image.info:
         return 0
+    start = image.fp.tell()
+    scans = sum(part.count(b"\xff\xda") for part in iter(lambda: image.fp.read(1 << 20), b""))
+    image.fp.seek(start)
+    if scans * image.width * image.height > MAX_SCANNED_PIXELS:
+        raise ImageError(f"{name} is written in {scans + 1} scans, too many to read.")
     sampling = [(across, down) for _, across, down, _ in image.layer]
     most = max(across for across, _ in sampling) * max(down for _, down in sampling)
     return 2 * image.width * image.height * sum(across * down for across, down in sampling) // most
@@ -227,11 +262,11 @@ def _bytes_per_pixel(image: Image.Image, turned: bool) -> int:
     return max(stored, _READER_BYTES.get(image.format or "", 0)) + made
 
 
-def _too_large(image: Image.Image, name: str, most: float) -> str:
-    kind = FORMATS.get(image.format or "", "JPEG")
-    millions = f"{image.width * image.height / 1e6:.0f} million"
-    bound = f"{max(0, most) / 1e6:.0f} million of such a {kind} picture"
-    return f"{name} has too many pixels, {millions}; at most {bound} can be read."
+def _too_large(name: str, kind: str | None, pixels: int, most: float) -> str:
+    given, bound = pixels / 1e6, most / 1e6
+    return (
+        f"{name} has too many pixels, {given:.0f} million; {FORMATS.get(kind, 'such')} pictures may have {bound:.0f}."
+    )
 
 
 def _to_rgb(image: Image.Image, factor: int) -> Image.Image:

@@ -25,6 +25,7 @@ SUFFIXES = (".wav", ".flac", ".mp3", ".mp4")
 COVER_SIZE = 512
 MAX_COVER_BYTES = 16_000_000
 MAX_TEXT = 1_000_000
+MAX_CPU_S = 3
 MP4_PREFIX = "----:org.melfusion:"
 _KINDS = dict(zip(SUFFIXES, (mutagen.wave.WAVE, mutagen.flac.FLAC, mutagen.mp3.MP3, mutagen.mp4.MP4), strict=True))
 
@@ -115,7 +116,7 @@ def _ask(path: str | Path, name: str | None) -> tuple[dict[str, Any], bytes]:
     _check_kind(path)
     try:
         path.open("rb").close()  # whoever asks is told here of a file that is not there, or not theirs to read
-        reply, pixels = apart.ask("melfusion_core.tags", {"path": str(path), "name": name})
+        reply, pixels = apart.ask("melfusion_core.tags", {"path": str(path), "name": name}, cpu_s=MAX_CPU_S)
     except apart.ApartError as error:
         raise TagError(f"The tags of {short_name(path)} take too much memory or time to read.") from error
     except ValueError as error:  # a null byte in the path
