@@ -99,7 +99,7 @@ def _approach(rng: np.random.Generator, pitch: int, target: int, plan: Plan, chr
 
 def _walk(rng: np.random.Generator, plan: Plan, slot: Slot, start: int, target: int, count: int,
           register: _Register) -> list[int]:  # fmt: skip
-    """Quarter notes from a root towards the next one: by step or through the chord, and a step away from it at last."""
+    """Quarter notes from a root towards the next one: by step or through the chord, at last a step away from it."""
     if count == 1:
         return [start]
     steps = chord_scale(slot.chord, plan.tonic, SCALES[plan.mode])

@@ -102,7 +102,7 @@ def comp(plan: Plan, patterns: dict[str, str], voicings: list[list[int]], player
         first = bar * plan.bar_ticks
         if first >= home:
             index = plan.slot_index(first)
-            which = _voices("power", voicings[index], plan, index, player) if _is_power(pattern) else voicings[index]
+            which = _voices("power", voicings[index], plan, index, player) if is_power(pattern) else voicings[index]
             events += [Event(first, plan.bar_ticks, pitch, 4.0) for pitch in which]
         elif pattern == "sustain":
             for index, voicing in enumerate(voicings):
@@ -115,7 +115,12 @@ def comp(plan: Plan, patterns: dict[str, str], voicings: list[list[int]], player
     return _tied(events) if "sustain" in patterns.values() else events
 
 
-def _is_power(pattern: str) -> bool:
+def is_power(pattern: str) -> bool:
+    """Whether a pattern plays power chords.
+
+    Args:
+        pattern: a key of `EVERY_COMP`, or "sustain".
+    """
     return pattern != "sustain" and any(step[2] == "power" for step in EVERY_COMP[pattern][1])
 
 

@@ -39,8 +39,8 @@ _LABELS = {
 """Letters of the phrases by their number, with weights."""
 
 SHAPES: dict[str, tuple[float, ...]] = {
-    "even": (0.0, 0.0), "swell": (-0.5, 0.6), "fade": (0.4, -0.6), "arch": (-0.5, 0.7, -0.3), "build": (-1.0, -0.3, 0.9),
-    "drop": (0.3, -1.0, 0.8), "wave": (-0.3, 0.5, -0.3, 0.6),
+    "even": (0.0, 0.0), "swell": (-0.5, 0.6), "fade": (0.4, -0.6), "arch": (-0.5, 0.7, -0.3),
+    "build": (-1.0, -0.3, 0.9), "drop": (0.3, -1.0, 0.8), "wave": (-0.3, 0.5, -0.3, 0.6),
 }  # fmt: skip
 """How energy moves over a section: corner points at equal distances, -1 to 1."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from melfusion_core.data.harmony import Slot
 from melfusion_core.data.sections.form import Phrase
 from melfusion_core.data.styles import Style
+from melfusion_core.score.chords import BeatChord
 from melfusion_core.score.score import TICKS_PER_BEAT
 
 
@@ -101,6 +102,11 @@ class Plan:
             middle = (low + high) // 2
             low, high = (middle, high) if self.slots[middle].start <= beat else (low, middle)
         return low
+
+    def harmony(self) -> tuple[BeatChord, ...]:
+        """The chord of every beat."""
+        chords = [self.slots[self.slot_index(beat * TICKS_PER_BEAT)].chord for beat in range(self.bars * self.beats)]
+        return tuple(BeatChord(chord.root, chord.quality, chord.bass) for chord in chords)
 
 
 _SWUNG = {
