@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 import traceback
 import typing
@@ -18,7 +19,6 @@ from melfusion_core.research import cli_probe as probe
 # Commands whose flags live with the code that they start: module and function; the function takes a configuration.
 TRAINERS = {
     "codec": ("melfusion_core.training.codec", "train"),
-    "vae": ("melfusion_core.training.vae", "train"),
     "vocoder": ("melfusion_core.training.vocoder", "train"),
     "encoder": ("melfusion_core.training.picture_encoder", "train"),
     "image": ("melfusion_core.training.image", "train"),
@@ -79,9 +79,11 @@ def _train(component: str, flags: list[str]) -> int:
     train = getattr(importlib.import_module(module), function)
     config_class = typing.get_type_hints(train)["config"]
     try:
-        train(parse_config(config_class, flags, program=f"melfusion train {component}"))
+        result = train(parse_config(config_class, flags, program=f"melfusion train {component}"))
     except (TrainingError, CorpusError, PackError) as error:
         raise CommandError(str(error), code=1) from error
+    if isinstance(result, dict):  # figures of what was fitted in one go; the others print theirs on the way
+        print(json.dumps(result))
     return 0
 
 

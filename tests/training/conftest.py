@@ -12,8 +12,9 @@ import soundfile
 import torch
 from PIL import Image
 
+from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 from melfusion_core.models.text import TextCondition
-from melfusion_core.training import heard, image, prepare
+from melfusion_core.training import image, prepare
 
 SAMPLE_RATE = 32000
 SAMPLES = 64 * 512
@@ -72,8 +73,16 @@ def fake_text(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
             mask[row, :length] = True
         return TextCondition(states, mask, torch.nn.functional.normalize(states.sum(1), dim=-1))
 
-    for module in (heard, image, prepare):
+    for module in (image, prepare):
         monkeypatch.setattr(module, "load_minilm", lambda: (Tokenizer(), Encoder()))
-    for module in (heard, prepare):
-        monkeypatch.setattr(module, "encode_text", encode)
+    monkeypatch.setattr(prepare, "encode_text", encode)
     monkeypatch.setattr("melfusion_core.training.captions.encode_text", encode)
+
+
+@pytest.fixture
+def codec_folder(tmp_path: Path) -> Path:
+    """The shipped codec's class with few coefficients, fitted to noise."""
+    codec = PatchCodec(patch=(8, 32), latent_channels=4)
+    codec.fit(torch.randn(1100, 8 * 32, generator=torch.Generator().manual_seed(0)), 0.5)
+    codec.save_pretrained(tmp_path / "codec")
+    return tmp_path / "codec"
