@@ -18,6 +18,7 @@ from melfusion_core.training import image, prepare
 
 SAMPLE_RATE = 32000
 SAMPLES = 64 * 512
+TINY = {"size": "tiny", "device": "cpu", "log_steps": 1, "batch_size": 2}
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +87,23 @@ def codec_folder(tmp_path: Path) -> Path:
     codec.fit(torch.randn(1100, 8 * 32, generator=torch.Generator().manual_seed(0)), 0.5)
     codec.save_pretrained(tmp_path / "codec")
     return tmp_path / "codec"
+
+
+@pytest.fixture
+def trained(mini_corpus, tmp_path, fake_text, codec_folder):
+    """A codec, the export of an untrained image UNet, and prepared data."""
+    image_config = image.ImageConfig(
+        data=str(mini_corpus), out=str(tmp_path / "image"), max_steps=1, sample_steps=2, **TINY
+    )
+    image.train(image_config)
+    prepare.prepare(
+        prepare.PrepareConfig(
+            data=str(mini_corpus),
+            out=str(tmp_path / "prepared"),
+            vae=str(codec_folder),
+            image_unet=str(tmp_path / "image/export"),
+            num_inversion_steps=2,
+            batch_size=4,
+        )
+    )
+    return tmp_path

@@ -13,8 +13,7 @@ from melfusion_core.training import image, music, packing, prepare
 from melfusion_core.training.data import CorpusError, clips_of_packs, load_pictures, read_corpus, read_crop
 from melfusion_core.training.packing import pack_corpus
 from melfusion_core.training.packs import PackError, Packs, PackWriter, dequantise, is_packs, quantise, write_pictures
-
-TINY = {"size": "tiny", "device": "cpu", "log_steps": 1, "batch_size": 2}
+from tests.training.conftest import TINY
 
 
 @pytest.fixture

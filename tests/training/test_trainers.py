@@ -16,12 +16,10 @@ from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.mel import MelConfig, MelSpectrogram
 from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.models.synapse import VisualSynapse
-from melfusion_core.research import gain
 from melfusion_core.training import image, music, picture_encoder, prepare, vocoder
 from melfusion_core.training.data import CorpusError, read_corpus, read_crop
 from melfusion_core.training.loop import TrainLoop
-
-TINY = {"size": "tiny", "device": "cpu", "log_steps": 1, "batch_size": 2}
+from tests.training.conftest import TINY
 
 
 def train_in_two_sittings(config_class, task_class, corpus, out, **settings):
@@ -85,26 +83,6 @@ def test_settings_that_would_change_nothing_are_refused():
         vocoder.VocoderConfig(data="a", out="b", max_steps=1, codec_share=0.5)
     with pytest.raises(ValueError, match="init brings its own size"):
         image.ImageConfig(data="a", out="b", max_steps=1, size="tiny", init="c")
-
-
-@pytest.fixture
-def trained(mini_corpus, tmp_path, fake_text, codec_folder):
-    """A codec, the export of an untrained image UNet, and prepared data."""
-    image_config = image.ImageConfig(
-        data=str(mini_corpus), out=str(tmp_path / "image"), max_steps=1, sample_steps=2, **TINY
-    )
-    image.train(image_config)
-    prepare.prepare(
-        prepare.PrepareConfig(
-            data=str(mini_corpus),
-            out=str(tmp_path / "prepared"),
-            vae=str(codec_folder),
-            image_unet=str(tmp_path / "image/export"),
-            num_inversion_steps=2,
-            batch_size=4,
-        )
-    )
-    return tmp_path
 
 
 def test_image(mini_corpus, tmp_path, fake_text):
@@ -228,27 +206,6 @@ def test_music(trained, tmp_path):
     assert (run / "samples/0000002/real_picture_text.png").exists()
     header = (run / "validation.csv").read_text().splitlines()[0]
     assert {"loss", "loss_text_only", "picture_gain", "gate_3"} <= set(header.split(","))
-
-
-def test_gains_by_noise_level(trained, tmp_path, capsys):
-    settings = {"crop_frames": 4, "validation_clips": 2, "sample_steps": 2, **TINY}
-    run = tmp_path / "music"
-    music.train(music.MusicConfig(data=str(trained / "prepared"), out=str(run), max_steps=1, **settings))
-    shared = ["--data", str(trained / "prepared"), "--model", str(run / "export"), "--clips", "2"]
-    gain.main([*shared, "--timesteps", "999", "100", "--threads", "1"])
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| 999", "| 100"]
-    gain.main([*shared, "--timesteps", "999", "--split", "train"])
-    (train,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("| 999"))
-    assert train != lines[2]
-    config = music.MusicConfig(data=str(trained / "prepared"), out="none", max_steps=1, init=str(run / "export"))
-    errors = gain.errors_at(music.MusicTask(config, torch.device("cpu")), 999)
-    assert errors.keys() == {"nothing", *gain.CASES} and all(len(each) == 2 for each in errors.values())
-    assert not np.array_equal(errors["nothing"], errors["caption"])
-    assert not np.array_equal(errors["picture"], errors["another clip's picture"])
-    with pytest.raises(SystemExit):
-        gain.main([*shared, "--timesteps", "1000"])
-    assert "from 0 to 999" in capsys.readouterr().err
 
 
 def test_music_without_a_picture_does_not_read_it(trained, tmp_path):
