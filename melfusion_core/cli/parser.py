@@ -73,10 +73,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _train(component: str, flags: list[str]) -> int:
+    from melfusion_core.data.corpus import CorpusError
+    from melfusion_core.data.packs import PackError
     from melfusion_core.training.config import parse_config
-    from melfusion_core.training.data import CorpusError
     from melfusion_core.training.loop import TrainingError
-    from melfusion_core.training.packs import PackError
 
     module, function = TRAINERS[component]
     train = getattr(importlib.import_module(module), function)
