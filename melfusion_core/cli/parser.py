@@ -33,6 +33,9 @@ COMMANDS = (
 # `melfusion train COMPONENT`: module and function; the function takes a configuration, whose fields are the flags.
 TRAINERS = {
     "codec": ("melfusion_core.training.codec", "train"),
+    "score-codec": ("melfusion_core.training.score_codec", "train"),
+    "score-prepare": ("melfusion_core.training.score_data", "prepare"),
+    "score-music": ("melfusion_core.training.score_music", "train"),
     "vocoder": ("melfusion_core.training.vocoder", "train"),
     "encoder": ("melfusion_core.training.picture_encoder", "train"),
     "image": ("melfusion_core.training.image", "train"),
