@@ -128,7 +128,8 @@ def piece(bars=20, size=4, parts=3, gap=False):
     rows = []
     for part in range(parts):
         base = 72 - 12 * part
-        rows.append([Note(float(beat), 1.0, base + int(rng.choice([0, 2, 4, 5, 7])), 80) for beat in range(bars * size)])
+        steps = rng.choice([0, 2, 4, 5, 7], bars * size)
+        rows.append([Note(float(beat), 1.0, base + int(step), 80) for beat, step in enumerate(steps)])
     downbeats = [float(bar * size) for bar in range(bars)]
     if gap:  # a bar of another length in the middle
         downbeats = [beat if beat < 8 * size else beat + 1 for beat in downbeats]
