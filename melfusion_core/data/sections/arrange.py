@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import pi, sin
+
 import numpy as np
 
 from melfusion_core.data.drums import DRUMS, pattern_density
@@ -70,14 +72,16 @@ def _layers(rng: np.random.Generator, plan: Plan) -> list[str]:
 def _shaded(plan: Plan, events: list[Event], level: float, depth: float = 1.0) -> list[Note]:
     """Notes with the accents of the metre, the arch of the phrase and the energy of the section."""
     notes = []
+    energy, phrases = plan.energy.tolist(), [plan.phrase_of(bar) for bar in range(plan.bars)]
     for event in events:
         bar, inside = divmod(event.tick, plan.bar_ticks)
-        phrase = plan.phrase_of(bar)
+        phrase = phrases[bar]
         place = (event.tick - phrase.start * plan.bar_ticks) / (phrase.bars * plan.bar_ticks)
         beat = inside / TICKS_PER_BEAT
         metre = 4 if beat == 0 else 2 if beat == 2 and plan.beats == 4 else 0 if beat % 1 == 0 else -4
-        arch = 4 * np.sin(np.pi * place) - 2
-        velocity = int(np.clip(round(level + metre + depth * (arch + 11 * plan.energy[bar]) + event.accent), 12, 124))
+        arch = 4 * sin(pi * place) - 2
+        velocity = round(level + metre + depth * (arch + 11 * energy[bar]) + event.accent)
+        velocity = min(max(velocity, 12), 124)
         notes.append(Note(event.tick / TICKS_PER_BEAT, event.ticks / TICKS_PER_BEAT, event.pitch, velocity))
     return notes
 
@@ -109,6 +113,7 @@ def finished(plan: Plan, events: list[Event], player: Instrument, role: str, lev
 
 def _lead_part(rng: np.random.Generator, plan: Plan, lead: Instrument) -> list[Event]:
     wish = 67 + 7 * (plan.arousal - 0.5) + 12 * (plan.valence - 0.5) + rng.normal(0, 2)
+    wish += 0.25 * ((lead.low + lead.high) / 2 - 67)  # near the middle of the instrument
     centre = float(np.clip(wish, lead.low + 7, lead.high - 8)) if lead.high - lead.low > 16 else lead.low + 7.0
     rate = float(np.clip(0.8 + 3.6 * plan.arousal**1.2 + rng.normal(0, 0.3), 0.6, 5.5))  # notes a second
     per_beat = float(np.clip(rate * 60 / plan.tempo, 0.3, 2.6))
