@@ -12,14 +12,15 @@ from melfusion_core.data.sections.answers import KINDS, counter
 from melfusion_core.data.sections.basses import BASS, bass_density, bass_line
 from melfusion_core.data.sections.beats import drum_part, human_part
 from melfusion_core.data.sections.comping import choose_comp, comp, fits, is_power, octaves_in_range, pad
+from melfusion_core.data.sections.ornaments import ornament
 from melfusion_core.data.sections.plan import Event, Plan, swing_events
 from melfusion_core.data.sections.tunes import tune
 from melfusion_core.data.sections.voicing import voice_chords
-from melfusion_core.data.styles import STYLES
+from melfusion_core.data.sections.styles import SECTION_STYLES
 from melfusion_core.score.instruments import INSTRUMENTS, Instrument
 from melfusion_core.score.score import TICKS_PER_BEAT, Note, Track, playable
 
-_USES = {name: sum(name in style.leads for style in STYLES) for name in INSTRUMENTS}
+_USES = {name: sum(name in style.leads for style in SECTION_STYLES) for name in INSTRUMENTS}
 
 
 def _mood_fit(rows: list[Instrument], plan: Plan) -> np.ndarray:
@@ -52,10 +53,10 @@ def choose_other(rng: np.random.Generator, plan: Plan, names: tuple[str, ...], u
     return rows[int(rng.choice(len(rows), p=weights / weights.sum()))]
 
 
-def _layers(rng: np.random.Generator, plan: Plan) -> list[str]:
-    """Which parts accompany the tune; more of them with arousal."""
+def _layers(rng: np.random.Generator, plan: Plan, alone: bool) -> list[str]:
+    """Which parts accompany the tune, more of them with arousal; `alone`: whether the lead can do without."""
     style = plan.style
-    if rng.random() < style.solo:
+    if rng.random() < style.solo * (1.0 if alone else 0.2):
         return []
     layers = ["chords"]
     if style.bass and rng.random() < 0.6 + 0.6 * plan.arousal:
@@ -118,7 +119,7 @@ def _lead_part(rng: np.random.Generator, plan: Plan, lead: Instrument) -> list[E
     rate = float(np.clip(0.8 + 3.6 * plan.arousal**1.2 + rng.normal(0, 0.3), 0.6, 5.5))  # notes a second
     per_beat = float(np.clip(rate * 60 / plan.tempo, 0.3, 2.6))
     low = max(lead.low, 48 if lead.low < 44 else lead.low)
-    return tune(rng, plan, low, lead.high, centre, per_beat)
+    return ornament(rng, plan, tune(rng, plan, low, lead.high, centre, per_beat), low, lead.high)
 
 
 def _patterns(rng: np.random.Generator, plan: Plan, player: Instrument) -> dict[str, str]:
@@ -236,7 +237,7 @@ def arrange(rng: np.random.Generator, plan: Plan, grooves: Grooves | None) -> li
     middle = float(np.mean([event.pitch for event in melody]))
     tracks = [finished(plan, melody, lead, "lead", plan.velocity + 13, plan.legato)]
     used = [lead.name]
-    layers = _layers(rng, plan)
+    layers = _layers(rng, plan, lead.polyphonic)
     alone = not layers and lead.polyphonic
     centre = comping_centre(middle)
     if alone or "chords" in layers:

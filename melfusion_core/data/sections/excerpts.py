@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from melfusion_core.data.composer import choose_tempo
-from melfusion_core.data.ensembles import Ensemble, choose_ensemble
+from melfusion_core.data.ensembles import Ensemble, choose_ensemble, exact_style
 from melfusion_core.data.score_files import Piece, ScoreError
 from melfusion_core.data.sections.backing import backing
 from melfusion_core.data.sections.estimate import estimate_chords
@@ -103,12 +103,6 @@ def _players(rng: np.random.Generator, ensemble: Ensemble, parts: Parts, shift: 
     return players
 
 
-def _style_word(ensemble: Ensemble, tracks: list[Track]) -> str:
-    if ensemble.style == "string ensemble":
-        return {2: "string duo", 3: "string trio", 4: "string quartet"}.get(len(tracks), "string ensemble")
-    return ensemble.style
-
-
 def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, valence: float, arousal: float) -> Score:
     """A window of a score as a section: quantised, one track a role, re-paced, transposed, re-orchestrated.
 
@@ -160,6 +154,6 @@ def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, vale
             drums.append(Note(note.start, min(0.25, beats - note.start), note.pitch, velocity))
         tracks.append(Track("drums", 0, playable(drums), is_drum=True, role="drums"))
     balance(tracks)
-    style = _style_word(ensemble, tracks)
+    style = exact_style(ensemble.style, len(tracks))
     return Score(tracks, tempo, size, target, mode, style, piece.name, piece.pack, int(rng.integers(2**31)), "full",
                  chord_names(harmony), 0.006, harmony)  # fmt: skip
