@@ -11,12 +11,12 @@ from melfusion_core.data.grooves import Grooves
 from melfusion_core.data.sections.answers import KINDS, counter
 from melfusion_core.data.sections.basses import BASS, bass_density, bass_line
 from melfusion_core.data.sections.beats import drum_part, human_part
-from melfusion_core.data.sections.comping import choose_comp, comp, fits, is_power, octaves_in_range, pad
+from melfusion_core.data.sections.comping import STILL, choose_comp, comp, fits, is_power, octaves_in_range, pad
 from melfusion_core.data.sections.ornaments import ornament
 from melfusion_core.data.sections.plan import Event, Plan, swing_events
+from melfusion_core.data.sections.styles import SECTION_STYLES
 from melfusion_core.data.sections.tunes import tune
 from melfusion_core.data.sections.voicing import voice_chords
-from melfusion_core.data.sections.styles import SECTION_STYLES
 from melfusion_core.score.instruments import INSTRUMENTS, Instrument
 from melfusion_core.score.score import TICKS_PER_BEAT, Note, Track, playable
 
@@ -108,7 +108,7 @@ def finished(plan: Plan, events: list[Event], player: Instrument, role: str, lev
         level: mean MIDI velocity.
         legato: share of the written length that sounds.
     """
-    events = _articulated(plan, swing_events(events, plan.swing), legato)
+    events = _articulated(plan, swing_events(plan.heard(role, events), plan.swing), legato)
     return Track(player.name, player.program, playable(_shaded(plan, events, level)), role=role)
 
 
@@ -122,11 +122,11 @@ def _lead_part(rng: np.random.Generator, plan: Plan, lead: Instrument) -> list[E
     return ornament(rng, plan, tune(rng, plan, low, lead.high, centre, per_beat), low, lead.high)
 
 
-def _patterns(rng: np.random.Generator, plan: Plan, player: Instrument) -> dict[str, str]:
-    """An accompaniment pattern for every letter of the form."""
+def _patterns(rng: np.random.Generator, plan: Plan, player: Instrument, padded: bool) -> dict[str, str]:
+    """An accompaniment pattern for every letter of the form; it moves where the player cannot hold or a pad does."""
     names = [name for name in plan.style.comp if fits(name, plan.beats)]
-    if not player.sustained and len(names) > 1:
-        names = [name for name in names if name != "sustain"]
+    still = STILL if padded else () if player.sustained else ("sustain",)
+    names = [name for name in names if name not in still] or names
     target = float(np.clip((0.5 + 4.5 * plan.arousal) * 60 / plan.tempo, 0.25, 4.0))
     first = choose_comp(rng, names, target)
     others = [name for name in names if name != first] or [first]
@@ -143,7 +143,9 @@ def comping_centre(middle: float) -> float:
     return float(np.clip(middle - 14 if middle >= 64 else middle + 10 if middle < 57 else middle - 12, 50, 70))
 
 
-def chord_track(rng: np.random.Generator, plan: Plan, player: Instrument, centre: float, over_bass: bool) -> Track:
+def chord_track(
+    rng: np.random.Generator, plan: Plan, player: Instrument, centre: float, over_bass: bool, padded: bool = False
+) -> Track:
     """Chords in the patterns of the style.
 
     Args:
@@ -152,14 +154,15 @@ def chord_track(rng: np.random.Generator, plan: Plan, player: Instrument, centre
         player: who plays.
         centre: MIDI pitch around which the chords lie.
         over_bass: whether a bass plays the roots.
+        padded: whether a pad holds the chords already.
     """
     chords = [slot.chord for slot in plan.slots]
-    patterns = _patterns(rng, plan, player)
+    patterns = _patterns(rng, plan, player, padded)
     rich = max(len(chord.tones) for chord in chords) > 3
     power = any(is_power(pattern) for pattern in patterns.values())
     voices = 4 if rich and rng.random() < 0.6 else 3
     voicings = voice_chords(chords, centre, voices, over_bass, parallels=not power)
-    events = octaves_in_range(comp(plan, patterns, voicings, player), player)
+    events = octaves_in_range(comp(rng, plan, patterns, voicings, player), player)
     level = plan.velocity - 12 - (5 if player.sustained else 0)
     return finished(plan, events, player, "chords", level, 1.0 if "sustain" in patterns.values() else plan.legato)
 
@@ -203,7 +206,8 @@ def drum_track(rng: np.random.Generator, plan: Plan, grooves: Grooves | None) ->
         events = swing_events(drum_part(rng, plan, pattern), plan.swing)
     if not events:
         return None
-    hits = [event._replace(ticks=min(3, plan.ticks - event.tick)) for event in events if event.tick < plan.ticks]
+    events = plan.heard("drums", [event for event in events if event.tick < plan.ticks])
+    hits = [event._replace(ticks=min(3, plan.ticks - event.tick)) for event in events]
     notes = playable(_shaded(plan, hits, plan.velocity - 2, 0.8))
     return Track("drums", 0, notes, is_drum=True, role="drums")
 
@@ -218,7 +222,7 @@ def pad_track(plan: Plan, player: Instrument, centre: float, over_bass: bool) ->
         over_bass: whether a bass plays the roots.
     """
     chords = [slot.chord for slot in plan.slots]
-    voicings = voice_chords(chords, float(np.clip(centre, 50, 66)), 3, over_bass)
+    voicings = voice_chords(chords, float(np.clip(centre, 50, 70)), 3, over_bass)
     events = octaves_in_range(pad(plan, voicings), player)
     return finished(plan, events, player, "pad", plan.velocity - 20, 1.0)
 
@@ -233,23 +237,25 @@ def arrange(rng: np.random.Generator, plan: Plan, grooves: Grooves | None) -> li
     """
     style = plan.style
     lead = choose_lead(rng, plan)
+    layers = _layers(rng, plan, lead.polyphonic)
     melody = _lead_part(rng, plan, lead)
+    melody = plan.heard("lead", melody) if "chords" in layers else melody
     middle = float(np.mean([event.pitch for event in melody]))
     tracks = [finished(plan, melody, lead, "lead", plan.velocity + 13, plan.legato)]
     used = [lead.name]
-    layers = _layers(rng, plan, lead.polyphonic)
     alone = not layers and lead.polyphonic
     centre = comping_centre(middle)
     if alone or "chords" in layers:
         same = alone or (lead.polyphonic and lead.name in style.chords and rng.random() < 0.35)
         player = lead if same else choose_other(rng, plan, style.chords, used)
-        tracks.append(chord_track(rng, plan, player, centre, "bass" in layers))
+        tracks.append(chord_track(rng, plan, player, centre, "bass" in layers, "pad" in layers))
         used.append(player.name)
     if "bass" in layers:
         tracks.append(bass_track(rng, plan, choose_other(rng, plan, style.bass, used)))
     if "pad" in layers:
         player = choose_other(rng, plan, style.pads, used)
-        tracks.append(pad_track(plan, player, centre - 2, "bass" in layers))
+        between = centre + 7 if middle - centre > 11 else centre - 5
+        tracks.append(pad_track(plan, player, between, "bass" in layers))
         used.append(player.name)
     if "counter" in layers:
         player = choose_other(rng, plan, style.leads, used)

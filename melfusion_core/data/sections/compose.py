@@ -8,7 +8,7 @@ from melfusion_core.data.composer import choose_tempo
 from melfusion_core.data.ensembles import exact_style
 from melfusion_core.data.grooves import Grooves
 from melfusion_core.data.sections.arrange import arrange
-from melfusion_core.data.sections.form import draw_energy, draw_form
+from melfusion_core.data.sections.form import draw_energy, draw_form, draw_rests
 from melfusion_core.data.sections.plan import Plan
 from melfusion_core.data.sections.progressions import section_slots
 from melfusion_core.data.sections.styles import SECTION_STYLES, style_weights
@@ -100,10 +100,11 @@ def _plan(rng: np.random.Generator, style: Style, valence: float, arousal: float
     loop = style.family in _LOOPS
     slots = section_slots(rng, style.family, mode, tonic, valence, phrases, beats, per_bar, loop)
     shape, energy = draw_energy(rng, bars)
+    rests = draw_rests(rng, phrases, shape, loop or style.melody.form == "riff")
     velocity = float(np.clip(50 + 50 * arousal + rng.normal(0, 4), 42, 104))
     legato = float(np.clip(1.0 - 0.45 * arousal + 0.2 * style.legato + rng.normal(0, 0.06), 0.35, 1.0))
     return Plan(style, valence, arousal, tempo, tonic, mode, _flavour(rng, style, mode), bars, beats, phrases, slots,
-                shape, energy, velocity, legato, _swing_of(rng, style), closing)  # fmt: skip
+                shape, energy, velocity, legato, _swing_of(rng, style), closing, rests)  # fmt: skip
 
 
 def compose_section(
@@ -144,9 +145,9 @@ def compose_section(
     plan = _plan(rng, chosen, valence, arousal, bars, closing)
     tracks = arrange(rng, plan, grooves)
     balance(tracks)
-    harmony = plan.harmony()
+    harmony, word = plan.harmony(), exact_style(chosen.name, len(tracks))
     return Score(
-        tracks, plan.tempo, plan.beats, plan.tonic, plan.mode, exact_style(chosen.name, len(tracks)), piece, "composer",
+        tracks, plan.tempo, plan.beats, plan.tonic, plan.mode, word, piece, "composer",
         int(rng.integers(2**31)), "full", chord_names(harmony), 0.006, harmony,
         2 / 3 if plan.swing == "eighths" else 0.5,
     )  # fmt: skip

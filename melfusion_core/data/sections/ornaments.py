@@ -16,8 +16,9 @@ _LIKED: dict[str, tuple[tuple[str, float], ...]] = {
     "country": (("slide", 0.2), ("grace", 0.1)), "blues": (("slide", 0.3),), "jazz": (("slide", 0.12), ("turn", 0.06)),
     "old-time song": (("slide", 0.15), ("grace", 0.08)), "tango": (("turn", 0.1), ("mordent", 0.12)),
     "world": (("grace", 0.25),), "march": (("grace", 0.1), ("trill", 0.3)), "waltz": (("grace", 0.12), ("turn", 0.08)),
-    "funk": (("slide", 0.12),), "rock": (("slide", 0.12),), "metal": (("trill", 0.12),), "chiptune": (("grace", 0.08),),
-    "bossa nova": (("slide", 0.08),), "ska": (("grace", 0.06),), "brass ensemble": (("grace", 0.06), ("trill", 0.2)),
+    "funk": (("slide", 0.12),), "rock": (("slide", 0.12),), "metal": (("trill", 0.12),),
+    "chiptune": (("grace", 0.08),), "bossa nova": (("slide", 0.08),), "ska": (("grace", 0.06),),
+    "brass ensemble": (("grace", 0.06), ("trill", 0.2)),
 }  # fmt: skip
 """Ornaments by style, with the chance that a note that can carry one has it."""
 

@@ -86,7 +86,8 @@ _THREE: dict[str, dict[str, object]] = {
     "ambient": {"comp": ("sustain", "slow waltz")},
     "world": {"comp": ("waltz arpeggio", "slow waltz"), "drums": ()},
     "music box tune": {"comp": ("waltz arpeggio", "slow waltz", "jig arpeggio")},
-    "old-time song": {"comp": ("waltz", "waltz block"), "bassline": ("waltz", "two"), "drums": ("waltz",), "swing": 0.5},
+    "old-time song": {"comp": ("waltz", "waltz block"), "bassline": ("waltz", "two"), "drums": ("waltz",),
+                      "swing": 0.5},
     "metal": {"comp": ("power3",), "bassline": ("gallop", "pulse"), "drums": (), "human_drums": ()},
 }  # fmt: skip
 """What changes where a style is in three."""
@@ -94,14 +95,13 @@ _THREE: dict[str, dict[str, object]] = {
 _MORE_COMP: dict[str, tuple[str, ...]] = {
     "ballad": ("broken tens", "pop eighths"), "bossa nova": ("push",), "samba": ("montuno",), "house": ("tresillo",),
     "jazz": ("push",), "synthwave": ("pop eighths",), "disco": ("pop eighths",), "tango": ("tresillo",),
-    "lo-fi": ("push", "slow hits"), "hip hop": ("slow hits",), "cinematic": ("triplet arp",), "new age": ("broken tens",),
-    "country": ("freddie",), "rock": ("half ring",), "ambient": ("slow hits",), "blues": ("triplet arp",),
+    "lo-fi": ("push", "slow hits"), "hip hop": ("slow hits",), "cinematic": ("triplet arp",),
+    "new age": ("broken tens",), "country": ("freddie",), "rock": ("half ring",), "ambient": ("slow hits",),
+    "blues": ("triplet arp",),
 }  # fmt: skip
 """Accompaniment patterns that sections add to a style's own."""
 
-_FOURS = tuple(
-    replace(style, comp=(*style.comp, *_MORE_COMP.get(style.name, ()))) for style in (*STYLES, *_ENSEMBLES)
-)
+_FOURS = tuple(replace(style, comp=(*style.comp, *_MORE_COMP.get(style.name, ()))) for style in (*STYLES, *_ENSEMBLES))
 
 SECTION_STYLES: tuple[Style, ...] = (
     *_FOURS,

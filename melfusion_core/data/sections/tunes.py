@@ -59,7 +59,8 @@ def _contour(rng: np.random.Generator, count: int, leaps: float) -> tuple[int, .
         return tuple(shape[0] + direction * 2 * (i if i < turn else 2 * turn - 2 - i) for i in range(count))
     for _ in range(count - 1):
         if rng.random() < leaps:
-            move = int(rng.choice([2, 3, 3, 4, 5, 7], p=[0.3, 0.2, 0.15, 0.2, 0.1, 0.05])) * (-1 if shape[-1] > 1 else 1 if shape[-1] < -1 else direction)
+            far = int(rng.choice([2, 3, 4, 5, 7], p=[0.3, 0.35, 0.2, 0.1, 0.05]))
+            move = far * (-1 if shape[-1] > 1 else 1 if shape[-1] < -1 else direction)
             direction = -1 if move > 0 else 1
         else:
             if rng.random() < 0.25 or abs(shape[-1] + direction) > 4:
