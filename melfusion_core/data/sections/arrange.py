@@ -112,9 +112,12 @@ def finished(plan: Plan, events: list[Event], player: Instrument, role: str, lev
     return Track(player.name, player.program, playable(_shaded(plan, events, level)), role=role)
 
 
-def _lead_part(rng: np.random.Generator, plan: Plan, lead: Instrument) -> list[Event]:
-    wish = 67 + 7 * (plan.arousal - 0.5) + 12 * (plan.valence - 0.5) + rng.normal(0, 2)
+def _lead_part(rng: np.random.Generator, plan: Plan, lead: Instrument, under: Instrument | None) -> list[Event]:
+    """The tune, in a register that suits the mood, the instrument and, above it, who plays the chords."""
+    wish = 69 + 7 * (plan.arousal - 0.5) + 12 * (plan.valence - 0.5) + rng.normal(0, 2)
     wish += 0.25 * ((lead.low + lead.high) / 2 - 67)  # near the middle of the instrument
+    if under is not None and under is not lead and lead.low + lead.high > 116:
+        wish = max(wish, under.low + 17.0)
     centre = float(np.clip(wish, lead.low + 7, lead.high - 8)) if lead.high - lead.low > 16 else lead.low + 7.0
     rate = float(np.clip(0.8 + 3.6 * plan.arousal**1.2 + rng.normal(0, 0.3), 0.6, 5.5))  # notes a second
     per_beat = float(np.clip(rate * 60 / plan.tempo, 0.3, 2.6))
@@ -161,7 +164,7 @@ def chord_track(
     rich = max(len(chord.tones) for chord in chords) > 3
     power = any(is_power(pattern) for pattern in patterns.values())
     voices = 4 if rich and rng.random() < 0.6 else 3
-    voicings = voice_chords(chords, centre, voices, over_bass, parallels=not power)
+    voicings = voice_chords(chords, centre, voices, over_bass, player.low, not power)
     events = octaves_in_range(comp(rng, plan, patterns, voicings, player), player)
     level = plan.velocity - 12 - (5 if player.sustained else 0)
     return finished(plan, events, player, "chords", level, 1.0 if "sustain" in patterns.values() else plan.legato)
@@ -222,7 +225,7 @@ def pad_track(plan: Plan, player: Instrument, centre: float, over_bass: bool) ->
         over_bass: whether a bass plays the roots.
     """
     chords = [slot.chord for slot in plan.slots]
-    voicings = voice_chords(chords, float(np.clip(centre, 50, 70)), 3, over_bass)
+    voicings = voice_chords(chords, float(np.clip(centre, 50, 70)), 3, over_bass, player.low)
     events = octaves_in_range(pad(plan, voicings), player)
     return finished(plan, events, player, "pad", plan.velocity - 20, 1.0)
 
@@ -238,18 +241,20 @@ def arrange(rng: np.random.Generator, plan: Plan, grooves: Grooves | None) -> li
     style = plan.style
     lead = choose_lead(rng, plan)
     layers = _layers(rng, plan, lead.polyphonic)
-    melody = _lead_part(rng, plan, lead)
+    alone = not layers and lead.polyphonic
+    under = None
+    if alone or "chords" in layers:
+        same = alone or (lead.polyphonic and lead.name in style.chords and rng.random() < 0.35)
+        under = lead if same else choose_other(rng, plan, style.chords, [lead.name])
+    melody = _lead_part(rng, plan, lead, under)
     melody = plan.heard("lead", melody) if "chords" in layers else melody
     middle = float(np.mean([event.pitch for event in melody]))
     tracks = [finished(plan, melody, lead, "lead", plan.velocity + 13, plan.legato)]
     used = [lead.name]
-    alone = not layers and lead.polyphonic
     centre = comping_centre(middle)
-    if alone or "chords" in layers:
-        same = alone or (lead.polyphonic and lead.name in style.chords and rng.random() < 0.35)
-        player = lead if same else choose_other(rng, plan, style.chords, used)
-        tracks.append(chord_track(rng, plan, player, centre, "bass" in layers, "pad" in layers))
-        used.append(player.name)
+    if under is not None:
+        tracks.append(chord_track(rng, plan, under, centre, "bass" in layers, "pad" in layers))
+        used.append(under.name)
     if "bass" in layers:
         tracks.append(bass_track(rng, plan, choose_other(rng, plan, style.bass, used)))
     if "pad" in layers:

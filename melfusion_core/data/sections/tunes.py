@@ -27,7 +27,7 @@ _FORMULAS = {
 _ARCHES = ((0, 1, 3, 0), (0, 0, 2, 0), (0, 2, 4, 1), (2, 1, 0, -2), (0, -1, 1, -2), (3, 1, 2, 0), (0, 1, 2, 3))
 """How the bars of a phrase rise and fall, in scale steps."""
 
-_INTERVAL_COST = np.array([0.9, 0.15, 0.0, 0.35, 0.4, 0.5, 2.0, 0.6, 1.2, 1.1, 2.4, 3.0, 0.9] + [4.0 + 0.5 * i
+_INTERVAL_COST = np.array([0.9, 0.15, 0.0, 0.35, 0.4, 0.5, 2.0, 0.6, 1.2, 1.1, 2.4, 3.0, 1.3] + [4.0 + 0.5 * i
                            for i in range(40)])  # fmt: skip
 """What an interval costs, by semitones: steps are free, a repeat costs a little, wide and augmented leaps much."""
 
@@ -55,7 +55,7 @@ def _contour(rng: np.random.Generator, count: int, leaps: float) -> tuple[int, .
     """Scale steps around 0: runs in one direction, leaps that turn back, or a broken chord."""
     shape, direction = [int(rng.integers(-1, 2))], int(rng.choice([-1, 1]))
     if count > 2 and rng.random() < 0.5 * leaps:
-        turn = int(rng.integers(2, count + 1))
+        turn = int(rng.integers(2, min(count, 4) + 1))
         return tuple(shape[0] + direction * 2 * (i if i < turn else 2 * turn - 2 - i) for i in range(count))
     for _ in range(count - 1):
         if rng.random() < leaps:
@@ -268,7 +268,8 @@ def _realised(rng: np.random.Generator, plan: Plan, aims: list[_Aim], low: int, 
     """The cheapest pitches for all wishes together."""
     path = _Path(plan, low, high)
     slots = [plan.slot_index(aim.tick) for aim in aims]
-    wishes = [int(np.clip(path.pitch_of(aim.degree, slot), low, high)) for aim, slot in zip(aims, slots, strict=True)]
+    wishes = [path.pitch_of(aim.degree, slot) for aim, slot in zip(aims, slots, strict=True)]
+    wishes = [wish - 12 if wish > high - 2 else wish + 12 if wish < low + 2 else wish for wish in wishes]
     thirds = rng.random() < 0.25
     best, back = None, []
     for index, (aim, wish, slot) in enumerate(zip(aims, wishes, slots, strict=True)):
@@ -312,7 +313,7 @@ def tune(rng: np.random.Generator, plan: Plan, low: int, high: int, centre: floa
     """
     base = round((centre - plan.tonic) / 12 * 7)
     aims = _aims(rng, plan, base, per_beat)
-    low, high = max(low, round(centre) - 14), min(high, round(centre) + 17)
+    low, high = max(low, round(centre) - 12), min(high, round(centre) + 14)
     pitches = _realised(rng, plan, aims, low, high)
     mean = float(np.mean(pitches))
     events = []
