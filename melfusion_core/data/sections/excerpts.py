@@ -9,7 +9,8 @@ from melfusion_core.data.ensembles import Ensemble, choose_ensemble, exact_style
 from melfusion_core.data.score_files import Piece, ScoreError
 from melfusion_core.data.sections.backing import backing
 from melfusion_core.data.sections.estimate import estimate_chords
-from melfusion_core.data.sections.windows import Parts, Window, quantised, share_roles
+from melfusion_core.data.sections.roles import Parts, share_roles
+from melfusion_core.data.sections.windows import Window, quantised
 from melfusion_core.score.chords import BeatChord, chord_names
 from melfusion_core.score.instruments import INSTRUMENTS, Instrument, fit_register
 from melfusion_core.score.keys import krumhansl_key
@@ -125,7 +126,7 @@ def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, vale
     hits = [note for note in quantised(piece.drums, window.begin, beats)[0] if 35 <= note.pitch <= 81]
     ensemble = choose_ensemble(rng, piece.pack, arousal)
     with_drums = bool(hits) and ensemble.drums and arousal > 0.3
-    parts = _check(piece, share_roles(cut, hits if with_drums else [], beats), window)
+    parts = _check(piece, share_roles(cut, hits if with_drums else [], window.bars, size), window)
     histogram = np.zeros(12)
     for note in (note for part in cut for note in part):
         histogram[note.pitch % 12] += min(note.duration, 2.0)
