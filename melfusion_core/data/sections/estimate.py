@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from melfusion_core.score.chords import CHORD_KINDS, BeatChord
@@ -21,6 +23,7 @@ _UNKNOWN = 0.6
 _STATES = [(root, kind) for root in range(12) for kind in _KINDS]
 
 
+@lru_cache(maxsize=1)
 def _templates() -> np.ndarray:
     """(states, 12) weight of each pitch class: root and third count most."""
     rows = np.zeros((len(_STATES), 12))

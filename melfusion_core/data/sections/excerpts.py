@@ -62,12 +62,22 @@ def _played(part: list[Note], player: Instrument, role: str, shift: int, level: 
     for note in part:
         inside = note.start % beats
         accent = 5 if inside < 0.02 else 2 if inside % 2 < 0.02 else 0 if inside % 1 < 0.02 else -4
-        contour = float(np.clip(0.35 * (note.pitch - mean), -5, 5))
-        velocity = int(np.clip(level + _LEVELS[role] + accent + contour + 0.6 * (note.velocity - loud), 16, 124))
+        contour = min(max(0.35 * (note.pitch - mean), -5), 5)
+        velocity = int(level + _LEVELS[role] + accent + contour + 0.6 * (note.velocity - loud))
         ticks = max(round(note.duration * TICKS_PER_BEAT * legato), 1)
         duration = min(ticks / TICKS_PER_BEAT, end - note.start)
-        notes.append(Note(note.start, duration, fit_register(note.pitch + shift + octave, player), velocity))
+        notes.append(
+            Note(note.start, duration, fit_register(note.pitch + shift + octave, player), min(max(velocity, 16), 124))
+        )
     return Track(player.name, player.program, playable(notes), role=role)
+
+
+def _rise(parts: Parts, shift: int, player: Instrument) -> int:
+    """An octave for a tune that lies in the thicket of the others, where its player has one."""
+    mean = float(np.mean([note.pitch for note in parts.lead])) + shift
+    around = [note.pitch + shift for row in (parts.counter, parts.chords, parts.pad) for note in row or []]
+    buried = around and mean < float(np.mean(around)) + 4 and mean < 67
+    return 12 if buried and max(note.pitch for note in parts.lead) + shift + 12 <= player.high else 0
 
 
 def _tempo(rng: np.random.Generator, arousal: float, onsets: int, beats: int) -> float:
@@ -140,9 +150,10 @@ def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, vale
     players = _players(rng, ensemble, parts, shift, valence, arousal)
     tracks = []
     for role, player in players.items():
-        tracks.append(_played(getattr(parts, role), player, role, shift, level, legato, size, beats))
+        move = shift + (_rise(parts, shift, player) if role == "lead" else 0)
+        tracks.append(_played(getattr(parts, role), player, role, move, level, legato, size, beats))
     harmony: tuple[BeatChord | None, ...]
-    if len(tracks) == 1 and not any((parts.counter, parts.chords, parts.pad, parts.bass)) and rng.random() < 0.9:
+    if len(tracks) == 1 and rng.random() < 0.9:
         extra, harmony = backing(rng, ensemble, tracks[0], target, mode, size, window, tempo, valence, arousal, level)
         tracks += extra
     else:

@@ -160,7 +160,7 @@ def _aims(rng: np.random.Generator, plan: Plan, base: int, per_beat: float) -> l
                 motif = _varied(rng, motif)
             shift = {"s": sequence, "t": 2 * sequence}.get(kind, 0) + base + lift
             aims += _bar_aims(plan, bar, motif, shift, strong, phrase, kind == "c")
-        if not last and character.form == "song" and rng.random() < 0.45:
+        if not (last and plan.closing) and character.form == "song" and rng.random() < 0.45:
             aims = _led_over(rng, plan, aims, phrase, base, per_beat)
     return aims
 
