@@ -184,10 +184,11 @@ def score_facts(score: Score, bars: int, harmony: tuple[BeatChord | None, ...] |
 
 
 def mean_facts(facts: list[ScoreFacts]) -> dict[str, float]:
-    """Mean of every fact over some scores, NaN left out.
+    """Mean of every fact over some scores, NaN left out; NaN where no score has it.
 
     Args:
         facts: at least one.
     """
     rows = {field.name: [getattr(fact, field.name) for fact in facts] for field in fields(ScoreFacts)}
-    return {name: float(np.nanmean(values)) for name, values in rows.items()}
+    known = {name: [value for value in values if not np.isnan(value)] for name, values in rows.items()}
+    return {name: float(np.mean(values)) if values else float("nan") for name, values in known.items()}

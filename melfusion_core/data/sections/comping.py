@@ -134,7 +134,7 @@ def comp(
         if first >= home:
             index = plan.slot_index(first)
             which = _voices("power", voicings[index], plan, index, player) if is_power(pattern) else voicings[index]
-            events += [Event(first, plan.bar_ticks, pitch, 4.0) for pitch in which]
+            events += [Event(first, plan.final_ticks, pitch, 0.0) for pitch in which]
         elif pattern == "sustain":
             for index, voicing in enumerate(voicings):
                 begin, end = _span(plan, index)

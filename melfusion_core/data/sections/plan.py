@@ -92,6 +92,11 @@ class Plan:
         """
         return next(phrase for phrase in reversed(self.phrases) if phrase.start <= bar)
 
+    @property
+    def final_ticks(self) -> int:
+        """How long a last chord is held: the bar, or half of it where the style plays short."""
+        return self.bar_ticks if self.legato > 0.65 else -(-self.bar_ticks // 2)
+
     def heard(self, role: str, events: list[Event]) -> list[Event]:
         """Events outside the bars in which a role rests.
 
