@@ -17,6 +17,8 @@ def skyline(notes: list[Note], lowest: bool = False) -> list[Note]:
         notes: notes of a part, times in beats.
         lowest: keep the lowest notes instead of the highest.
     """
+    if not notes:
+        return []
     kept: dict[int, Note] = {}
     for note in sorted(notes, key=lambda n: n.pitch, reverse=lowest):
         kept[round(note.start * 12)] = note

@@ -40,28 +40,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default cpu)')
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Probe an image model.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: A folder is missing.
-    """
+def _run(args: argparse.Namespace) -> int:
     for folder in (args.image, args.corpus, *([args.pictures] if args.pictures else [])):
         if not folder.is_dir():
             raise CommandError(f"The folder {folder} does not exist.")
     import torch
     from diffusers import UNet2DConditionModel
 
-    from melfusion_core.cli.evaluate import colour_features
     from melfusion_core.models.inversion import load_image_scheduler
     from melfusion_core.models.picture_encoder import load_picture_encoder
     from melfusion_core.models.text import encode_text, load_minilm
@@ -78,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             sets["rated photographs"] = rated_photographs(args.pictures)
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
-    probe(model, sets, colour_features, args.out, sorted(set(args.timesteps)), args.steps, args.seed)
+    probe(model, sets, args.out, sorted(set(args.timesteps)), args.steps, args.seed)
     print((args.out / "probe.md").read_text(encoding="utf-8"))
     return 0
 
@@ -97,7 +85,7 @@ def corpus_pictures(corpus: Path, train: int, held_out: int, seed: int) -> list[
     """
     import numpy as np
 
-    from melfusion_core.evaluation.triplets import load_triplets
+    from melfusion_core.evaluation.judging import load_triplets
     from melfusion_core.research.probe import ProbePicture
 
     rng = np.random.default_rng(seed)

@@ -91,6 +91,7 @@ def test_flags_reach_the_trainers(component, tmp_path, monkeypatch):
     own = {
         "prepare": ["--parts", "captions"],
         "codec": [],
+        "score-prepare": [],
         "synapse": ["--model", "full", "--max-steps", "3"],
         "scenes": ["--image-unet", "image"],
         "encoder": ["--weights", "classifier.pth"],
@@ -99,13 +100,6 @@ def test_flags_reach_the_trainers(component, tmp_path, monkeypatch):
     assert main(["train", component, "--data", "corpus", "--out", str(tmp_path), *limit]) == 0
     [config] = configs
     assert (config.data, config.out) == ("corpus", str(tmp_path))
-
-
-def test_flags_reach_the_evaluation(monkeypatch):
-    calls = []
-    monkeypatch.setattr(importlib.import_module(parser.EVALUATION), "main", calls.append)
-    assert main(["evaluate", "--data", "x", "--debug"]) == 0
-    assert calls == [["--data", "x"]]
 
 
 @pytest.mark.parametrize("name", [*parser.TRAINERS, "evaluate"])

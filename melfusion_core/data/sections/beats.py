@@ -117,12 +117,9 @@ def drum_part(rng: np.random.Generator, plan: Plan, pattern: str) -> list[Event]
 def _ending(first: int, rows: tuple, quiet: bool) -> list[Event]:
     """The last bar: one hit together on the downbeat."""
     on_one = [e for e in _hits(rows, first) if e.tick == first]
-    kick = Event(first, STEP, KIT["kick"], 4.0)
     if quiet:
-        return (
-            [*(e for e in on_one if e.pitch != KIT["kick"]), kick] if any(row[0] == "kick" for row in rows) else on_one
-        )
-    return [kick, Event(first, STEP, KIT["crash"], 2.0)]
+        return on_one
+    return [Event(first, STEP, KIT["kick"], 4.0), Event(first, STEP, KIT["crash"], 2.0)]
 
 
 def on_grid(notes: list[Note], swing: str) -> list[Event]:

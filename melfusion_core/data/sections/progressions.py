@@ -85,7 +85,7 @@ def _dominant_of(chord: Chord) -> Chord:
 
 def _coloured(rng: np.random.Generator, slots: list[Slot], family: str, mode: str, tonic: int, valence: float,
               beats: int) -> list[Slot]:  # fmt: skip
-    """Secondary dominants before some chords, a minor subdominant before some tonics, suspensions on some dominants."""
+    """Dominants of the next chord, a minor subdominant before a tonic, suspensions on dominants: now and then."""
     out: list[Slot] = []
     taste = _TASTE.get(family, 0.0)
     minor_four = parse_chord("iv", tonic, mode)
@@ -161,7 +161,6 @@ def _home_bar(slots: list[Slot], phrases: list[Phrase], beats: int) -> list[Slot
     bar = end - beats
     kept = [replace(s, length=min(s.length, bar - s.start)) for s in slots[:-1] if s.start < bar - 1e-6]
     if home.start > bar - 1e-6 or not kept:
-        return (
-            [*kept, replace(home, start=bar, length=float(beats))] if kept else [replace(home, start=0.0, length=end)]
-        )
+        start = bar if kept else 0.0
+        return [*kept, replace(home, start=start, length=end - start)]
     return [*kept, home]
