@@ -14,6 +14,7 @@ import gradio as gr
 from demo import words
 from demo.service import MAX_SEED, StudioService, write_figure
 from demo.takes import Request, Result, StudioError
+from demo.visitors import anybody_listens
 from melfusion_core import defaults
 
 NEW_SEED = -1
@@ -157,6 +158,8 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
         try:
             with contextlib.closing(service.compose(to_request(*values, negative, *last))) as work:
                 for event in work:
+                    if not anybody_listens():
+                        return
                     if isinstance(event, Result):
                         twin = event.text_only.path if event.with_image and event.text_only else None
                         recipe = event.main.recipe.to_dict()
