@@ -15,6 +15,7 @@ from demo.api import NEW_SEED
 from demo.examples import Example
 from demo.service import SMALLEST_REGION
 from demo.takes import MAX_SEED, Limits
+from demo.uploads import uploaded_path
 from melfusion_core.recipe import Recipe
 from melfusion_core.take import SAMPLERS, TakeSettings
 
@@ -126,7 +127,7 @@ def picture_input() -> gr.Image:
         elem_id="picture",
     )
     # Gradio would open the file itself and fail in its own words; the service does it in ours.
-    image.preprocess = lambda payload: payload.path if payload else None
+    image.preprocess = uploaded_path
     return image
 
 

@@ -26,6 +26,7 @@ SETTINGS = {
 UNKNOWN_MODE = "The mode must be one of {all}, not {given}."
 NO_SOUND = "The model finished without any sound. Please try again."
 NOT_NUMBERS = "The model gave samples that are not numbers. Lower the guidance and try again."
+NOT_UPLOADED = "This file is not here, or no longer: choose it again, and it is uploaded anew."
 
 # Headings of takes
 TITLE_WITH_IMAGE = "Picture and words"

@@ -39,8 +39,10 @@ class FakeEngine:
         self.closed = threading.Event()
         self.settings: list[Settings] = []
         self.said: str | None = None
+        self.looked: list[Image.Image] = []
 
     def scene(self, image: Image.Image) -> str | None:
+        self.looked.append(image)
         return self.said
 
     def render(self, settings: Settings) -> Generator[Step | dict[str, Sound], None, None]:

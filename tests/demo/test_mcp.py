@@ -193,7 +193,10 @@ def test_what_is_wrong_is_said_in_plain_words(address, fake, wishes, said):
 
 def test_files_of_the_studio_s_own_machine_are_out_of_reach(address, fake, pictures, tmp_path):
     made = len(fake.settings)
-    assert "provide a url" in refusal(address, image=str(pictures[0]))
+    for path in (str(pictures[0]), f"file://{pictures[0]}", "/etc/passwd"):
+        assert "provide a url" in refusal(address, image=path)
+    refusal(address, image={"path": str(pictures[0])})
+    refusal(address, image={"path": str(pictures[0]), "meta": {"_type": "gradio.FileData"}})
     assert "not a picture" in refusal(address, image="data:image/png;base64,AAAA")
     assert len(fake.settings) == made
     [answer] = call(address, "generate", caption="Harp", **QUICK).content
