@@ -54,6 +54,7 @@ def _run(args: argparse.Namespace) -> int:
     import torch
 
     from melfusion_core.cli.takes import load_pipeline
+    from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
     from melfusion_core.evaluation.codec import CodecUnderTest
     from melfusion_core.evaluation.judging import fingerprint, load_judge
     from melfusion_core.evaluation.report import Extent, evaluate
@@ -67,7 +68,8 @@ def _run(args: argparse.Namespace) -> int:
     try:
         judge = load_judge(args.judge or default_judge(), args.device)
         pipeline = load_pipeline(args.model, args.device)
-        codec = CodecUnderTest(pipeline.vae, pipeline.vocoder) if hasattr(pipeline, "vocoder") else None
+        engine = getattr(pipeline, "engine", None)
+        codec = CodecUnderTest(engine.vae, engine.vocoder) if isinstance(engine, SpectrogramEngine) else None
         extent = Extent(args.n, min(args.dose_n, args.n), args.batch, args.split)
         evaluate(pipeline, judge, args.corpus, args.out, extent, settings, codec, colour_features)
     except (OSError, ValueError) as error:

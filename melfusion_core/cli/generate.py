@@ -26,9 +26,9 @@ from melfusion_core.recipe import (
 from melfusion_core.take import KNOBS, TakeSettings
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
+    from melfusion_core.engines.base import Rendered
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 
 SUFFIXES = (".wav", ".flac", ".mp3")
@@ -99,21 +99,19 @@ def run(args: argparse.Namespace) -> int:
         recipe, image = _from_recipe(args, folder)
 
     from melfusion_core.cli import takes
-    from melfusion_core.mel import MelConfig
 
     pipe = prepare_pipeline(takes.load_pipeline(folder, args.device), args)
-    mel_config: MelConfig = pipe.vocoder.mel_config
     if args.recipe is None:
-        recipe = Recipe(**settings, sample_rate=mel_config.sample_rate, device=str(pipe.device))
-    elif recipe.sample_rate != mel_config.sample_rate:
-        raise CommandError(f"The recipe asks for {recipe.sample_rate} Hz; {folder} gives {mel_config.sample_rate} Hz.")
+        recipe = Recipe(**settings, sample_rate=pipe.sample_rate, device=str(pipe.device))
+    elif recipe.sample_rate != pipe.sample_rate:
+        raise CommandError(f"The recipe asks for {recipe.sample_rate} Hz; {folder} gives {pipe.sample_rate} Hz.")
     else:
         _warn_of_changes(recipe, str(pipe.device))
 
-    waveforms = _render(pipe, recipe, image)
+    made = _render(pipe, recipe, image)
     if args.recipe is None:
-        recipe = dataclasses.replace(recipe, gain_db=takes.safe_gain_db(list(waveforms.values())))
-    waveforms = {name: takes.apply_gain(waveform, recipe.gain_db) for name, waveform in waveforms.items()}
+        recipe = dataclasses.replace(recipe, gain_db=takes.safe_gain_db([take.audio for take in made.values()]))
+    waveforms = {name: takes.apply_gain(take.audio, recipe.gain_db) for name, take in made.items()}
 
     out = args.out or takes.unused_path(Path(f"{file_stem(recipe)}.wav"))
     written = []
@@ -123,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
             cover = image if render == "compare:with_image" else None
             written += takes.write_take(path, waveforms[render], _placed(args, recipe, path, render), cover)
         figure = out.with_name(f"{out.stem}-spectrogram.png")
-        written.append(takes.write_spectrogram(figure, list(waveforms.values()), recipe.sample_rate, mel_config))
+        written.append(takes.write_figure(figure, *made.values()))
     else:
         cover = None if recipe.render == "compare:text_only" else image
         written += takes.write_take(out, waveforms[recipe.render], _placed(args, recipe, out, recipe.render), cover)
@@ -231,7 +229,7 @@ def _warn_of_changes(recipe: Recipe, device: str) -> None:
         print(f"The samples may differ in their last bits: {'; '.join(changes)}.", file=sys.stderr)
 
 
-def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) -> dict[str, torch.Tensor]:
+def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) -> dict[str, Rendered]:
     from tqdm import tqdm
 
     from melfusion_core.cli import takes
@@ -243,10 +241,7 @@ def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) 
     ):
         warnings.simplefilter("always", UserWarning)
 
-        def on_step(_: Any) -> None:  # the pipeline stops when this returns False, as `bar.update` may
-            bar.update(1)
-
-        waveforms = takes.render(pipe, recipe, image, on_step)
+        made = takes.render(pipe, recipe, image, lambda _: bar.update(1))
     for note in dict.fromkeys(str(warning.message) for warning in notes):
         print(note, file=sys.stderr)
-    return waveforms
+    return made

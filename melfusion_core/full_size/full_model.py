@@ -13,12 +13,11 @@ from typing import Any
 
 import torch
 
-from melfusion_core.engines.spectrogram.latents import add_coordinates, compression, latents_from_mel
+from melfusion_core.engines.base import Rendered
 from melfusion_core.full_size.components import load_components
 from melfusion_core.full_size.rows import Row
 from melfusion_core.full_size.trainable import choose_weights
 from melfusion_core.image import image_to_tensor
-from melfusion_core.mel import MelSpectrogram
 from melfusion_core.models.features import ImageFeatures, capture_image_features, picture_size
 from melfusion_core.models.image_latents import encode_pixels
 from melfusion_core.models.picture_encoder import embed_pictures
@@ -26,7 +25,7 @@ from melfusion_core.models.synapse import install_synapse
 from melfusion_core.models.text import MAX_CAPTION_TOKENS, TextCondition, encode_captions, unet_text_arguments
 from melfusion_core.training.losses import training_target
 
-NAMES = ("vae", "unet", "image_unet", "synapse", "vocoder", "scheduler", "image_scheduler")
+NAMES = ("engine", "unet", "image_unet", "synapse", "scheduler", "image_scheduler")
 NAMES += ("tokenizer", "text_encoder", "image_vae", "image_null", "image_encoder")
 PRECISIONS = {"no": torch.float32, "bf16": torch.bfloat16}
 
@@ -64,7 +63,7 @@ class FullModel:
         dtype = PRECISIONS[precision]
         self.device, self.duration_s, self.peak = device, duration_s, peak
         self.index = _settings(folder)
-        self.vae, self.vocoder = parts["vae"].to(device), parts["vocoder"]
+        self.engine = parts["engine"].to(device)
         frozen = {"device": device} if dtype == torch.float32 else {"device": device, "dtype": dtype}
         to = torch.nn.Module.to  # diffusers' own warns of what is not the case here
         self.image_unet = to(parts["image_unet"], **frozen)
@@ -78,7 +77,6 @@ class FullModel:
         if checkpointing:
             self.unet.enable_gradient_checkpointing()
         self.handle = install_synapse(self.unet, self.synapse)
-        self.spectrogram = MelSpectrogram(self.vocoder.mel_config).to(device)
         self._cache_rows = cache_rows
         self._lengths: dict[int, int] = {}  # of rows' waveforms in samples
         self._caches: dict[str, OrderedDict[Any, Any]] = {
@@ -88,9 +86,8 @@ class FullModel:
     @property
     def num_samples(self) -> int:
         """Samples of a clip: as many as whole latent positions that the UNet halves evenly."""
-        config = self.spectrogram.config
-        unit = 2 ** (len(self.unet.config.block_out_channels) - 1) * compression(self.vae)[0] * config.hop_length
-        return -(-round(self.duration_s * config.sample_rate) // unit) * unit
+        unit = 2 ** (len(self.unet.config.block_out_channels) - 1) * self.engine.position_samples
+        return -(-round(self.duration_s * self.engine.sample_rate) // unit) * unit
 
     @property
     def image_size(self) -> int:
@@ -116,19 +113,18 @@ class FullModel:
 
         waveform = None
         if index not in self._lengths:
-            waveform = row.read_audio(self.spectrogram.config.sample_rate)
+            waveform = row.read_audio(self.engine.sample_rate)
             self._lengths[index] = len(waveform)
         start = int(place * max(0, self._lengths[index] - self.num_samples))
 
         def make() -> torch.Tensor:
-            whole = row.read_audio(self.spectrogram.config.sample_rate) if waveform is None else waveform
+            whole = row.read_audio(self.engine.sample_rate) if waveform is None else waveform
             piece = whole[start : start + self.num_samples]
             piece = piece - piece.mean()
             if self.peak:
                 piece = piece * (self.peak / piece.abs().max().clamp_min(1e-8))
             piece = torch.nn.functional.pad(piece, (0, self.num_samples - len(piece)))
-            mel = self.spectrogram(piece.unsqueeze(0).to(self.device))
-            return latents_from_mel(self.vae, mel.to(self.vae.dtype)).float().cpu()
+            return self.engine.encode([Rendered(piece.unsqueeze(0), self.engine.sample_rate)]).cpu()
 
         return self._kept("latents", (index, start), make)
 
@@ -221,7 +217,7 @@ class FullModel:
             self.handle.set(picture.at(timesteps), torch.tensor(strengths, device=self.device))
         else:
             self.handle.clear()
-        sample = add_coordinates(noisy, self.unet.config.in_channels)
+        sample = self.engine.model_input(noisy, self.unet.config.in_channels)
         prediction = self.unet(sample, timesteps, **unet_text_arguments(self.unet, text), return_dict=False)[0]
         return (prediction.float() - target.float()).square().mean(dim=(1, 2, 3))
 

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from PIL import Image
 
+from melfusion_core.engines.base import Known
 from melfusion_core.take import MAX_TAKES, Knob, TakeSettings
 
 ImageInput = Image.Image | str | Path | list[Image.Image | str | Path]
 
-OUTPUT_TYPES = ("np", "pt", "latent", "mel")
+OUTPUT_TYPES = ("np", "pt", "latent")
 TAKES = Knob(int, "takes of each caption and picture", (), 1, MAX_TAKES)
 
 
@@ -30,7 +31,8 @@ class GenerationRequest:
         num_waveforms_per_prompt: Takes per caption, 1 to 64.
         generator: Random generators.
         latents: Initial noise.
-        output_type: One of ``np``, ``pt``, ``mel``, ``latent``.
+        known: The settled part of the latents.
+        output_type: One of ``np``, ``pt``, ``latent``.
     """
 
     prompt: str | list[str] | None = None
@@ -40,6 +42,7 @@ class GenerationRequest:
     num_waveforms_per_prompt: int = 1
     generator: torch.Generator | list[torch.Generator] | None = None
     latents: torch.Tensor | None = None
+    known: Known | None = None
     output_type: str = "np"
 
     @classmethod
