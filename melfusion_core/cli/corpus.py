@@ -124,10 +124,10 @@ def _run_pack(args: argparse.Namespace) -> int:
     _check_corpus(args.root)
     if not (args.vae / "config.json").is_file():
         raise CommandError(f"There is no codec in {args.vae}: it has no config.json.")
+    from melfusion_core.data.corpus import CorpusError
+    from melfusion_core.data.packs import PackError
     from melfusion_core.models.text import TextEncoderError
-    from melfusion_core.training.data import CorpusError
     from melfusion_core.training.packing import pack_corpus
-    from melfusion_core.training.packs import PackError
 
     try:
         manifest = pack_corpus(

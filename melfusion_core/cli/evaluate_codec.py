@@ -57,13 +57,11 @@ def _run(args: argparse.Namespace) -> int:
     import numpy as np
     import torch
 
-    from melfusion_core.audio import load_audio
     from melfusion_core.cli.known_pieces import composed_pieces, solo_pieces
     from melfusion_core.data.renderer import RendererError
     from melfusion_core.evaluation.codec import CodecUnderTest
     from melfusion_core.evaluation.codec_report import evaluate_codec
-    from melfusion_core.evaluation.judging import load_judge
-    from melfusion_core.evaluation.triplets import load_triplets
+    from melfusion_core.evaluation.judging import load_judge, load_triplets
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -79,7 +77,7 @@ def _run(args: argparse.Namespace) -> int:
     except (RendererError, ValueError) as error:
         raise CommandError(str(error)) from error
     order = np.random.default_rng(args.seed).permutation(len(triplets))[: args.n]
-    originals = [load_audio(triplets[index].audio, rate).numpy() for index in order]
+    originals = [triplets[index].read_audio(rate).numpy() for index in order]
     shortest = min(len(clip) for clip in originals)
     source = {"model": args.model} if args.model else {"vae": args.vae, "vocoder": args.vocoder}
     notes = {name: "/".join(path.parts[-2:]) for name, path in source.items()} | {"split": args.split}

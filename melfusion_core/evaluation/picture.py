@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm.auto import tqdm
 
-from melfusion_core.evaluation.judging import open_picture
+from melfusion_core.data.corpus import PHOTO, Triplet
+from melfusion_core.data.picture_affect import picture_features
 from melfusion_core.evaluation.measure import AROUSAL_CUES, VALENCE_CUES, Measured
 from melfusion_core.evaluation.metrics import (
     mean_interval,
@@ -21,7 +22,6 @@ from melfusion_core.evaluation.metrics import (
 )
 from melfusion_core.evaluation.ridge import ridge_predict
 from melfusion_core.evaluation.takes import DOSES
-from melfusion_core.evaluation.triplets import PHOTO, Triplet
 
 LEAST_GROUP = 10
 CEILING_PICTURES = 1200
@@ -29,7 +29,6 @@ PAIRS = (
     *(("arousal", name) for name in ("arousal_cues", *AROUSAL_CUES)),
     *(("valence", name) for name in ("valence_cues", *VALENCE_CUES)),
 )
-PictureMeasure = Callable[[Image.Image], Sequence[float]]
 
 
 def moods(triplets: Sequence[Triplet]) -> dict[str, np.ndarray]:
@@ -98,7 +97,6 @@ def picture_obeyed(
 def feature_ceiling(
     train: Sequence[Triplet],
     triplets: Sequence[Triplet],
-    picture_measure: PictureMeasure,
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, Any]:
@@ -107,7 +105,6 @@ def feature_ceiling(
     Args:
         train: Triplets of the train split.
         triplets: Held-out triplets.
-        picture_measure: Gives a picture's features.
         seed: Seed of the choice of at most 1,200 training pictures per group.
         progress: Show progress bars.
 
@@ -122,7 +119,7 @@ def feature_ceiling(
     def table(some: Sequence[Triplet], label: str) -> np.ndarray:
         for triplet in tqdm(some, desc=f"features, {label}", disable=not progress):
             if triplet.image not in known:
-                known[triplet.image] = list(picture_measure(open_picture(triplet.image)))
+                known[triplet.image] = list(astuple(picture_features(triplet.read_image())))
         return np.array([known[triplet.image] for triplet in some])
 
     for group, rows in groups_of(triplets).items():

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from melfusion_core.audio import load_audio
+from melfusion_core.data.corpus import Triplet
 from melfusion_core.evaluation.caption import caption_obeyed, likeness
-from melfusion_core.evaluation.judging import Judge, Judgement, truths
+from melfusion_core.evaluation.judging import Judge, Judgement, load_triplets, truths
 from melfusion_core.evaluation.measure import Measured, measure
 from melfusion_core.evaluation.metrics import retrieval_hits, spearman_interval
 from melfusion_core.evaluation.picture import moods, own_mood
@@ -30,7 +30,6 @@ from melfusion_core.evaluation.takes import (
     generate_takes,
     load_take,
 )
-from melfusion_core.evaluation.triplets import Triplet, load_triplets
 from melfusion_core.take import KNOBS
 
 SPLIT = "validation"
@@ -145,7 +144,7 @@ def _measure_real(judge: Judge, triplets: Sequence[Triplet], duration_s: float, 
     samples = round(duration_s * judge.sample_rate)
 
     def read(triplet: Triplet) -> np.ndarray:
-        waveform = load_audio(triplet.audio, judge.sample_rate).numpy()[:samples]
+        waveform = triplet.read_audio(judge.sample_rate).numpy()[:samples]
         return np.pad(waveform, (0, samples - len(waveform)))
 
     return measure(judge, triplets, read, "real clips", out / "real.json", progress)

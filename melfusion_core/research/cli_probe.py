@@ -50,7 +50,6 @@ def _run(args: argparse.Namespace) -> int:
     import torch
     from diffusers import UNet2DConditionModel
 
-    from melfusion_core.cli.evaluate import colour_features
     from melfusion_core.models.inversion import load_image_scheduler
     from melfusion_core.models.picture_encoder import load_picture_encoder
     from melfusion_core.models.text import encode_text, load_minilm
@@ -67,7 +66,7 @@ def _run(args: argparse.Namespace) -> int:
             sets["rated photographs"] = rated_photographs(args.pictures)
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
-    probe(model, sets, colour_features, args.out, sorted(set(args.timesteps)), args.steps, args.seed)
+    probe(model, sets, args.out, sorted(set(args.timesteps)), args.steps, args.seed)
     print((args.out / "probe.md").read_text(encoding="utf-8"))
     return 0
 
@@ -86,7 +85,7 @@ def corpus_pictures(corpus: Path, train: int, held_out: int, seed: int) -> list[
     """
     import numpy as np
 
-    from melfusion_core.evaluation.triplets import load_triplets
+    from melfusion_core.evaluation.judging import load_triplets
     from melfusion_core.research.probe import ProbePicture
 
     rng = np.random.default_rng(seed)

@@ -13,8 +13,8 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,11 @@ import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
+from melfusion_core.data.picture_affect import picture_features
 from melfusion_core.evaluation.figures import format_estimate, save_heat_map
-from melfusion_core.evaluation.judging import open_picture
 from melfusion_core.evaluation.metrics import mean_interval, spearman_interval
 from melfusion_core.evaluation.ridge import class_groups, ridge_cross_predict, ridge_predict
-from melfusion_core.image import image_to_tensor
+from melfusion_core.image import image_to_tensor, load_image
 from melfusion_core.models.features import (
     ImageFeatures,
     capture_image_features,
@@ -149,26 +149,16 @@ def read_pixels(model: ImageModel, pictures: Sequence[ProbePicture]) -> torch.Te
         Pixels of shape `(n, 3, size, size)` in [-1, 1].
     """
     size = picture_size(model.unet)
-    return torch.stack([image_to_tensor(open_picture(picture.path), size) for picture in pictures])
+    return torch.stack([image_to_tensor(load_image(picture.path), size) for picture in pictures])
 
 
-def baselines(
-    pictures: Sequence[ProbePicture], colour_features: Callable[[Image.Image], Sequence[float]]
-) -> dict[str, np.ndarray]:
-    """Features that need no network.
-
-    Args:
-        pictures: The pictures.
-        colour_features: Colour and texture features of a picture.
-
-    Returns:
-        "mean colour" of shape `(n, 3)` and "colour and texture" of shape `(n, d)`.
-    """
+def _baselines(pictures: Sequence[ProbePicture]) -> dict[str, np.ndarray]:
+    """Features that need no network: "mean colour" of shape `(n, 3)` and "colour and texture" of shape `(n, d)`."""
     means, rows = [], []
     for picture in pictures:
-        image = open_picture(picture.path)
+        image = load_image(picture.path)
         means.append(image_to_tensor(image, 16).mean((1, 2)).numpy())
-        rows.append(list(colour_features(image)))
+        rows.append(astuple(picture_features(image)))
     return {"mean colour": np.array(means), "colour and texture": np.array(rows, dtype=np.float64)}
 
 
@@ -273,7 +263,6 @@ def save_grid(path: Path, rows: Sequence[torch.Tensor]) -> None:
 def probe(
     model: ImageModel,
     sets: dict[str, Sequence[ProbePicture]],
-    colour_features: Callable[[Image.Image], Sequence[float]],
     out: Path | str,
     timesteps: Sequence[int] = DEFAULT_TIMESTEPS,
     steps: int = 8,
@@ -285,7 +274,6 @@ def probe(
     Args:
         model: The image model.
         sets: Pictures by name; a set with held-out pictures is tested on those, any other by folds over themes.
-        colour_features: Colour and texture features of a picture, for the baseline.
         out: Folder to write.
         timesteps: Key timesteps.
         steps: Even steps of the inversion.
@@ -302,7 +290,7 @@ def probe(
         crossed = not any(picture.held_out for picture in pictures)
         classes = "kind" if len({picture.kind for picture in pictures}) > 1 else "theme"
         features, seconds = collect(model, pictures, timesteps, steps, progress)
-        rows = baselines(pictures, colour_features) | features
+        rows = _baselines(pictures) | features
         bar = tqdm(rows.items(), desc=f"probes, {name}", disable=not progress)
         scores = {label: score(values, pictures, crossed, classes, seed) for label, values in bar}
         report["sets"][name] = {

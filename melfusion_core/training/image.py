@@ -10,15 +10,16 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch.nn import functional
 
+from melfusion_core.data.corpus import Triplet, read_corpus, select
 from melfusion_core.models.features import fold_pixels, picture_size, unfold_pixels
 from melfusion_core.models.picture_encoder import ENCODER_FOLDER, PictureEncoder, load_picture_encoder
 from melfusion_core.models.text import load_minilm
 from melfusion_core.training.captions import CaptionStore, encode_captions
 from melfusion_core.training.config import TrainConfig
-from melfusion_core.training.data import Clip, bytes_to_pixels, load_pictures, read_corpus, select
+from melfusion_core.training.data import bytes_to_pixels, load_pictures
 from melfusion_core.training.figures import save_pictures
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
-from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
+from melfusion_core.training.losses import loss_weights, stratified_timesteps, training_target
 from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.picture_encoder import embed_all
 from melfusion_core.training.presets import build_image_unet, image_scheduler, told_unet
@@ -178,7 +179,7 @@ class ImageTask(Task):
         if self.encoder is not None:
             self.encoder.save_pretrained(folder / ENCODER_FOLDER)
 
-    def _load(self, clips: list[Clip], size: int) -> tuple[torch.Tensor, list[int]]:
+    def _load(self, clips: list[Triplet], size: int) -> tuple[torch.Tensor, list[int]]:
         pictures, rows = load_pictures(clips, size)
         captions = {clip.image: clip.image_caption for clip in clips}
         return pictures, [self.text_rows[captions[path]] for path in rows]
@@ -215,8 +216,7 @@ class ImageTask(Task):
             class_labels=None if embeddings is None else embeddings.to(self.device),
         ).sample
         error = (prediction.float() - target).square().mean(dim=(1, 2, 3))
-        snr = snr_of(self.scheduler.alphas_cumprod, timesteps.cpu()).to(self.device)
-        weight = min_snr_weight(snr, self.config.min_snr_gamma, self.scheduler.config.prediction_type)
+        weight = loss_weights(self.scheduler, timesteps, self.config.min_snr_gamma)
         return (weight * error).mean(), error.mean()
 
     def _generate(self, texts: list[int]) -> torch.Tensor:

@@ -18,10 +18,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
+from melfusion_core.data.corpus import MOODS, read_corpus, select
 from melfusion_core.mel import MelConfig
 from melfusion_core.models.judge import SCALARS, JudgeOutput, MelFusionJudge
 from melfusion_core.training.config import TrainConfig
-from melfusion_core.training.data import bytes_to_pixels, read_corpus, select
+from melfusion_core.training.data import bytes_to_pixels
 from melfusion_core.training.judge_data import JudgeArrays, find_classes, from_bytes, judges_part, read_arrays, targets
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.optim import parameter_groups
@@ -93,7 +94,7 @@ class JudgeTask(Task):
 
     def __init__(self, config: JudgeConfig, device: torch.device) -> None:
         self.config, self.device = config, device
-        corpus = read_corpus(config.data)
+        corpus = read_corpus(config.data, needs=MOODS)
         train = judges_part(select(corpus, "train", config.limit), config.share)
         held_out = select(corpus, "validation", config.limit)
         self.classes = find_classes(train, config.least_clips)

@@ -21,7 +21,7 @@ from melfusion_core.models.features import KeyValue
 from melfusion_core.models.synapse import install_synapse
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
-from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
+from melfusion_core.training.losses import dropped, loss_weights, stratified_timesteps, training_target
 from melfusion_core.training.music_config import MusicConfig
 from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.pairing import PicturePairing
@@ -50,12 +50,8 @@ class MusicTask(Task):
         self.handle = install_synapse(self.unet, self.synapse)
         self.scheduler = music_scheduler()
         self.networks = {"unet": self.unet, "synapse": self.synapse}
-        gates = [self.synapse.gate_logits]
-        groups = [
-            {**group, "params": [p for p in group["params"] if all(p is not gate for gate in gates)]}
-            for group in parameter_groups([self.unet, self.synapse], config.weight_decay)
-        ]
-        groups.append({"params": gates, "weight_decay": 0.0, "lr": config.gate_rate * config.learning_rate})
+        gate_rate = config.gate_rate * config.learning_rate
+        groups = parameter_groups([self.unet, self.synapse], config.weight_decay, self.synapse.gate_logits, gate_rate)
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
         self.optimizers = {"music": optimizer}
         self.mean = torch.tensor(self.data.latents_mean, device=device).view(1, -1, 1, 1)
@@ -81,6 +77,7 @@ class MusicTask(Task):
         total = self.data.latents.shape[2]
         if loop.progress >= config.full_from and config.full_from < 1 and frames < total:
             batch, frames = max(1, batch // 2), total
+        rates = config.text_dropout, config.image_dropout, config.both_dropout
         chosen = torch.randint(len(self.rows), (batch,), generator=generator).tolist()
         places = torch.rand(4, batch, generator=generator).tolist()
         crops, texts, pictures, strengths, starts = [], [], [], [], []
@@ -90,7 +87,7 @@ class MusicTask(Task):
             start = int(place * (total - frames + 1))
             starts.append(start)
             crops.append(torch.from_numpy(self.data.latents[row][:, start : start + frames].astype("float32")))
-            without_text, without_image = self._drops(drop)
+            without_text, without_image = dropped(drop, *rates)
             texts.append(0 if without_text else self._caption(clip["captions"], variant))
             pictures.append(self._picture(clip, partner))
             strengths.append(0.0 if without_image else 1.0)
@@ -264,21 +261,12 @@ class MusicTask(Task):
             drawn.append(captions[int(index)])
         return max(drawn, key=self.data.captions.length)
 
-    def _drops(self, place: float) -> tuple[bool, bool]:
-        config = self.config
-        both, text = config.both_dropout, config.both_dropout + config.text_dropout
-        if place < both:
-            return True, True
-        return place < text, text <= place < text + config.image_dropout
-
     def _timesteps(self, count: int, generator: torch.Generator) -> torch.Tensor:
         total = self.scheduler.config.num_train_timesteps
         return stratified_timesteps(count, total, generator, self.config.timestep_shift)
 
     def _weight(self, timesteps: torch.Tensor) -> torch.Tensor:
-        snr = snr_of(self.scheduler.alphas_cumprod, timesteps.cpu())
-        prediction_type = self.scheduler.config.prediction_type
-        return min_snr_weight(snr, self.config.min_snr_gamma, prediction_type).to(self.device)
+        return loss_weights(self.scheduler, timesteps, self.config.min_snr_gamma).to(self.device)
 
     def _validation_loss(self, texts: list[int], pictures: list[int], strength: float) -> float:
         frames, count = self.config.crop_frames, len(self.held_out)

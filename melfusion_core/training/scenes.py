@@ -21,13 +21,14 @@ from diffusers import UNet2DConditionModel
 from torch.nn import functional
 from tqdm.auto import tqdm
 
+from melfusion_core.data.corpus import SCENE, CorpusError, Triplet, read_corpus, select
 from melfusion_core.models.features import picture_size
 from melfusion_core.models.inversion import load_image_scheduler
 from melfusion_core.models.picture_encoder import load_picture_encoder
 from melfusion_core.models.scenes import SceneClassifier, attention_norms, picture_features, token_statistics
 from melfusion_core.models.text import encode_text, load_minilm
 from melfusion_core.training.config import use_threads
-from melfusion_core.training.data import Clip, CorpusError, bytes_to_pixels, load_pictures, read_corpus, select
+from melfusion_core.training.data import bytes_to_pixels, load_pictures
 
 PHOTOGRAPH = "a photograph"
 WORDS = {
@@ -134,7 +135,7 @@ class ScenePictures:
         )
 
 
-def scene_word(clip: Clip) -> str:
+def scene_word(clip: Triplet) -> str:
     """What is to be said of a clip's picture.
 
     Args:
@@ -146,12 +147,11 @@ def scene_word(clip: Clip) -> str:
     Raises:
         CorpusError: When the picture is a scene of a theme that has no word.
     """
-    if clip.record.get("image_kind") != "scene":
+    if clip.kind != SCENE:
         return PHOTOGRAPH
-    theme = clip.record.get("theme")
-    if theme not in WORDS:
-        raise CorpusError(f"clip {clip.id}: there is no word for scenes of the theme {theme!r}")
-    return WORDS[theme]
+    if clip.theme not in WORDS:
+        raise CorpusError(f"{clip.where}: there is no word for scenes of the theme {clip.theme!r}")
+    return WORDS[clip.theme]
 
 
 def fit(classifier: SceneClassifier, pictures: ScenePictures, penalty: float, iterations: int = 100) -> None:
@@ -290,7 +290,7 @@ def train(config: SceneConfig) -> dict[str, Any]:
             for batch in tqdm(pixels.split(16), desc=f"features, {split}", mininterval=5.0)
         ]
         order = [rows[clip.image] for clip in part]
-        words, themes = [scene_word(clip) for clip in part], [clip.record.get("theme") or clip.id for clip in part]
+        words, themes = [scene_word(clip) for clip in part], [clip.theme or clip.id for clip in part]
         sets[split] = ScenePictures(torch.cat(found)[order], words, themes)
     settings["features"] = sets["train"].statistics.shape[1]
     return _fit_and_measure(config, settings, sets)

@@ -9,11 +9,12 @@ import torch
 from torch.nn import functional
 
 from melfusion_core.audio import save_audio
+from melfusion_core.data.corpus import read_corpus, select
 from melfusion_core.engines.spectrogram.latents import decode_mel, encode_mel, load_codec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.mel import MelSpectrogram
 from melfusion_core.training.config import TrainConfig
-from melfusion_core.training.data import draw_crops, fixed_crops, read_corpus, select
+from melfusion_core.training.data import draw_crops, fixed_crops
 from melfusion_core.training.discriminator import SpectrumDiscriminator
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult

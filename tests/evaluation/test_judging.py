@@ -12,9 +12,9 @@ from melfusion_core.evaluation.judging import (
     commonest_share,
     judge_quality,
     load_judge,
+    load_triplets,
     take_rows,
 )
-from melfusion_core.evaluation.triplets import load_triplets
 from tests.evaluation.conftest import SAMPLES
 
 

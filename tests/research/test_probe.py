@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-from melfusion_core.cli.evaluate import colour_features
 from melfusion_core.evaluation.ridge import class_groups, group_folds, ridge_cross_predict, ridge_path, ridge_predict
 from melfusion_core.models.features import ImageFeatures
 from melfusion_core.models.text import TextCondition
@@ -90,7 +89,7 @@ def test_probes_of_a_tiny_model(model, tmp_path):
         pictures.append(ProbePicture(path, f"theme {index % 12}", kind, rng.random(), red / 255, index >= 32))
     rated = [ProbePicture(p.path, p.theme, "one kind", p.valence, p.arousal) for p in pictures]
     sets = {"corpus": pictures, "rated photographs": rated}
-    report = probe(model, sets, colour_features, tmp_path / "out", (100, 500), 2, progress=False)
+    report = probe(model, sets, tmp_path / "out", (100, 500), 2, progress=False)
     corpus, crossed = report["sets"]["corpus"], report["sets"]["rated photographs"]
     assert (corpus["tested"], crossed["tested"]) == ("held-out pictures", "folds over themes")
     rows = corpus["probes"]

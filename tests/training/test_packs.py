@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from melfusion_core.data.corpus import CorpusError, read_corpus
+from melfusion_core.data.packs import PackError, Packs, PackWriter, dequantise, is_packs, quantise, write_pictures
 from melfusion_core.training import image, music, packing, prepare
-from melfusion_core.training.data import CorpusError, clips_of_packs, load_pictures, read_corpus, read_crop
+from melfusion_core.training.data import load_pictures, read_crop
 from melfusion_core.training.packing import pack_corpus
-from melfusion_core.training.packs import PackError, Packs, PackWriter, dequantise, is_packs, quantise, write_pictures
 from tests.training.conftest import TINY
 
 
@@ -115,7 +116,7 @@ def test_round_trip_to_training(packed, corpus, codec_folder, tmp_path, monkeypa
 
     def same_states(encoder, ids, **_):
         seen.extend(ids)
-        clips = clips_of_packs(Packs(packed))
+        clips = read_corpus(packed)
         texts = list(dict.fromkeys(["", *(text for clip in clips for text in clip.captions)]))
         tokenizer, _ = prepare.load_minilm()
         assert ids == [tokenizer([text])["input_ids"][0] for text in texts]

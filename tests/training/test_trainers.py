@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import timm
 import torch
 from diffusers import UNet2DConditionModel
 
+from melfusion_core.data.corpus import CorpusError, read_corpus
 from melfusion_core.engines.spectrogram.latents import encode_mel
 from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
@@ -17,7 +19,7 @@ from melfusion_core.mel import MelConfig, MelSpectrogram
 from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.training import image, music, picture_encoder, prepare, vocoder
-from melfusion_core.training.data import CorpusError, read_corpus, read_crop
+from melfusion_core.training.data import read_crop
 from melfusion_core.training.loop import TrainLoop
 from tests.training.conftest import TINY
 
@@ -115,12 +117,11 @@ def test_the_encoder_wants_moods(mini_corpus, tmp_path, encoder_folder):
     rated = picture_encoder.rate(clips, rows, torch.zeros(6, 3))
     torch.testing.assert_close(rated.moods[:, 0], torch.arange(6) / 5)
     assert len(set(rated.groups)) == 6 and not rated.photographs.any()  # scenes stand for themselves
-    for clip in clips:
-        clip.record.update(image_kind="photo", theme="beach")
+    clips = [replace(clip, kind="photo", theme="beach") for clip in clips]
     rated = picture_encoder.rate(clips, rows, torch.zeros(6, 3))
     assert set(rated.groups) == {"theme beach"} and rated.photographs.all()
-    del clips[3].record["image_arousal"]
-    with pytest.raises(CorpusError, match="clip 3"):
+    clips[3] = replace(clips[3], image_arousal=None)
+    with pytest.raises(CorpusError, match="metadata.jsonl:4"):
         picture_encoder.rate(clips, rows, torch.zeros(6, 3))
     with pytest.raises(ValueError, match="tells"):
         picture_encoder.EncoderConfig(weights="a", data="b", out="c", tells="lies")
