@@ -23,6 +23,7 @@ from melfusion_core.take import TakeSettings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from melfusion_core.engines.score.direction import Direction
     from melfusion_core.score.score import Score
 
 
@@ -113,6 +114,19 @@ class Known:
         """
         return Known(self.values[rows], self.mask[rows])
 
+    def over(self, other: Known | None) -> Known:
+        """What this and another one know; where both do, this one counts.
+
+        Args:
+            other: Of the same shape; None for nothing.
+
+        Returns:
+            Both.
+        """
+        if other is None:
+            return self
+        return Known(torch.where(self.mask, self.values, other.values), self.mask | other.mask)
+
     def paste(self, latents: torch.Tensor) -> torch.Tensor:
         """Put what is known over what was composed, so that it comes back exactly.
 
@@ -123,6 +137,24 @@ class Known:
             Same shape.
         """
         return torch.where(self.mask, self.values.to(latents.dtype), latents)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is settled of some takes before they are composed.
+
+    Args:
+        settings: How they are made.
+        shape: Of each one's latents, ``(channels, time, height)``.
+        known: The settled part of their latents; None for nothing.
+        look: What is known of a first look, where the length follows from the music itself: short latents to compose
+            and show to :meth:`Engine.settled` before the takes. None where there is nothing to find out.
+    """
+
+    settings: TakeSettings
+    shape: tuple[int, int, int]
+    known: Known | None = None
+    look: Known | None = None
 
 
 class Composes(Protocol):
@@ -159,19 +191,43 @@ class Engine(PartedModel):
         """Channels of the latents."""
 
     @abstractmethod
-    def latent_shape(self, settings: TakeSettings, multiple: int = 1) -> tuple[int, int, int]:
-        """Shape of the latents of one take.
+    def plan(
+        self,
+        captions: Sequence[str],
+        settings: TakeSettings,
+        multiple: int = 1,
+        directions: Sequence[Direction] | None = None,
+    ) -> Plan:
+        """Settle length and what else is told before composing.
 
         Args:
-            settings: How it is made; its length counts.
+            captions: Caption of each take; an engine may read facts in them.
+            settings: How they are made; their length counts.
             multiple: The time axis is a multiple of this, so that the UNet can halve it.
+            directions: What each take is told beside; None for nothing.
 
         Returns:
-            ``(channels, time, height)``.
+            The plan; it may ask for a look first.
 
         Raises:
-            ValueError: When it makes no music of that length.
+            ValueError: When it makes no music of that length, or cannot follow a direction.
         """
+
+    def settled(self, plan: Plan, looked: torch.Tensor, multiple: int = 1) -> Plan:
+        """The plan of takes after the look that it asked for.
+
+        Args:
+            plan: A plan with a look.
+            looked: What was composed for it, of shape ``(batch, channels, time, height)``.
+            multiple: The time axis is a multiple of this.
+
+        Returns:
+            A plan without one.
+
+        Raises:
+            ValueError: When this engine asks for none.
+        """
+        raise ValueError(f"{type(self).__name__} does not look before it composes")
 
     @abstractmethod
     def check_channels(self, channels: int) -> None:
@@ -219,23 +275,24 @@ class Engine(PartedModel):
         """
 
     @abstractmethod
-    def decode(self, latents: torch.Tensor, settings: TakeSettings) -> list[Rendered]:
+    def decode(self, latents: torch.Tensor, plan: Plan) -> list[Rendered]:
         """Turn latents into music.
 
         Args:
             latents: Normalised latents of shape ``(batch, channels, time, height)``.
-            settings: How the takes are made; their length counts.
+            plan: The takes' plan; their length counts.
 
         Returns:
             One piece per sample, on the latents' device; their views are on the CPU.
         """
 
     @abstractmethod
-    def view(self, latents: torch.Tensor) -> list[View]:
+    def view(self, latents: torch.Tensor, plan: Plan | None = None) -> list[View]:
         """Draw latents, for instance while they form.
 
         Args:
             latents: Normalised latents of shape ``(batch, channels, time, height)``.
+            plan: The takes' plan; None for all of the latents.
 
         Returns:
             One view per sample.

@@ -62,6 +62,6 @@ def test_views_are_of_the_model_s_spectrogram_or_of_sound(engine):
 
 
 def test_length_is_exact_to_the_sample(engine):
-    settings = TakeSettings(duration_s=1.003)
-    latents = torch.randn(1, *engine.latent_shape(settings))
-    assert engine.decode(latents, settings)[0].audio.shape == (1, 802)
+    plan = engine.plan([""], TakeSettings(duration_s=1.003))
+    latents = torch.randn(1, *plan.shape)
+    assert engine.decode(latents, plan)[0].audio.shape == (1, 802)
