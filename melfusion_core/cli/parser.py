@@ -10,7 +10,7 @@ import typing
 from collections.abc import Sequence
 from typing import NoReturn
 
-from melfusion_core.cli import assemble, bench, corpus, evaluate, evaluate_codec, generate, info, push, tune
+from melfusion_core.cli import assemble, bank, bench, corpus, evaluate, evaluate_codec, generate, info, push, tune
 from melfusion_core.cli.options import CommandError
 from melfusion_core.full_size import cli_evaluate as evaluate_published
 from melfusion_core.research import cli_probe as probe
@@ -66,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_judge_parser(commands)
     probe.add_parser(commands)
     tune.add_parser(commands)
+    bank.add_parser(commands)
     bench.add_parser(commands)
     info.add_parser(commands)
     push.add_parser(commands)
