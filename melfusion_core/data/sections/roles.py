@@ -15,7 +15,7 @@ FIGURED = 1.6
 INNER_VOICES = 5
 """Most notes that the chords of a section start together."""
 
-_HANDOVER = 1.3
+_HANDOVER = 2.2
 """What it costs the tune to go from one part to another, against its bar by bar scores."""
 
 
