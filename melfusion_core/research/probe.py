@@ -173,7 +173,7 @@ def score(
         crossed: Test every picture by folds over themes, instead of the held-out pictures only.
         classes: "kind" or "theme": what is told apart beside the mood. Themes are told apart by folds over pictures,
             since a theme that is held out has no name.
-        seed: Seed of folds and bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         Rank correlation of valence and arousal and accuracy of the class, each with a 95 % interval over themes, with
@@ -188,8 +188,8 @@ def score(
     held = np.ones(len(pictures), dtype=bool) if crossed else np.array([picture.held_out for picture in pictures])
     groups = class_groups(labels, themes)
     if crossed:
-        mood_said = ridge_cross_predict(features, mood, themes, seed=seed)
-        class_said = ridge_cross_predict(features, targets[:, 2:], groups, seed=seed)
+        mood_said = ridge_cross_predict(features, mood, themes)
+        class_said = ridge_cross_predict(features, targets[:, 2:], groups)
         predicted = np.concatenate([mood_said, class_said], axis=1)
     else:
         predicted = np.zeros(targets.shape)
@@ -277,7 +277,7 @@ def probe(
         out: Folder to write.
         timesteps: Key timesteps.
         steps: Even steps of the inversion.
-        seed: Seed of folds and bootstrap.
+        seed: Seed of the bootstrap.
         progress: Show progress bars.
 
     Returns:

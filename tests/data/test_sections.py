@@ -7,10 +7,10 @@ import pytest
 
 from melfusion_core.data.score_files import Piece, ScoreError
 from melfusion_core.data.sections.compose import SECTION_STYLES, compose_section
-from melfusion_core.score.estimate import estimate_chords
 from melfusion_core.data.sections.excerpts import excerpt_section
 from melfusion_core.data.sections.windows import Window, quantised, section_windows
 from melfusion_core.score.chords import BeatChord, chord_names
+from melfusion_core.score.estimate import estimate_chords
 from melfusion_core.score.instruments import INSTRUMENTS
 from melfusion_core.score.score import TICKS_PER_BEAT, Note
 

@@ -8,9 +8,9 @@ from melfusion_core.data.composer import choose_tempo
 from melfusion_core.data.ensembles import Ensemble, choose_ensemble
 from melfusion_core.data.score_files import Piece, ScoreError
 from melfusion_core.data.sections.backing import backing
-from melfusion_core.score.estimate import estimate_chords
 from melfusion_core.data.sections.windows import Parts, Window, quantised, share_roles
 from melfusion_core.score.chords import BeatChord, chord_names
+from melfusion_core.score.estimate import estimate_chords
 from melfusion_core.score.instruments import INSTRUMENTS, Instrument, fit_register
 from melfusion_core.score.keys import krumhansl_key
 from melfusion_core.score.mixing import balance
