@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from melfusion_core.data.composer import CORE_LEADS, CORE_TRACKS, choose_subset, choose_tempo
-from melfusion_core.data.ensembles import Ensemble, choose_ensemble
+from melfusion_core.data.ensembles import Ensemble, choose_ensemble, exact_style
 from melfusion_core.data.leadsheets import accompaniment
 from melfusion_core.data.parts import longest_pause, skyline, thinned, tunefulness
 from melfusion_core.data.score_files import Piece, ScoreError
@@ -169,13 +169,6 @@ def _target_key(rng: np.random.Generator, tonic: int, mode: str, core: bool) -> 
     return (tonic + int(rng.integers(-5, 6))) % 12
 
 
-def _style_word(ensemble: Ensemble, tracks: list[Track]) -> str:
-    """The style word, made more exact where the number of players allows."""
-    if ensemble.style == "string ensemble":
-        return {2: "string duo", 3: "string trio", 4: "string quartet"}.get(len(tracks), "string ensemble")
-    return ensemble.style
-
-
 def excerpt(
     rng: np.random.Generator, piece: Piece, arousal: float, seconds: float = 10.24, subset: str | None = None
 ) -> Score:
@@ -246,7 +239,7 @@ def excerpt(
         tracks.append(Track("drums", 0, drums, is_drum=True, role="drums"))
     balance(tracks)
     seed = int(rng.integers(2**31))
-    style = _style_word(ensemble, tracks)
+    style = exact_style(ensemble.style, len(tracks))
     noise = 0.002 if core else 0.006
     score = Score(
         tracks, tempo, beats, target, mode, style, piece.name, piece.pack, seed, subset, chords, noise

@@ -33,6 +33,7 @@ class ScoreMusicConfig(TrainConfig):
         long_share: Share of steps with crops twice as long, half as many.
         text_dropout: Share of examples without caption.
         known_share: Share of examples of which something may be known.
+        filled_share: Least part of a crop that a passage fills where it is long enough.
         min_snr_gamma: Largest weight of a noise level.
         timestep_shift: How much noise levels crowd towards the noise.
         width: Channels of the UNet's first level.
@@ -47,9 +48,10 @@ class ScoreMusicConfig(TrainConfig):
     long_share: float = 0.0
     text_dropout: float = 0.15
     known_share: float = 0.7
+    filled_share: float = 0.75
     min_snr_gamma: float = 5.0
     timestep_shift: float = 4.0
-    width: int = 192
+    width: int = 160
     depth: int = 1
     fold: int = 3
     init: str = ""
@@ -59,7 +61,7 @@ class ScoreMusicConfig(TrainConfig):
         super().__post_init__()
         self.require(self.crop_beats >= 4 and self.crop_beats % 2 == 0, "crop_beats must be even and at least 4")
         self.require(ROWS % self.fold == 0 and (ROWS // self.fold) % 2 == 0, "fold must divide 12 into an even number")
-        for name in ("long_share", "text_dropout", "known_share"):
+        for name in ("long_share", "text_dropout", "known_share", "filled_share"):
             self.require(0 <= getattr(self, name) <= 1, f"{name} must be in [0, 1]")
 
 
@@ -96,7 +98,7 @@ class ScoreMusicTask(Task):
         self.networks = {"unet": self.unet}
         groups = parameter_groups([self.unet], config.weight_decay)
         self.optimizers = {"music": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)}
-        self.rows = {n: self.data.rows("train", n) for n in {config.crop_beats, self._long()}}
+        self.rows = {n: self.data.rows("train", n // 2) for n in {config.crop_beats, self._long()}}
         held_out = self.data.rows("validation", config.crop_beats)
         count = min(config.validation_clips, len(held_out))
         rng = np.random.default_rng(7)
@@ -131,7 +133,7 @@ class ScoreMusicTask(Task):
     def validate(self) -> dict[str, float]:
         """Losses on held-out crops; clips, noise, timesteps and what is known never change."""
         batch = self.held_out
-        blank = torch.zeros_like(batch.known)
+        blank = batch.known & (batch.clean == 0).all(dim=(1, 3), keepdim=True)  # what lies outside stays known
         wrong = batch.texts[1:] + batch.texts[:1]
         cases = {
             "loss": (batch.texts, blank),
@@ -192,14 +194,19 @@ class ScoreMusicTask(Task):
         crops, masks, texts, starts = [], [], [], []
         for row in rows:
             clip = self.data.clips[row]
-            bars = (clip["beats"] - beats) // clip["beats_per_bar"]
-            start = int(rng.integers(bars + 1)) * clip["beats_per_bar"]
-            crops.append(self.data.latents(row, start, beats))
+            # A crop may reach past the end of a short passage: what lies outside is known to be nothing.
+            bars = max(clip["beats"] - beats * self.config.filled_share, 0) // clip["beats_per_bar"]
+            start = int(rng.integers(int(bars) + 1)) * clip["beats_per_bar"]
+            inside = min(clip["beats"] - start, beats)
+            crop = torch.zeros(CHANNELS, beats, ROWS)
+            crop[:, :inside] = self.data.latents(row, start, inside)
+            crops.append(crop)
             starts.append(start)
-            if rng.random() < self.config.known_share or first_caption:
-                masks.append(draw_known(rng, beats, [role for _, role in clip["tracks"]]))
-            else:
-                masks.append(torch.zeros(CHANNELS, beats, ROWS, dtype=torch.bool))
+            mask = torch.ones(CHANNELS, beats, ROWS, dtype=torch.bool)
+            some = rng.random() < self.config.known_share or first_caption
+            roles = [role for _, role in clip["tracks"]]
+            mask[:, :inside] = draw_known(rng, inside, roles) if some else False
+            masks.append(mask)
             drop = rng.random() < self.config.text_dropout
             caption = int(rng.integers(len(clip["captions"])))
             texts.append(clip["captions"][0] if first_caption else 0 if drop else clip["captions"][caption])

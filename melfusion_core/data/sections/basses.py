@@ -145,7 +145,7 @@ def bass_line(rng: np.random.Generator, plan: Plan, pattern: str, low: int, high
         begin, end = round(slot.start * TICKS_PER_BEAT), round((slot.start + slot.length) * TICKS_PER_BEAT)
         following = roots[index + 1] if index + 1 < len(slots) else None
         if plan.closing and index == len(slots) - 1:
-            events += _final(plan, begin, end, roots[index])
+            events += _final(plan, begin, roots[index])
         elif pattern == "walking":
             count = max((end - begin) // TICKS_PER_BEAT, 1)
             target = following if following is not None else roots[index]
@@ -158,11 +158,11 @@ def bass_line(rng: np.random.Generator, plan: Plan, pattern: str, low: int, high
     return events
 
 
-def _final(plan: Plan, begin: int, end: int, root: int) -> list[Event]:
-    """The last chord: its root, held over the last bar."""
+def _final(plan: Plan, begin: int, root: int) -> list[Event]:
+    """The last chord: its root, held in the last bar."""
     last = plan.ticks - plan.bar_ticks
     out = [Event(begin, last - begin, root, 2.0)] if begin < last else []
-    return [*out, Event(max(begin, last), end - max(begin, last), root, 4.0)]
+    return [*out, Event(last, plan.final_ticks, root, 4.0)]
 
 
 def _patterned(rng: np.random.Generator, plan: Plan, row: str, chord: Chord, root: int, following: int | None,

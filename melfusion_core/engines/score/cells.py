@@ -31,7 +31,7 @@ class CellCodec(ModelMixin, ConfigMixin):
     """
 
     @register_to_config
-    def __init__(self, dim: int = CELL_DIM, drum_dim: int = DRUM_DIM, width: int = 512) -> None:
+    def __init__(self, dim: int = CELL_DIM, drum_dim: int = DRUM_DIM, width: int = 768) -> None:
         super().__init__()
         self.notes_in = _encoder(width, dim)
         self.drums_in = _encoder(width, drum_dim)
