@@ -111,15 +111,7 @@ class JudgeTask(Task):
         self.best = self._best_score()
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw clips and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw clips and update."""
         rows = torch.randperm(len(self.train.mel), generator=generator)[: self.config.batch_size]
         mel, pitch = self._augmented(rows, generator)
         pixels = self._pixels(self.train, rows, generator)
@@ -161,11 +153,7 @@ class JudgeTask(Task):
         return figures
 
     def sample(self, folder: Path) -> None:
-        """What is heard in a few held-out clips, as JSON.
-
-        Args:
-            folder: Where to write.
-        """
+        """What is heard in a few held-out clips, as JSON."""
         heard, _, _ = self._hear(self.held_out)
         rows = []
         for row in range(min(16, len(heard.lead))):
@@ -178,11 +166,7 @@ class JudgeTask(Task):
         (folder / "heard.json").write_text(json.dumps(rows, indent=1) + "\n")
 
     def export(self, folder: Path) -> None:
-        """Save the best weights so far in half precision, with their figures beside them.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the best weights so far in half precision, with their figures beside them."""
         judge = copy.deepcopy(self.judge)
         if self.best_path.is_file():
             judge.load_state_dict(load_file(self.best_path))
