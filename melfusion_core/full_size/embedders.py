@@ -28,18 +28,8 @@ class EmbedderError(RuntimeError):
     """An embedder's weights cannot be used; the message says why."""
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a checkpoint: safetensors, or a pickle through torch's reader that executes nothing.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Weights by name.
-
-    Raises:
-        EmbedderError: When there is no such file, or it holds something else than weights.
-    """
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Read a checkpoint: safetensors, or a pickle through torch's reader that executes nothing."""
     if not path.is_file():
         raise EmbedderError(f"There are no weights at {path}.")
     if path.suffix == ".safetensors":
@@ -68,7 +58,7 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
         EmbedderError: When weights are missing, unexpected or of another shape.
     """
     try:
-        network.load_state_dict(read_weights(path), strict=True)
+        network.load_state_dict(_read_weights(path), strict=True)
     except RuntimeError as error:
         if isinstance(error, EmbedderError):
             raise

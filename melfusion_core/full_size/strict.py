@@ -51,7 +51,7 @@ def load_component(
         **{option: dtype},
         **config,
     )
-    check_report(component_class.__name__, folder, report, unused)
+    _check_report(component_class.__name__, folder, report, unused)
     for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data = (
             tensor.data.clone()
@@ -59,18 +59,8 @@ def load_component(
     return network.eval().requires_grad_(False)
 
 
-def check_report(name: str, folder: Path, report: Mapping[str, Any], unused: Iterable[str] = ()) -> None:
-    """Turn the report of ``from_pretrained(..., output_loading_info=True)`` into an error where it is not clean.
-
-    Args:
-        name: What was loaded.
-        folder: From where.
-        report: The report.
-        unused: Patterns of weights that may be left over.
-
-    Raises:
-        WeightsError: When it is not clean.
-    """
+def _check_report(name: str, folder: Path, report: Mapping[str, Any], unused: Iterable[str] = ()) -> None:
+    """Turn the report of ``from_pretrained(..., output_loading_info=True)`` into an error where it is not clean."""
     kinds = {"missing_keys": "missing", "unexpected_keys": "unexpected", "mismatched_keys": "of another shape"}
     faults = []
     for key, kind in kinds.items():

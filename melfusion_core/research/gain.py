@@ -56,16 +56,8 @@ def errors_at(task: MusicTask, timestep: int, seed: int = 1) -> dict[str, np.nda
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def format_gains(found: dict[int, dict[str, np.ndarray]]) -> str:
-    """Write the gains as a Markdown table.
-
-    Args:
-        found: What `errors_at` gives, by timestep.
-
-    Returns:
-        A table with the error knowing nothing, and by how many percent of it each knowledge lowers it, with the
-        standard error of the mean over clips.
-    """
+def _format_gains(found: dict[int, dict[str, np.ndarray]]) -> str:
+    """Write the gains as a Markdown table."""
     lines = ["| timestep | error | " + " | ".join(CASES) + " |", "|---" * (len(CASES) + 2) + "|"]
     for timestep, errors in found.items():
         nothing = errors["nothing"]
@@ -107,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise ValueError(f"timesteps must be from 0 to {total - 1}")
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    print(format_gains({timestep: errors_at(task, timestep, args.seed) for timestep in args.timesteps}))
+    print(_format_gains({timestep: errors_at(task, timestep, args.seed) for timestep in args.timesteps}))
 
 
 if __name__ == "__main__":

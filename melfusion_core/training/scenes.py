@@ -134,18 +134,8 @@ class ScenePictures:
         )
 
 
-def scene_word(clip: Triplet) -> str:
-    """What is to be said of a clip's picture.
-
-    Args:
-        clip: A clip of the corpus.
-
-    Returns:
-        One of ``WORDS``, or ``PHOTOGRAPH``.
-
-    Raises:
-        CorpusError: When the picture is a scene of a theme that has no word.
-    """
+def _scene_word(clip: Triplet) -> str:
+    """What is to be said of a clip's picture."""
     if clip.kind != SCENE:
         return PHOTOGRAPH
     if clip.theme not in WORDS:
@@ -265,7 +255,7 @@ def train(config: SceneConfig) -> dict[str, Any]:
     clips = read_corpus(config.data)
     limits = {"train": config.pictures, "validation": config.held_out_pictures, "test": config.held_out_pictures}
     chosen = {split: select(clips, split, limit) for split, limit in limits.items()}
-    labels = sorted({scene_word(clip) for clip in chosen["train"]})
+    labels = sorted({_scene_word(clip) for clip in chosen["train"]})
     if PHOTOGRAPH not in labels or len(labels) < 3:
         raise CorpusError("the train split needs photographs and scenes of several kinds")
     settings = {
@@ -288,7 +278,7 @@ def train(config: SceneConfig) -> dict[str, Any]:
             for batch in tqdm(pixels.split(16), desc=f"features, {split}", mininterval=5.0)
         ]
         order = [rows[clip.image] for clip in part]
-        words, themes = [scene_word(clip) for clip in part], [clip.theme or clip.id for clip in part]
+        words, themes = [_scene_word(clip) for clip in part], [clip.theme or clip.id for clip in part]
         sets[split] = ScenePictures(torch.cat(found)[order], words, themes)
     settings["features"] = sets["train"].statistics.shape[1]
     return _fit_and_measure(config, settings, sets)
