@@ -88,17 +88,10 @@ def load_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name
     Raises:
         WeightsError: When weights are missing, unexpected or of another shape.
     """
-    wanted = network.state_dict()
-    faults = []
-    for kind, names in (("missing", wanted.keys() - state.keys()), ("unexpected", state.keys() - wanted.keys())):
-        if names:
-            listed = ", ".join(sorted(names)[:5])
-            faults.append(f"{len(names)} {kind}: {listed}{', ...' if len(names) > 5 else ''}")
-    shapes = [key for key in wanted.keys() & state.keys() if wanted[key].shape != state[key].shape]
-    faults += [f"{key} is {tuple(state[key].shape)}, not {tuple(wanted[key].shape)}" for key in sorted(shapes)[:5]]
-    if faults:
-        raise WeightsError(f"the weights of {name} do not fit: {'; '.join(faults)}")
-    network.load_state_dict(dict(state), strict=True)
+    try:
+        network.load_state_dict(dict(state), strict=True)
+    except RuntimeError as error:  # names what is missing, unexpected or of another shape
+        raise WeightsError(f"the weights of {name} do not fit: {' '.join(str(error).split())}") from error
     return network.eval().requires_grad_(False)
 
 
