@@ -41,9 +41,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--quick", action="store_true", help="50 triplets, for every day")
     parser.add_argument("--split", choices=("validation", "test"), default="test", help="(default test)")
     parser.add_argument(
-        "--steps", type=options.whole_number(*options.STEPS), default=options.DEFAULTS["steps"],
+        "--steps",
+        type=options.whole_number(*options.STEPS),
+        default=options.DEFAULTS["steps"],
         help=f"denoising steps (default {options.DEFAULTS['steps']})",
-    )  # fmt: skip
+    )
     numbers = (
         ("guidance", options.GUIDANCE, "guidance", "weight of the caption"),
         ("image-guidance", options.GUIDANCE, "image_guidance", "weight of the picture"),

@@ -222,10 +222,14 @@ def _format_codec(report: dict[str, Any]) -> str:
     lines += ["", "The floor is the distance between two random halves of the originals."]
     if "pitch" in report:
         lines += [
-            "", "## Pitch of monophonic clips", "", "YIN on original and reconstruction, steady part of every note.",
-            "", "| | codec: median cents | 90 % | wrong by > 50 cents | vocoder alone: median | 90 % | frames |",
+            "",
+            "## Pitch of monophonic clips",
+            "",
+            "YIN on original and reconstruction, steady part of every note.",
+            "",
+            "| | codec: median cents | 90 % | wrong by > 50 cents | vocoder alone: median | 90 % | frames |",
             "|---|---|---|---|---|---|---|",
-        ]  # fmt: skip
+        ]
         for name, row in report["pitch"]["codec"].items():
             other = report["pitch"]["vocoder"][name]
             if row["frames"]:
@@ -236,9 +240,13 @@ def _format_codec(report: dict[str, Any]) -> str:
     if "onsets" in report:
         onsets = report["onsets"]
         lines += [
-            "", "## Onsets against the score (F-measure at 50 ms)", "", "| | F | share of the original's |",
-            "|---|---|---|", f"| original | {cell(onsets['original'])} | 1 |",
-        ]  # fmt: skip
+            "",
+            "## Onsets against the score (F-measure at 50 ms)",
+            "",
+            "| | F | share of the original's |",
+            "|---|---|---|",
+            f"| original | {cell(onsets['original'])} | 1 |",
+        ]
         lines += [f"| {s} | {cell(onsets[s])} | {cell(onsets[s]['of_original'])} |" for s in STAGES]
     speed = report["speed"]
     lines += [

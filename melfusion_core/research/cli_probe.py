@@ -33,9 +33,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--n", type=counts, default=1200, help="training pictures of the corpus (default 1200)")
     parser.add_argument("--held-out", type=counts, default=400, help="held-out pictures of the corpus (default 400)")
     parser.add_argument(
-        "--timesteps", type=options.whole_number(0, 999), nargs="+", default=list(DEFAULT_TIMESTEPS),
+        "--timesteps",
+        type=options.whole_number(0, 999),
+        nargs="+",
+        default=list(DEFAULT_TIMESTEPS),
         help="key timesteps (default 20 100 250 500 800)",
-    )  # fmt: skip
+    )
     parser.add_argument("--steps", type=options.whole_number(1, 100), default=8, help="inversion steps (default 8)")
     parser.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")

@@ -37,8 +37,12 @@ def errors_at(task: MusicTask, timestep: int, seed: int = 1) -> dict[str, np.nda
     half = len(clips) // 2
     wrong = right[half:] + right[:half]
     given = (
-        (none, right, 0.0), (captions, right, 1.0), (captions, right, 0.0), (none, right, 1.0), (none, wrong, 1.0),
-    )  # fmt: skip
+        (none, right, 0.0),
+        (captions, right, 1.0),
+        (captions, right, 0.0),
+        (none, right, 1.0),
+        (none, wrong, 1.0),
+    )
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, list[np.ndarray]] = {name: [] for name in ("nothing", *CASES)}
     for start in range(0, len(clips), BATCH):
@@ -78,9 +82,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, help="folder with `unet` and `synapse`")
     parser.add_argument("--clips", type=int, default=96, help="clips to measure on (default 96)")
     parser.add_argument(
-        "--split", choices=("validation", "train"), default="validation",
+        "--split",
+        choices=("validation", "train"),
+        default="validation",
         help="whose clips; train shows what was learned by heart (default validation)",
-    )  # fmt: skip
+    )
     parser.add_argument("--timesteps", type=int, nargs="+", default=list(TIMESTEPS), help="noise levels, 0 to 999")
     parser.add_argument("--seed", type=int, default=1, help="seed of the noise (default 1)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default PyTorch's choice)")

@@ -125,9 +125,15 @@ def collect(
         started = time.perf_counter()
         embedding = embed_pictures(model.encoder, pixels)
         captured = capture_image_features(
-            model.unet, model.scheduler, pixels, model.null_text, timesteps, steps, torch.float32,
+            model.unet,
+            model.scheduler,
+            pixels,
+            model.null_text,
+            timesteps,
+            steps,
+            torch.float32,
             embedding,
-        )  # fmt: skip
+        )
         seconds += time.perf_counter() - started
         if embedding is not None:
             parts.setdefault("told", []).append(embedding.cpu().numpy())
@@ -224,9 +230,13 @@ def reconstruct(model: ImageModel, pixels: torch.Tensor, steps: int, last: int) 
 
     def predict(noisy: torch.Tensor, timestep: int) -> torch.Tensor:
         return unet(
-            noisy, timestep, encoder_hidden_states=text.states, encoder_attention_mask=text.mask,
-            class_labels=embedding, return_dict=False,
-        )[0]  # fmt: skip
+            noisy,
+            timestep,
+            encoder_hidden_states=text.states,
+            encoder_attention_mask=text.mask,
+            class_labels=embedding,
+            return_dict=False,
+        )[0]
 
     timesteps = inversion_timesteps((last,), steps, first_timestep(scheduler))
     sample = ddim_invert(predict, sample, scheduler, timesteps)

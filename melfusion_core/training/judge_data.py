@@ -141,9 +141,14 @@ def find_classes(clips: Sequence[Triplet], least_clips: int) -> Classes:
     mean = np.where(known, np.nanmean(np.where(known, values, 0.0), 0), 0.0)
     std = np.where(known, np.nanstd(np.where(known, values, 0.0), 0), 1.0)
     return Classes(
-        leads, instruments, names("style", least_clips), names("tempo_word", 1), names("mode", 1),
-        tuple(round(float(v), 6) for v in mean), tuple(round(float(max(v, 1e-3)), 6) for v in std),
-    )  # fmt: skip
+        leads,
+        instruments,
+        names("style", least_clips),
+        names("tempo_word", 1),
+        names("mode", 1),
+        tuple(round(float(v), 6) for v in mean),
+        tuple(round(float(max(v, 1e-3)), 6) for v in std),
+    )
 
 
 @dataclass
