@@ -117,7 +117,7 @@ def build_downloads(kept: gr.State, seed: gr.Number) -> tuple[gr.Column, gr.Radi
             raise gr.Error(words.NOTHING_TO_KEEP, print_exception=False)
         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
             try:
-                yield str(export_take(result.takes[index], result.mode, kind, result.config, folder))
+                yield str(export_take(result.takes[index], result.mode, kind, folder))
             except StudioError as error:
                 raise gr.Error(str(error), print_exception=False) from error
 

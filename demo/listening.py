@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from gradio.data_classes import FileData
 
 from demo import words
@@ -60,29 +59,29 @@ def room_value(result: Result, votes: VoteBook, folder: str | Path, known: bool 
     Returns:
         Value for the player.
     """
-    trial, config = votes.open(result), result.config
+    trial, views = votes.open(result), [take.view for take in result.takes]
+    sample_rate = result.main.recipe.sample_rate
     takes = []
     for letter, take in zip(LETTERS, result.takes, strict=False):
         # The name must not tell which take it is: in blind listening it is the only thing a browser shows.
         path = Path(folder) / f"{secrets.token_hex(8)}.flac"
-        save_audio(path, np.asarray(take.samples), config.sample_rate)
+        save_audio(path, take.samples, sample_rate)
         alt = words.ALT_TAKE.format(letter=letter, title=take.title.lower())
         takes.append(
             {
                 "letter": letter,
                 "title": take.title,
-                "mel": mel_source(take.mel_db),
+                "mel": mel_source(take.view.mel_db),
                 "alt": alt,
                 "audio": FileData(path=str(path), mime_type="audio/flac").model_dump(),
             }
         )
-    seconds = len(np.asarray(result.main.samples)) / config.sample_rate
+    seconds = result.main.samples.shape[-1] / sample_rate
     difference = None
     if len(takes) == 2:
-        mels = result.takes[0].mel_db, result.takes[1].mel_db
         difference = {
             "title": words.DIFFERENCE_TITLE,
-            "mel": difference_source(*mels),
+            "mel": difference_source(*(view.mel_db for view in views)),
             "alt": words.ALT_DIFFERENCE,
             "legend": difference_legend(),
         }
@@ -92,7 +91,7 @@ def room_value(result: Result, votes: VoteBook, folder: str | Path, known: bool 
         "seconds": seconds,
         "takes": takes,
         "difference": difference,
-        "hz": frequency_marks(config),
+        "hz": frequency_marks(views[0].config),
         "legend": level_legend(),
         "votable": trial is not None,
         "leastListening": votes.wanted_s(seconds),

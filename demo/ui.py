@@ -54,7 +54,6 @@ from demo.theme import studio_css, studio_theme
 from demo.uploads import GuardedBlocks, uploaded_path
 from demo.votes import VoteBook
 from melfusion_core.image import ImageError, load_image
-from melfusion_core.mel import MelConfig
 
 QUEUE_SIZE = 16
 MAX_FILE_SIZE = "12mb"
@@ -181,14 +180,14 @@ def build_demo(
                 recipe: result.main.recipe.to_dict(),
             }
 
-        def show_progress(event: Progress, config: MelConfig) -> dict[Any, Any]:
+        def show_progress(event: Progress) -> dict[Any, Any]:
             shown = {status: progress_html(event)}
             if event.step == 0:
                 shown |= {preview: gr.update(visible=False, value=""), player: None}
                 shown[box] = gr.update(visible=False)
-            if event.mel_db is not None:
+            if event.view is not None:
                 alt = words.TAKING_SHAPE.format(step=event.step, steps=event.num_steps)
-                shown[preview] = gr.update(visible=True, value=mel_html(event.mel_db, config, alt))
+                shown[preview] = gr.update(visible=True, value=mel_html(event.view, alt))
             return shown
 
         def wished(given: Sequence[Any], mode: str) -> Request:
@@ -219,10 +218,10 @@ def build_demo(
                     for event in work:
                         if isinstance(event, Progress):
                             # A fast model makes more steps than a page can show.
-                            if event.mel_db is None and event.step > 0 and time.monotonic() - shown_at < LEAST_PAUSE_S:
+                            if event.view is None and event.step > 0 and time.monotonic() - shown_at < LEAST_PAUSE_S:
                                 continue
                             shown_at = time.monotonic()
-                            yield show_progress(event, maker.mel_config)
+                            yield show_progress(event)
                             continue
                         remembered, now = remember(event, stored, before)
                         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
@@ -315,7 +314,7 @@ def build_demo(
         def show_example(index: int, before: Kept) -> Iterator[dict[Any, Any]]:
             chosen = examples[index]
             shown: dict[Any, Any] = {image: chosen.image_path, caption: chosen.caption}
-            result = finished_result(chosen, service.mel_config)
+            result = finished_result(chosen, service.engine)
             with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
                 if result is not None:
                     shown |= show_result(result, Path(folder))

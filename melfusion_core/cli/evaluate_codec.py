@@ -88,13 +88,16 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _load_components(model: Path | None, vae: Path | None, vocoder: Path | None, device: str) -> tuple:
-    """Load a VAE and a vocoder."""
+    """VAE and vocoder, of a whole model or of their own folders."""
+    from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
     from melfusion_core.engines.spectrogram.latents import load_codec
     from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 
     if model is not None:
         from melfusion_core.cli.takes import load_pipeline
 
-        pipe = load_pipeline(model, device)
-        return pipe.vae, pipe.vocoder
+        engine = load_pipeline(model, device).engine
+        if not isinstance(engine, SpectrogramEngine):
+            raise CommandError(f"{model} makes no spectrograms: it has no codec to measure.")
+        return engine.vae, engine.vocoder
     return load_codec(vae).to(device), ISTFTVocoder.from_pretrained(vocoder).to(device)

@@ -96,9 +96,9 @@ def prepare_pipeline(pipe: MelFusionPipeline, args: argparse.Namespace) -> MelFu
             if isinstance(component, torch.nn.Module) and name != "text_encoder":
                 component.to(dtype=getattr(torch, args.dtype))
     if args.vae_slicing:
-        for vae in (pipe.vae, pipe.image_vae):
-            if hasattr(vae, "enable_slicing"):
-                vae.enable_slicing()
+        for part in (*pipe.engine.parts.values(), pipe.image_vae):
+            if hasattr(part, "enable_slicing"):
+                part.enable_slicing()
     if args.offload:
         device = pipe.device if pipe.device.type != "cpu" else None
         if device is None:

@@ -28,6 +28,7 @@ from transformers import (
     T5EncoderModel,
 )
 
+from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
 from melfusion_core.full_size.hifigan import HifiGanVocoder
 from melfusion_core.full_size.presets import TANGO_SCHEDULER, TANGO_UNET, Preset
 from melfusion_core.full_size.sources import Source
@@ -86,11 +87,12 @@ def assemble_full(
         raise WeightsError(f"resolution must be a positive multiple of {unit} for this image model, got {resolution}")
     unet, scheduler, tokenizer, text_encoder = _load_music(preset, sources, allow_pickle)
     return MelFusionPipeline(
-        vae=load_component(AutoencoderKL, audio / "vae"),
+        engine=SpectrogramEngine(
+            load_component(AutoencoderKL, audio / "vae"), load_component(HifiGanVocoder, audio / "vocoder")
+        ),
         unet=unet,
         image_unet=image_unet,
         synapse=_build_full_synapse(preset, unet, image_unet, fusion, gate_init, project, seed),
-        vocoder=load_component(HifiGanVocoder, audio / "vocoder"),
         scheduler=scheduler,
         image_scheduler=_load_scheduler(image / "scheduler"),
         tokenizer=tokenizer,

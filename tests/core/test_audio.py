@@ -58,7 +58,9 @@ def test_unusable_files_raise(tmp_path):
         load_audio(tmp_path / "a.wav", RATE, offset_s=5.0)
 
 
-@pytest.mark.parametrize("bad", [torch.zeros(0), torch.tensor([0.0, math.nan]), torch.zeros(2, 100)])
+@pytest.mark.parametrize(
+    "bad", [torch.zeros(0), torch.tensor([0.0, math.nan]), torch.zeros(100, 2), torch.zeros(1, 2, 9)]
+)
 def test_unusable_waveforms_are_not_saved(tmp_path, bad):
     with pytest.raises(AudioError):
         save_audio(tmp_path / "a.wav", bad, RATE)

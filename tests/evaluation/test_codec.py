@@ -78,7 +78,7 @@ def test_distances_rise_with_noise():
 
 @pytest.fixture
 def codec(shared_pipeline):
-    return CodecUnderTest(shared_pipeline.vae, shared_pipeline.vocoder)
+    return CodecUnderTest(shared_pipeline.engine.vae, shared_pipeline.engine.vocoder)
 
 
 def test_report_of_a_tiny_codec(codec, tmp_path):

@@ -1,0 +1,97 @@
+"""From settings to takes, step by step: what the command line and the studio run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+
+from melfusion_core.engines.base import Rendered, View
+from melfusion_core.pipelines.inputs import GenerationRequest
+from melfusion_core.pipelines.outputs import ComparisonOutput, StepInfo
+from melfusion_core.take import TakeSettings
+
+if TYPE_CHECKING:
+    from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
+
+WITH_IMAGE, TEXT_ONLY = "with_image", "text_only"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One denoising step done.
+
+    Args:
+        step: Steps done so far, from 1.
+        num_steps: Steps in all.
+        view: What the take looks like so far; None where nobody looked.
+    """
+
+    step: int
+    num_steps: int
+    view: View | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The work is done.
+
+    Args:
+        takes: What was made, on the CPU, by ``WITH_IMAGE`` and ``TEXT_ONLY``: one of them, or for a comparison both.
+    """
+
+    takes: dict[str, Rendered]
+
+
+def render_takes(
+    pipe: MelFusionPipeline,
+    prompt: str,
+    image: Image.Image | None,
+    settings: TakeSettings,
+    compare: bool = False,
+    previews: int = 0,
+) -> Iterator[Step | Finished]:
+    """Make one take, or one and its twin from the caption alone; closing the iterator stops after the step it is in.
+
+    Args:
+        pipe: The pipeline.
+        prompt: Caption; may be empty where there is a picture.
+        image: Picture, or None.
+        settings: How it is made.
+        compare: Whether to make the twin as well, from the same noise and in the same batch.
+        previews: About how often to look at the first take while it forms.
+
+    Yields:
+        Each step, and last what was made.
+
+    Raises:
+        ValueError: When the pipeline does not accept something.
+        ImageError: When the picture cannot be used.
+        GenerationInterrupted: When :meth:`MelFusionPipeline.interrupt` stopped it.
+    """
+    request = GenerationRequest(prompt or None, image, settings.changed(), output_type="pt")
+    every = max(1, settings.num_inference_steps // previews) if previews else 0
+    with closing(pipe.stream(request, compare)) as events:
+        for event in events:
+            if isinstance(event, StepInfo):
+                looks = every and (event.step == 1 or event.step % every == 0) and event.step < event.num_steps
+                view = pipe.engine.view(event.clean_latents[:1])[0] if looks else None
+                yield Step(event.step, event.num_steps, view)
+            elif isinstance(event, ComparisonOutput):
+                yield Finished({WITH_IMAGE: _kept(event.with_image_takes), TEXT_ONLY: _kept(event.text_only_takes)})
+            else:
+                yield Finished({TEXT_ONLY if image is None else WITH_IMAGE: _kept(event.takes)})
+
+
+def _kept(takes: list[Rendered]) -> Rendered:
+    [take] = takes
+    stems = None if take.stems is None else {role: _on_cpu(stem) for role, stem in take.stems.items()}
+    return Rendered(_on_cpu(take.audio), take.sample_rate, take.view, stems, take.score)
+
+
+def _on_cpu(audio: torch.Tensor) -> torch.Tensor:
+    return audio.float().cpu()
