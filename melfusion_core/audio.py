@@ -152,26 +152,6 @@ def integrated_lufs(waveform: torch.Tensor | np.ndarray, sample_rate: int) -> fl
     return loudness if math.isfinite(loudness) else -math.inf
 
 
-def match_loudness(
-    waveform: torch.Tensor, sample_rate: int, target_lufs: float = -16.0, peak_ceiling_dbfs: float = -1.0
-) -> torch.Tensor:
-    """Scale one waveform to a loudness, less where its peaks would pass the ceiling.
-
-    Args:
-        waveform: Of shape ``(samples,)`` or ``(channels, samples)``.
-        sample_rate: Sample rate in Hz.
-        target_lufs: Wanted integrated loudness in LUFS.
-        peak_ceiling_dbfs: No sample of the result is above this level.
-
-    Returns:
-        Waveform of the same shape; silence comes back unchanged.
-
-    Raises:
-        AudioError: When the audio is shorter than 0.4 s.
-    """
-    return match_loudness_together([waveform], sample_rate, target_lufs, peak_ceiling_dbfs)[0]
-
-
 def match_loudness_together(
     waveforms: Sequence[torch.Tensor], sample_rate: int, target_lufs: float = -16.0, peak_ceiling_dbfs: float = -1.0
 ) -> list[torch.Tensor]:

@@ -136,7 +136,7 @@ def tune(
         report = {"n": len(triplets), "split": SPLIT, "base": asdict(base), "judge": judge.name, "trials": rows}
         report["real_contrast"] = real.sound["contrast_db"]
         (out / "tuning.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        (out / "tuning.md").write_text(format_tuning(report), encoding="utf-8")
+        (out / "tuning.md").write_text(_format_tuning(report), encoding="utf-8")
     return rows
 
 
@@ -211,15 +211,8 @@ def true_probability(judge: Judge, heard: Judgement, attribute: str, triplets: S
     return round(float(getattr(heard, attribute)[rows, truth[rows]].mean()), 4) if len(rows) else None
 
 
-def format_tuning(report: dict[str, Any]) -> str:
-    """Write the trials as Markdown.
-
-    Args:
-        report: As in `tuning.json`.
-
-    Returns:
-        The text.
-    """
+def _format_tuning(report: dict[str, Any]) -> str:
+    """Write the trials as Markdown."""
     base = ", ".join(f"{name} {value}" for name, value in report["base"].items() if value not in ("", None))
     lines = [
         "# Sampler settings compared",

@@ -112,7 +112,7 @@ class AudioLDM2TextEncoder(CaptionEncoder):
             rows.append((generated, F.pad(states, (0, 0, 0, missing)), F.pad(mask, (0, missing))))
         generated, states, mask = (torch.cat(parts) for parts in zip(*rows, strict=True))
         everywhere = torch.ones(generated.shape[:2], dtype=torch.bool, device=generated.device)
-        pooled = clap_embedding(self.clap_tokenizer, self.clap, captions)
+        pooled = _clap_embedding(self.clap_tokenizer, self.clap, captions)
         return TextCondition(generated, everywhere, pooled, states * mask.unsqueeze(-1), mask)
 
 
@@ -143,23 +143,14 @@ class MusicLDMTextEncoder(CaptionEncoder):
         Returns:
             CLAP's embedding as ``pooled``, and as the only token of ``states``.
         """
-        pooled = clap_embedding(self.clap_tokenizer, self.clap, captions)
+        pooled = _clap_embedding(self.clap_tokenizer, self.clap, captions)
         mask = torch.ones(len(captions), 1, dtype=torch.bool, device=pooled.device)
         return TextCondition(pooled.unsqueeze(1), mask, pooled)
 
 
 @torch.no_grad()
-def clap_embedding(tokenizer: PreTrainedTokenizerBase, clap: PreTrainedModel, captions: list[str]) -> torch.Tensor:
-    """Text embeddings of CLAP.
-
-    Args:
-        tokenizer: Its tokenizer.
-        clap: The model.
-        captions: One caption per row.
-
-    Returns:
-        Unit vectors of shape ``(batch, dim)``.
-    """
+def _clap_embedding(tokenizer: PreTrainedTokenizerBase, clap: PreTrainedModel, captions: list[str]) -> torch.Tensor:
+    """Text embeddings of CLAP."""
     length = min(tokenizer.model_max_length, clap.config.text_config.max_position_embeddings - 2)
     tokens = tokenizer(captions, padding=True, truncation=True, max_length=length, return_tensors="pt").to(clap.device)
     features = clap.get_text_features(tokens.input_ids, attention_mask=tokens.attention_mask)

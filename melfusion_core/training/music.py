@@ -63,15 +63,7 @@ class MusicTask(Task):
         self.held_out = [held_out[i * len(held_out) // count] for i in range(count)]
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw crops and update."""
         config = self.config
         batch, frames = config.batch_size, config.crop_frames
         total = self.data.latents.shape[2]
@@ -128,11 +120,7 @@ class MusicTask(Task):
         return results | {f"gate_{layer}": float(gate) for layer, gate in enumerate(self.synapse.gates())}
 
     def sample(self, folder: Path) -> None:
-        """Four held-out clips, what is made from their captions and pictures, and from their captions alone.
-
-        Args:
-            folder: Where to write.
-        """
+        """Four held-out clips, what is made from their captions and pictures, and from their captions alone."""
         if not self.config.vae:
             return
         vae = load_codec(self.config.vae).to(self.device).eval()
@@ -150,11 +138,7 @@ class MusicTask(Task):
         save_spectrograms(folder / "real_picture_text.png", mels, mel_config)
 
     def export(self, folder: Path) -> None:
-        """Save the averaged networks and the scheduler: ``unet``, ``synapse``, ``scheduler``.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged networks and the scheduler: ``unet``, ``synapse``, ``scheduler``."""
         self.unet.save_pretrained(folder / "unet")
         self.synapse.save_pretrained(folder / "synapse")
         self.scheduler.save_pretrained(folder / "scheduler")

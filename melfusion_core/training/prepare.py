@@ -28,7 +28,7 @@ from melfusion_core.models.inversion import load_image_scheduler
 from melfusion_core.models.picture_encoder import embed_pictures, load_picture_encoder
 from melfusion_core.models.synapse import capture_image_features
 from melfusion_core.models.text import TextCondition, TextEncoderError, encode_text, load_minilm
-from melfusion_core.training.captions import CaptionStore, encode_captions, encode_ids
+from melfusion_core.training.captions import CaptionStore, encode_captions
 from melfusion_core.training.config import PRECISIONS, use_threads
 from melfusion_core.training.data import bytes_to_pixels, load_pictures
 from melfusion_core.training.encode import encode_clips, latent_scales
@@ -237,13 +237,7 @@ def _encode_captions(config: PrepareConfig, clips: list[Triplet], folder: Path, 
     texts = list(dict.fromkeys(["", *(caption for clip in clips for caption in clip.captions)]))
     rows = {text: row for row, text in enumerate(texts)}
     tokenizer, text_encoder = _load_text(packs)
-    text_encoder = text_encoder.to(config.device)
-    if packs is None:
-        store = encode_captions(tokenizer, text_encoder, texts)
-    else:
-        ids, packed = packs.caption_ids(), {text: row for row, text in enumerate(packs.texts)}
-        store = encode_ids(text_encoder, [ids[packed[text]] for text in texts])
-    store.save(folder, "captions")
+    encode_captions(tokenizer, text_encoder.to(config.device), texts).save(folder, "captions")
     entries = [
         {
             "id": clip.id,
