@@ -125,7 +125,8 @@ def test_every_mode_runs_only_the_branches_it_needs(shared_pipeline, sunset):
 
 def test_batches_pair_captions_with_pictures(shared_pipeline, sunset, checkers):
     pipe, settings = shared_pipeline, {**FAST, "output_type": "latent"}
-    noise = pipe.prepare_latents(GenerationRequest.of([CAPTION, "rock"], generator=seeded(), **FAST), 2)
+    plan = pipe.plan(GenerationRequest.of([CAPTION, "rock"], **FAST), 2)
+    noise = torch.randn(2, *plan.shape, generator=seeded())
     together = pipe([CAPTION, "rock"], [sunset, checkers], latents=noise, **settings).audios
     for row, (caption, image) in enumerate([(CAPTION, sunset), ("rock", checkers)]):
         alone = pipe(caption, image, latents=noise[row : row + 1], **settings).audios

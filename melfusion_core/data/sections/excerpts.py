@@ -8,10 +8,10 @@ from melfusion_core.data.composer import choose_tempo
 from melfusion_core.data.ensembles import Ensemble, choose_ensemble, exact_style
 from melfusion_core.data.score_files import Piece, ScoreError
 from melfusion_core.data.sections.backing import backing
-from melfusion_core.score.estimate import estimate_chords
 from melfusion_core.data.sections.roles import Parts, share_roles
 from melfusion_core.data.sections.windows import Window, quantised
 from melfusion_core.score.chords import BeatChord, chord_names
+from melfusion_core.score.estimate import estimate_chords
 from melfusion_core.score.facts import swing_of
 from melfusion_core.score.instruments import INSTRUMENTS, Instrument, fit_register
 from melfusion_core.score.keys import krumhansl_key
