@@ -126,19 +126,34 @@ class Known:
 
 
 class Composes(Protocol):
-    """What guidance and trainers need of an engine, for which it needs no weights: an engine, or its class."""
+    """What guidance and trainers need of an engine; it takes no weights, so that a smaller thing may have it too."""
 
-    @staticmethod
     def model_input(
-        latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
+        self, latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
     ) -> torch.Tensor:
-        """See :meth:`Engine.model_input`.
+        """What the UNet sees of noisy latents: they, where their positions lie, and what is known.
 
         Args:
-            latents: See there.
-            channels: See there.
-            start: See there.
-            known: See there.
+            latents: Of shape ``(batch, latent_channels, time, height)``.
+            channels: Channels of the UNet's input.
+            start: Position in its piece at which each sample starts, a number or of shape ``(batch,)``.
+            known: What is settled; None for nothing.
+
+        Returns:
+            Tensor of shape ``(batch, channels, time, any)``.
+
+        Raises:
+            ValueError: When it cannot make so many channels, or cannot be told what is known.
+        """
+
+    def model_output(self, output: torch.Tensor) -> torch.Tensor:
+        """What the UNet says of latents.
+
+        Args:
+            output: Of the UNet, of shape ``(batch, any, time, any)``.
+
+        Returns:
+            Prediction of shape ``(batch, latent_channels, time, height)``.
         """
 
 
@@ -174,34 +189,36 @@ class Engine(PartedModel):
         """
 
     @abstractmethod
-    def check_channels(self, channels: int) -> None:
+    def check_channels(self, inputs: int, outputs: int) -> None:
         """Check that a UNet fits.
 
         Args:
-            channels: Channels of its input.
+            inputs: Channels of its input.
+            outputs: Channels of its output.
 
         Raises:
-            ValueError: When :meth:`model_input` does not make as many.
+            ValueError: When :meth:`model_input` does not make as many, or :meth:`model_output` does not take them.
         """
 
-    @staticmethod
     @abstractmethod
     def model_input(
-        latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
+        self, latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
     ) -> torch.Tensor:
-        """What the UNet sees of noisy latents: they, where their positions lie, and what is known.
+        """What the UNet sees of noisy latents; see :meth:`Composes.model_input`.
 
         Args:
-            latents: Of shape ``(batch, latent_channels, time, height)``.
-            channels: Channels of the UNet's input.
-            start: Position in its piece at which each sample starts, a number or of shape ``(batch,)``.
-            known: What is settled; None for nothing.
+            latents: See there.
+            channels: See there.
+            start: See there.
+            known: See there.
+        """
 
-        Returns:
-            Tensor of shape ``(batch, channels, time, height)``.
+    @abstractmethod
+    def model_output(self, output: torch.Tensor) -> torch.Tensor:
+        """What the UNet says of latents; see :meth:`Composes.model_output`.
 
-        Raises:
-            ValueError: When it cannot make so many channels, or cannot be told what is known.
+        Args:
+            output: See there.
         """
 
     @abstractmethod

@@ -20,7 +20,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from melfusion_core.diffusion.guidance import MusicCondition
-from melfusion_core.diffusion.sampling import make_scheduler, sample
+from melfusion_core.diffusion.sampling import make_scheduler, sample_latents
 from melfusion_core.engines.base import Engine, Known, Rendered
 from melfusion_core.image import image_to_tensor, load_image
 from melfusion_core.models.features import picture_size
@@ -119,7 +119,7 @@ class MelFusionPipeline(DiffusionPipeline):
         if (image_unet.class_embedding is None) != (image_encoder is None):
             raise ValueError("image_encoder is needed by an image UNet with a class embedding, and by no other")
         TakeSettings(timestep_shift=timestep_shift)
-        engine.check_channels(unet.config.in_channels)
+        engine.check_channels(unet.config.in_channels, unet.config.out_channels)
         self.register_modules(
             engine=engine,
             unet=unet,
@@ -495,7 +495,7 @@ class MelFusionPipeline(DiffusionPipeline):
             self._synapse_installed(conditions) as handle,
             self.progress_bar(total=settings.num_inference_steps) as progress,
         ):
-            for step in sample(self.engine, self.unet, handle, conditions, scheduler, latents, known):
+            for step in sample_latents(self.engine, self.unet, handle, conditions, scheduler, latents, known):
                 latents = step.latents
                 progress.update()
                 yield StepInfo(step.index + 1, step.num_steps, step.timestep, step.clean_latents)

@@ -17,8 +17,8 @@ SHORT, LONG = TakeSettings(duration_s=1.28), TakeSettings(duration_s=5.12)
 class EngineContract:
     """Tests of an engine.
 
-    Subclasses give the fixtures ``engine``, ``music`` (two different pieces that it can encode) and ``channels`` (how
-    many its UNet takes); and say by how much a take may be longer than was asked for.
+    Subclasses give the fixtures ``engine``, ``music`` (two different pieces that it can encode) and ``channels`` (of a
+    UNet's input and output); and say by how much a take may be longer than was asked for.
     """
 
     longer_by_s = 0.0
@@ -34,25 +34,29 @@ class EngineContract:
         assert short[0] == long[0] == engine.latent_channels and short[2] == long[2]
         assert short[1] < long[1] and short[1] % MULTIPLE == long[1] % MULTIPLE == 0
 
-    def test_the_unet_sees_the_latents_first_and_then_where_they_lie(self, engine, latents, channels):
-        engine.check_channels(channels)
-        seen = type(engine).model_input(latents, channels)
-        assert seen.shape == (2, channels, *latents.shape[2:])
-        assert torch.equal(seen[:, : engine.latent_channels], latents)
-        crop = type(engine).model_input(latents[..., 2:6, :], channels, torch.tensor([2, 2]))
+    def test_the_unet_sees_where_latents_lie(self, engine, latents, channels):
+        inputs, outputs = channels
+        engine.check_channels(inputs, outputs)
+        seen = engine.model_input(latents, inputs)
+        assert seen.shape[:3] == (2, inputs, latents.shape[2])
+        assert not torch.equal(seen, engine.model_input(latents + 1.0, inputs))
+        crop = engine.model_input(latents[..., 2:6, :], inputs, torch.tensor([2, 2]))
         torch.testing.assert_close(crop, seen[..., 2:6, :])
-        with pytest.raises(ValueError):
-            engine.check_channels(engine.latent_channels - 1)
+        assert not torch.allclose(crop, engine.model_input(latents[..., 2:6, :], inputs))
+        assert engine.model_output(torch.zeros(2, outputs, *seen.shape[2:])).shape == latents.shape
+        for wrong in ((engine.latent_channels - 1, outputs), (inputs, outputs + 1)):
+            with pytest.raises(ValueError):
+                engine.check_channels(*wrong)
 
     def test_what_is_known_is_told_or_refused(self, engine, latents, channels):
         known = Known(torch.ones_like(latents), torch.rand_like(latents) > 0.5)
+        inputs, _ = channels
         if engine.accepts_known:
-            told = engine.model_input(latents, channels, known=known)
-            assert told.shape == (2, channels, *latents.shape[2:])
-            assert not torch.equal(told, engine.model_input(latents, channels))
+            told, untold = engine.model_input(latents, inputs, known=known), engine.model_input(latents, inputs)
+            assert told.shape == untold.shape and not torch.equal(told, untold)
         else:
             with pytest.raises(ValueError):
-                engine.model_input(latents, channels, known=known)
+                engine.model_input(latents, inputs, known=known)
 
     def test_latents_become_music(self, engine, latents):
         pieces = engine.decode(latents, SHORT)

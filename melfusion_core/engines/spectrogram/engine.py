@@ -154,20 +154,21 @@ class SpectrogramEngine(Engine):
         """
         return round(settings.duration_s * self.sample_rate)
 
-    def check_channels(self, channels: int) -> None:
+    def check_channels(self, inputs: int, outputs: int) -> None:
         """Check that a UNet fits; see :meth:`Engine.check_channels`.
 
         Args:
-            channels: Channels of its input.
+            inputs: Channels of its input.
+            outputs: Channels of its output.
 
         Raises:
             ValueError: When it does not.
         """
-        coordinates = channels - self.latent_channels
-        if coordinates != 0 and (coordinates < 0 or coordinates % 2 == 0):
+        coordinates = inputs - self.latent_channels
+        if outputs != self.latent_channels or coordinates < 0 or coordinates and coordinates % 2 == 0:
             raise ValueError(
-                f"the UNet takes {channels} channels, the codec has {self.latent_channels}; expected as many, or an "
-                "odd number more for the coordinates"
+                f"the UNet takes {inputs} channels and gives {outputs}; the codec has {self.latent_channels}, so that "
+                "many are wanted, and for coordinates none or an odd number more"
             )
 
     @staticmethod
@@ -191,6 +192,18 @@ class SpectrogramEngine(Engine):
         if known is not None:
             raise ValueError("a spectrogram is composed as a whole: nothing of it can be given")
         return add_coordinates(latents, channels, start)
+
+    @staticmethod
+    def model_output(output: torch.Tensor) -> torch.Tensor:
+        """What the UNet says of latents; see :meth:`Engine.model_output`.
+
+        Args:
+            output: Prediction of shape ``(batch, latent_channels, time, frequency)``.
+
+        Returns:
+            The same.
+        """
+        return output
 
     @apply_forward_hook
     def encode(self, music: Sequence[Rendered]) -> torch.Tensor:

@@ -31,15 +31,18 @@ class TestSpectrogramEngine(EngineContract):
         return [tone(60.0), tone(220.0)]
 
     @pytest.fixture
-    def channels(self) -> int:
-        return 4 + 1 + 2 * 3
+    def channels(self) -> tuple[int, int]:
+        return 4 + 1 + 2 * 3, 4
 
 
 def test_coordinates_come_in_odd_numbers(engine):
+    latents = torch.randn(2, 4, 8, 4)
     for channels in (4, 5, 7, 15):
-        engine.check_channels(channels)
+        engine.check_channels(channels, 4)
+        seen = SpectrogramEngine.model_input(latents, channels)
+        assert seen.shape == (2, channels, 8, 4) and torch.equal(seen[:, :4], latents)
     with pytest.raises(ValueError, match="odd number more"):
-        engine.check_channels(6)
+        engine.check_channels(6, 4)
 
 
 def test_encoding_is_that_of_the_codec(engine):
