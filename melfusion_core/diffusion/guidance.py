@@ -193,7 +193,7 @@ class GuidedModel:
             else:
                 self.handle.set(rows.image.at(int(timestep)), rows.strengths)
         text = unet_text_arguments(self.unet, rows.text)
-        return self.engine.model_output(self.unet(sample, timestep, **text, return_dict=False)[0].float())
+        return self.unet(sample, timestep, **text, return_dict=False)[0].float()
 
 
 def rescale_guidance(guided: torch.Tensor, conditional: torch.Tensor, amount: torch.Tensor | float) -> torch.Tensor:

@@ -23,6 +23,7 @@ from melfusion_core.take import TakeSettings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from melfusion_core.engines.score.direction import Direction
     from melfusion_core.score.score import Score
 
 
@@ -113,6 +114,19 @@ class Known:
         """
         return Known(self.values[rows], self.mask[rows])
 
+    def over(self, other: Known | None) -> Known:
+        """What this and another one know; where both do, this one counts.
+
+        Args:
+            other: Of the same shape; None for nothing.
+
+        Returns:
+            Both.
+        """
+        if other is None:
+            return self
+        return Known(torch.where(self.mask, self.values, other.values), self.mask | other.mask)
+
     def paste(self, latents: torch.Tensor) -> torch.Tensor:
         """Put what is known over what was composed, so that it comes back exactly.
 
@@ -125,35 +139,38 @@ class Known:
         return torch.where(self.mask, self.values.to(latents.dtype), latents)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is settled of some takes before they are composed.
+
+    Args:
+        settings: How they are made.
+        shape: Of each one's latents, ``(channels, time, height)``.
+        known: The settled part of their latents; None for nothing.
+        look: What is known of a first look, where the length follows from the music itself: short latents to compose
+            and show to :meth:`Engine.settled` before the takes. None where there is nothing to find out.
+    """
+
+    settings: TakeSettings
+    shape: tuple[int, int, int]
+    known: Known | None = None
+    look: Known | None = None
+
+
 class Composes(Protocol):
-    """What guidance and trainers need of an engine; it takes no weights, so that a smaller thing may have it too."""
+    """What guidance and trainers need of an engine, for which it needs no weights: an engine, or its class."""
 
+    @staticmethod
     def model_input(
-        self, latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
+        latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
     ) -> torch.Tensor:
-        """What the UNet sees of noisy latents: they, where their positions lie, and what is known.
+        """See :meth:`Engine.model_input`.
 
         Args:
-            latents: Of shape ``(batch, latent_channels, time, height)``.
-            channels: Channels of the UNet's input.
-            start: Position in its piece at which each sample starts, a number or of shape ``(batch,)``.
-            known: What is settled; None for nothing.
-
-        Returns:
-            Tensor of shape ``(batch, channels, time, any)``.
-
-        Raises:
-            ValueError: When it cannot make so many channels, or cannot be told what is known.
-        """
-
-    def model_output(self, output: torch.Tensor) -> torch.Tensor:
-        """What the UNet says of latents.
-
-        Args:
-            output: Of the UNet, of shape ``(batch, any, time, any)``.
-
-        Returns:
-            Prediction of shape ``(batch, latent_channels, time, height)``.
+            latents: See there.
+            channels: See there.
+            start: See there.
+            known: See there.
         """
 
 
@@ -174,51 +191,73 @@ class Engine(PartedModel):
         """Channels of the latents."""
 
     @abstractmethod
-    def latent_shape(self, settings: TakeSettings, multiple: int = 1) -> tuple[int, int, int]:
-        """Shape of the latents of one take.
+    def plan(
+        self,
+        captions: Sequence[str],
+        settings: TakeSettings,
+        multiple: int = 1,
+        directions: Sequence[Direction] | None = None,
+    ) -> Plan:
+        """Settle length and what else is told before composing.
 
         Args:
-            settings: How it is made; its length counts.
+            captions: Caption of each take; an engine may read facts in them.
+            settings: How they are made; their length counts.
             multiple: The time axis is a multiple of this, so that the UNet can halve it.
+            directions: What each take is told beside; None for nothing.
 
         Returns:
-            ``(channels, time, height)``.
+            The plan; it may ask for a look first.
 
         Raises:
-            ValueError: When it makes no music of that length.
+            ValueError: When it makes no music of that length, or cannot follow a direction.
         """
 
+    def settled(self, plan: Plan, looked: torch.Tensor, multiple: int = 1) -> Plan:
+        """The plan of takes after the look that it asked for.
+
+        Args:
+            plan: A plan with a look.
+            looked: What was composed for it, of shape ``(batch, channels, time, height)``.
+            multiple: The time axis is a multiple of this.
+
+        Returns:
+            A plan without one.
+
+        Raises:
+            ValueError: When this engine asks for none.
+        """
+        raise ValueError(f"{type(self).__name__} does not look before it composes")
+
     @abstractmethod
-    def check_channels(self, inputs: int, outputs: int) -> None:
+    def check_channels(self, channels: int) -> None:
         """Check that a UNet fits.
 
         Args:
-            inputs: Channels of its input.
-            outputs: Channels of its output.
+            channels: Channels of its input.
 
         Raises:
-            ValueError: When :meth:`model_input` does not make as many, or :meth:`model_output` does not take them.
+            ValueError: When :meth:`model_input` does not make as many.
         """
 
+    @staticmethod
     @abstractmethod
     def model_input(
-        self, latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
+        latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
     ) -> torch.Tensor:
-        """What the UNet sees of noisy latents; see :meth:`Composes.model_input`.
+        """What the UNet sees of noisy latents: they, where their positions lie, and what is known.
 
         Args:
-            latents: See there.
-            channels: See there.
-            start: See there.
-            known: See there.
-        """
+            latents: Of shape ``(batch, latent_channels, time, height)``.
+            channels: Channels of the UNet's input.
+            start: Position in its piece at which each sample starts, a number or of shape ``(batch,)``.
+            known: What is settled; None for nothing.
 
-    @abstractmethod
-    def model_output(self, output: torch.Tensor) -> torch.Tensor:
-        """What the UNet says of latents; see :meth:`Composes.model_output`.
+        Returns:
+            Tensor of shape ``(batch, channels, time, height)``.
 
-        Args:
-            output: See there.
+        Raises:
+            ValueError: When it cannot make so many channels, or cannot be told what is known.
         """
 
     @abstractmethod
@@ -236,23 +275,24 @@ class Engine(PartedModel):
         """
 
     @abstractmethod
-    def decode(self, latents: torch.Tensor, settings: TakeSettings) -> list[Rendered]:
+    def decode(self, latents: torch.Tensor, plan: Plan) -> list[Rendered]:
         """Turn latents into music.
 
         Args:
             latents: Normalised latents of shape ``(batch, channels, time, height)``.
-            settings: How the takes are made; their length counts.
+            plan: The takes' plan; their length counts.
 
         Returns:
             One piece per sample, on the latents' device; their views are on the CPU.
         """
 
     @abstractmethod
-    def view(self, latents: torch.Tensor) -> list[View]:
+    def view(self, latents: torch.Tensor, plan: Plan | None = None) -> list[View]:
         """Draw latents, for instance while they form.
 
         Args:
             latents: Normalised latents of shape ``(batch, channels, time, height)``.
+            plan: The takes' plan; None for all of the latents.
 
         Returns:
             One view per sample.

@@ -11,7 +11,7 @@ import torch
 from diffusers.pipelines.pipeline_utils import AudioPipelineOutput
 from diffusers.utils import BaseOutput
 
-from melfusion_core.engines.base import Rendered
+from melfusion_core.engines.base import Plan, Rendered
 
 Audios = np.ndarray | torch.Tensor | list
 
@@ -31,12 +31,14 @@ class StepInfo:
         clean_latents: Estimate of the final latents, of shape ``(batch, channels, time, height)``; in
             :meth:`MelFusionPipeline.compare` the samples with the picture come first, then the text-only ones. The
             engine's ``view`` draws it.
+        plan: What was settled of the samples before.
     """
 
     step: int
     num_steps: int
     timestep: int
     clean_latents: torch.Tensor
+    plan: Plan
 
 
 StepCallback = Callable[[StepInfo], Any]

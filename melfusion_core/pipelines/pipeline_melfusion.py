@@ -21,7 +21,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from melfusion_core.diffusion.guidance import MusicCondition
 from melfusion_core.diffusion.sampling import make_scheduler, sample_latents
-from melfusion_core.engines.base import Engine, Known, Rendered
+from melfusion_core.engines.base import Engine, Known, Plan, Rendered
+from melfusion_core.engines.score.direction import Direction
 from melfusion_core.image import image_to_tensor, load_image
 from melfusion_core.models.features import picture_size
 from melfusion_core.models.image_latents import encode_pixels
@@ -48,6 +49,7 @@ from melfusion_core.pipelines.inputs import (
     ImageInput,
     as_captions,
     as_images,
+    spread_rows,
 )
 from melfusion_core.pipelines.loading import download_pipeline, load_engine, upgrade_index
 from melfusion_core.pipelines.outputs import (
@@ -61,6 +63,8 @@ from melfusion_core.pipelines.outputs import (
 from melfusion_core.take import TakeSettings
 
 IMAGE_CACHE_SIZE = 16
+LOOK_STEPS = 8
+"""Most denoising steps of a look."""
 HUB_OPTIONS = ("cache_dir", "force_download", "token", "local_files_only", "revision")
 
 
@@ -119,7 +123,7 @@ class MelFusionPipeline(DiffusionPipeline):
         if (image_unet.class_embedding is None) != (image_encoder is None):
             raise ValueError("image_encoder is needed by an image UNet with a class embedding, and by no other")
         TakeSettings(timestep_shift=timestep_shift)
-        engine.check_channels(unet.config.in_channels, unet.config.out_channels)
+        engine.check_channels(unet.config.in_channels)
         self.register_modules(
             engine=engine,
             unet=unet,
@@ -265,14 +269,15 @@ class MelFusionPipeline(DiffusionPipeline):
             ValueError: When an argument is out of range, sizes do not fit, or neither caption nor picture is given.
         """
         batch = request.check()
-        shape = self.latent_shape(batch, request.settings)
-        if request.latents is not None and tuple(request.latents.shape) != shape:
-            raise ValueError(f"latents must have shape {shape}, got {tuple(request.latents.shape)}")
-        if request.known is not None:
-            if not self.engine.accepts_known:
-                raise ValueError("This model composes everything itself: nothing of the music can be given.")
-            if tuple(request.known.mask.shape) != shape:
-                raise ValueError(f"what is known must have shape {shape}, got {tuple(request.known.mask.shape)}")
+        if request.known is not None and not self.engine.accepts_known:
+            raise ValueError("This model composes everything itself: nothing of the music can be given.")
+        plan = self.plan(request, batch)
+        shape = (batch, *plan.shape)
+        for name, given in (("latents", request.latents), ("known", request.known and request.known.mask)):
+            if given is not None and plan.look is not None:
+                raise ValueError(f"{name} can be given only where the length is settled: tell tempo and metre too")
+            if given is not None and tuple(given.shape) != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {tuple(given.shape)}")
         return batch
 
     def encode_prompt(self, prompt: str | list[str]) -> TextCondition:
@@ -333,33 +338,37 @@ class MelFusionPipeline(DiffusionPipeline):
 
     # Latents
 
-    def latent_shape(self, batch: int, settings: TakeSettings) -> tuple[int, int, int, int]:
-        """Shape of the latents for a length, rounded up to what the UNet halves evenly.
+    @property
+    def _multiple(self) -> int:
+        """What the UNet can halve has a length in multiples of this."""
+        return 2 ** (len(self.unet.config.block_out_channels) - 1)
 
-        Args:
-            batch: Number of samples.
-            settings: How they are made.
-
-        Returns:
-            ``(batch, channels, time, height)``.
-        """
-        multiple = 2 ** (len(self.unet.config.block_out_channels) - 1)
-        return batch, *self.engine.latent_shape(settings, multiple)
-
-    def prepare_latents(self, request: GenerationRequest, batch: int) -> torch.Tensor:
-        """The noise to start from.
+    def plan(self, request: GenerationRequest, batch: int) -> Plan:
+        """What is settled of the takes before they are composed.
 
         Args:
             request: What is asked for.
             batch: Number of samples.
 
         Returns:
-            Unit Gaussian noise of shape ``(batch, channels, time, height)``, float32.
+            The engine's plan.
+
+        Raises:
+            ValueError: When the engine makes no such music.
         """
-        if request.latents is not None:
-            return request.latents.to(self._device, torch.float32)
-        shape = self.latent_shape(batch, request.settings)
-        return randn_tensor(shape, generator=request.noise_source, device=self._device, dtype=torch.float32)
+        captions = as_captions("prompt", request.prompt) or [""]
+        return self.engine.plan(
+            [captions[row] for row in spread_rows(len(captions), batch)],
+            request.settings,
+            self._multiple,
+            request.directions and [request.directions[row] for row in spread_rows(len(request.directions), batch)],
+        )
+
+    def _noise(
+        self, source: torch.Generator | list[torch.Generator] | None, batch: int, shape: tuple[int, ...]
+    ) -> torch.Tensor:
+        """Unit Gaussian noise of shape ``(batch, channels, time, height)``, float32."""
+        return randn_tensor((batch, *shape), generator=source, device=self._device, dtype=torch.float32)
 
     # Generation
 
@@ -374,6 +383,7 @@ class MelFusionPipeline(DiffusionPipeline):
         generator: torch.Generator | list[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
         known: Known | None = None,
+        directions: Sequence[Direction] | None = None,
         output_type: str = "np",
         return_dict: bool = True,
         callback_on_step_end: StepCallback | None = None,
@@ -390,9 +400,11 @@ class MelFusionPipeline(DiffusionPipeline):
             negative_prompt: Caption to steer away from, or one per caption; None for that of the settings.
             num_waveforms_per_prompt: Takes of each caption and picture; takes of one caption are neighbours.
             generator: Random generator for the initial noise, or one per sample, in place of a seed.
-            latents: Initial noise of the shape that :meth:`latent_shape` gives.
+            latents: Initial noise of the shape that the engine's plan gives.
             known: The settled part of the latents, of that shape; the rest is composed around it. Only where the
                 engine accepts it.
+            directions: What the takes are told beside caption and settings, one for all or as many as captions. Only
+                where the engine takes it.
             output_type: ``"np"`` or ``"pt"`` for waveforms, ``"latent"`` for latents.
             return_dict: Whether to return a :class:`MelFusionPipelineOutput` rather than a tuple.
             callback_on_step_end: Called after every step with a :class:`StepInfo`; returning False stops.
@@ -417,6 +429,7 @@ class MelFusionPipeline(DiffusionPipeline):
             generator=generator,
             latents=latents,
             known=known,
+            directions=directions,
             output_type=output_type,
             **changes,
         )
@@ -484,25 +497,27 @@ class MelFusionPipeline(DiffusionPipeline):
         conditions = [self._condition(request, batch, with_image)]
         if compare and with_image:
             conditions.append(self._condition(request, batch, False))
-        # 3. Noise
-        latents = self.prepare_latents(request, batch)
-        latents = torch.cat([latents] * len(conditions))
-        known = None if request.known is None else request.known.index([*range(batch)] * len(conditions))
-        # 4. Denoise
-        shift = self.config.timestep_shift if settings.timestep_shift is None else settings.timestep_shift
-        scheduler = make_scheduler(self.scheduler, settings.sampler, settings.num_inference_steps, shift)
+        rows = [*range(batch)] * len(conditions)
         with (
             self._synapse_installed(conditions) as handle,
             self.progress_bar(total=settings.num_inference_steps) as progress,
         ):
+            # 3. Plan and noise
+            source = request.noise_source
+            plan = self._look_first(request, self.plan(request.each(rows), len(rows)), handle, conditions, source)
+            noise = self._noise(source, batch, plan.shape) if request.latents is None else request.latents
+            latents = torch.cat([noise.to(self._device, torch.float32)] * len(conditions))
+            known = plan.known if request.known is None else request.known.index(rows).over(plan.known)
+            # 4. Denoise
+            scheduler = self._scheduler_for(settings, settings.num_inference_steps)
             for step in sample_latents(self.engine, self.unet, handle, conditions, scheduler, latents, known):
                 latents = step.latents
                 progress.update()
-                yield StepInfo(step.index + 1, step.num_steps, step.timestep, step.clean_latents)
+                yield StepInfo(step.index + 1, step.num_steps, step.timestep, step.clean_latents, plan)
                 if self._interrupt:
                     raise GenerationInterrupted(f"stopped after step {step.index + 1} of {step.num_steps}")
         # 5. Decode
-        takes = None if request.output_type == "latent" else self.engine.decode(latents, settings)
+        takes = None if request.output_type == "latent" else self.engine.decode(latents, plan)
         audios = latents if takes is None else _audios(takes, request.output_type)
         self.maybe_free_model_hooks()
         if not compare:
@@ -521,6 +536,30 @@ class MelFusionPipeline(DiffusionPipeline):
     def _device(self) -> torch.device:
         return self._execution_device
 
+    def _scheduler_for(self, settings: TakeSettings, steps: int) -> SchedulerMixin:
+        shift = self.config.timestep_shift if settings.timestep_shift is None else settings.timestep_shift
+        return make_scheduler(self.scheduler, settings.sampler, steps, shift)
+
+    def _look_first(
+        self,
+        request: GenerationRequest,
+        plan: Plan,
+        handle: SynapseHandle | None,
+        conditions: Sequence[MusicCondition],
+        source: torch.Generator | list[torch.Generator] | None,
+    ) -> Plan:
+        """Compose the short look that a plan asks for, if it does; every take looks from the noise that it shares."""
+        if plan.look is None:
+            return plan
+        samples = len(conditions[0])
+        noise = self._noise(source, samples, plan.shape).repeat(len(conditions), 1, 1, 1)
+        scheduler = self._scheduler_for(request.settings, min(LOOK_STEPS, request.settings.num_inference_steps))
+        for step in sample_latents(self.engine, self.unet, handle, conditions, scheduler, noise, plan.look):
+            looked = step.latents
+            if self._interrupt:
+                raise GenerationInterrupted("stopped before the first step")
+        return self.engine.settled(plan, looked, self._multiple)
+
     def _drain(self, events: Iterator[Any], callback: StepCallback | None) -> Any:
         with closing(events):
             for event in events:
@@ -534,15 +573,15 @@ class MelFusionPipeline(DiffusionPipeline):
         captions = as_captions("prompt", request.prompt) or [""]
         negatives = request.negatives
         texts = self.encode_prompt(captions + negatives)
-        caption_rows = _spread(len(captions), batch)
-        negative_rows = _spread(len(negatives), batch)
+        caption_rows = spread_rows(len(captions), batch)
+        negative_rows = spread_rows(len(negatives), batch)
         same_text = all(
             captions[row] == negatives[other] for row, other in zip(caption_rows, negative_rows, strict=True)
         )
         features = None
         if with_image:
             features = self.encode_image(request.image)
-            features = features.index(_spread(len(features), batch))
+            features = features.index(spread_rows(len(features), batch))
         return MusicCondition(
             text=texts.index(caption_rows),
             negative=texts.index([len(captions) + row for row in negative_rows]),
@@ -570,8 +609,3 @@ def _audios(takes: Sequence[Rendered], output_type: str) -> Audios:
         return torch.stack(audios) if one_shape else audios
     arrays = [audio.cpu().numpy() for audio in audios]
     return np.stack(arrays) if one_shape else arrays
-
-
-def _spread(length: int, batch: int) -> list[int]:
-    """Which of ``length`` items each of ``batch`` samples takes: takes of one item are neighbours."""
-    return [0] * batch if length == 1 else [sample * length // batch for sample in range(batch)]

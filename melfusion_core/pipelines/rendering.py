@@ -116,7 +116,7 @@ def render_takes(
         for event in events:
             if isinstance(event, StepInfo):
                 looks = every and (event.step == 1 or event.step % every == 0) and event.step < event.num_steps
-                view = pipe.engine.view(event.clean_latents[:1])[0] if looks else None
+                view = pipe.engine.view(event.clean_latents[:1], event.plan)[0] if looks else None
                 yield Step(event.step, event.num_steps, view)
             elif isinstance(event, ComparisonOutput):
                 yield Finished({WITH_IMAGE: _kept(event.with_image_takes), TEXT_ONLY: _kept(event.text_only_takes)})

@@ -37,7 +37,6 @@ class ScoreMusicConfig(TrainConfig):
         min_snr_gamma: Largest weight of a noise level.
         timestep_shift: How much noise levels crowd towards the noise.
         width: Channels of the UNet's first level.
-        depth: Transformer layers of encoder and middle.
         fold: How many rows of the latent image become one; divides 12 into an even number.
         init: Folder of a model to start from, or nothing.
         validation_clips: Held-out crops to measure on.
@@ -52,7 +51,6 @@ class ScoreMusicConfig(TrainConfig):
     min_snr_gamma: float = 5.0
     timestep_shift: float = 4.0
     width: int = 160
-    depth: int = 1
     fold: int = 3
     init: str = ""
     validation_clips: int = 192
@@ -92,7 +90,7 @@ class ScoreMusicTask(Task):
         if config.init:
             self.unet = UNet2DConditionModel.from_pretrained(config.init, subfolder="unet")
         else:
-            self.unet = build_score_unet("mini", config.fold, config.width, config.depth)
+            self.unet = build_score_unet("mini", config.fold, config.width)
         self.unet.to(device)
         self.scheduler = music_scheduler()
         self.networks = {"unet": self.unet}

@@ -356,7 +356,8 @@ def test_any_length_comes_out_to_the_sample(shared_pipeline, duration_s):
 
 
 def test_native_length_has_the_trained_latent_shape(shared_pipeline):
-    assert shared_pipeline.latent_shape(2, TakeSettings(duration_s=10.24)) == (2, 4, 64, 4)
+    plan = shared_pipeline.plan(GenerationRequest.of("a", duration_s=10.24), 1)
+    assert plan.shape == (4, 64, 4)
 
 
 def test_output_types(shared_pipeline):
@@ -366,7 +367,8 @@ def test_output_types(shared_pipeline):
     assert isinstance(results["np"].audios, np.ndarray) and isinstance(results["pt"].audios, torch.Tensor)
     assert np.array_equal(results["np"].audios, results["pt"].audios.numpy())
     assert torch.equal(results["pt"].takes[0].audio, results["pt"].audios[0]) and results["latent"].takes is None
-    [take] = shared_pipeline.engine.decode(results["latent"].audios, TakeSettings(duration_s=FAST["duration_s"]))
+    plan = shared_pipeline.engine.plan(["a"], TakeSettings(duration_s=FAST["duration_s"]))
+    [take] = shared_pipeline.engine.decode(results["latent"].audios, plan)
     assert torch.equal(take.audio, results["pt"].audios[0])
     assert isinstance(shared_pipeline(CAPTION, return_dict=False, **FAST), tuple)
 

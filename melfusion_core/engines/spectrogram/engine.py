@@ -18,7 +18,7 @@ from diffusers import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from transformers import PreTrainedModel
 
-from melfusion_core.engines.base import Engine, Known, Rendered
+from melfusion_core.engines.base import Engine, Known, Plan, Rendered
 from melfusion_core.engines.spectrogram.latents import (
     MelCodec,
     add_coordinates,
@@ -31,6 +31,8 @@ from melfusion_core.take import TakeSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from melfusion_core.engines.score.direction import Direction
 
 
 @dataclass(frozen=True)
@@ -124,19 +126,35 @@ class SpectrogramEngine(Engine):
         """Channels of the latents."""
         return self.vae.config.latent_channels
 
-    def latent_shape(self, settings: TakeSettings, multiple: int = 1) -> tuple[int, int, int]:
-        """Shape of the latents of one take; see :meth:`Engine.latent_shape`.
+    def plan(
+        self,
+        captions: Sequence[str],
+        settings: TakeSettings,
+        multiple: int = 1,
+        directions: Sequence[Direction] | None = None,
+    ) -> Plan:
+        """Settle the length; see :meth:`Engine.plan`.
 
         Args:
-            settings: How it is made; its length counts.
+            captions: Caption of each take; they are the model's business.
+            settings: How they are made; their length counts.
             multiple: The time axis is a multiple of this.
+            directions: Always None.
 
         Returns:
-            ``(channels, time, frequency)``.
+            The plan.
+
+        Raises:
+            ValueError: When there is a direction.
         """
+        notes = [name for name in ("bars", "tempo_bpm", "key") if getattr(settings, name)]
+        if directions or notes:
+            told = f": {', '.join(notes)}" if notes else ""
+            raise ValueError(f"This model paints spectrograms and takes no directions about notes{told}.")
         positions = -(-self.num_samples(settings) // self.position_samples)
         bins = compression(self.vae)[1]
-        return self.latent_channels, -(-positions // multiple) * multiple, self.mel_config.n_mels // bins
+        time = -(-positions // multiple) * multiple
+        return Plan(settings, (self.latent_channels, time, self.mel_config.n_mels // bins))
 
     @property
     def position_samples(self) -> int:
@@ -154,21 +172,20 @@ class SpectrogramEngine(Engine):
         """
         return round(settings.duration_s * self.sample_rate)
 
-    def check_channels(self, inputs: int, outputs: int) -> None:
+    def check_channels(self, channels: int) -> None:
         """Check that a UNet fits; see :meth:`Engine.check_channels`.
 
         Args:
-            inputs: Channels of its input.
-            outputs: Channels of its output.
+            channels: Channels of its input.
 
         Raises:
             ValueError: When it does not.
         """
-        coordinates = inputs - self.latent_channels
-        if outputs != self.latent_channels or coordinates < 0 or coordinates and coordinates % 2 == 0:
+        coordinates = channels - self.latent_channels
+        if coordinates != 0 and (coordinates < 0 or coordinates % 2 == 0):
             raise ValueError(
-                f"the UNet takes {inputs} channels and gives {outputs}; the codec has {self.latent_channels}, so that "
-                "many are wanted, and for coordinates none or an odd number more"
+                f"the UNet takes {channels} channels, the codec has {self.latent_channels}; expected as many, or an "
+                "odd number more for the coordinates"
             )
 
     @staticmethod
@@ -192,18 +209,6 @@ class SpectrogramEngine(Engine):
         if known is not None:
             raise ValueError("a spectrogram is composed as a whole: nothing of it can be given")
         return add_coordinates(latents, channels, start)
-
-    @staticmethod
-    def model_output(output: torch.Tensor) -> torch.Tensor:
-        """What the UNet says of latents; see :meth:`Engine.model_output`.
-
-        Args:
-            output: Prediction of shape ``(batch, latent_channels, time, frequency)``.
-
-        Returns:
-            The same.
-        """
-        return output
 
     @apply_forward_hook
     def encode(self, music: Sequence[Rendered]) -> torch.Tensor:
@@ -251,27 +256,28 @@ class SpectrogramEngine(Engine):
         """
         return self.vocoder(mel.to(self.vocoder.dtype)).float()
 
-    def decode(self, latents: torch.Tensor, settings: TakeSettings) -> list[Rendered]:
+    def decode(self, latents: torch.Tensor, plan: Plan) -> list[Rendered]:
         """Turn latents into sound; see :meth:`Engine.decode`.
 
         Args:
             latents: Normalised latents of shape ``(batch, channels, time, frequency)``.
-            settings: How the takes are made; their length counts.
+            plan: The takes' plan; their length counts.
 
         Returns:
             One piece per sample.
         """
-        mel, samples = self.mel(latents), self.num_samples(settings)
+        mel, samples = self.mel(latents), self.num_samples(plan.settings)
         waveforms = self.vocode(mel)[:, None, :samples]
         frames = math.ceil(samples / self.mel_config.hop_length)
         views = [SpectrogramView.of(one, self.mel_config) for one in mel[:, 0, :frames]]
         return [Rendered(audio, self.sample_rate, view) for audio, view in zip(waveforms, views, strict=True)]
 
-    def view(self, latents: torch.Tensor) -> list[SpectrogramView]:
+    def view(self, latents: torch.Tensor, plan: Plan | None = None) -> list[SpectrogramView]:
         """Draw latents as spectrograms; see :meth:`Engine.view`.
 
         Args:
             latents: Normalised latents of shape ``(batch, channels, time, frequency)``.
+            plan: The takes' plan; all of the latents is drawn, whatever it says.
 
         Returns:
             One view per sample.
