@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -17,14 +16,13 @@ from melfusion_core import MelFusionPipeline
 from melfusion_core.engines.base import View
 from melfusion_core.engines.spectrogram.engine import SpectrogramView
 from melfusion_core.models.scenes import SceneReader, load_scene_classifier
-from melfusion_core.pipelines.loading import download_pipeline
-from melfusion_core.pipelines.rendering import Finished, Step, render_takes
+from melfusion_core.pipelines.loading import find_model
+from melfusion_core.pipelines.rendering import Finished, Step, open_pipeline, render_takes
 from melfusion_core.recipe import checkpoint_sha256
 
 PREVIEWS = 8
 GPU_SECONDS_TO_BEGIN = 10
 GPU_SECONDS_PER_STEP = 0.2  # of 10.24 s; generous, and still far below what locks a visitor out
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class PipelineEngine:
@@ -63,23 +61,18 @@ class PipelineEngine:
             The engine.
 
         Raises:
-            OSError: When there is no model in the folder.
+            FileNotFoundError: When there is no model in the folder.
             HubError: When the repository could not be had.
-            ValueError: When its scene classifier was fitted to another image model, or is damaged.
+            ValueError: When its weights do not fit, or its scene classifier was fitted to another image model or is
+                damaged.
         """
-        if not Path(folder).exists() and REPOSITORY.fullmatch(str(folder)):
-            name, folder = str(folder).rpartition("/")[2], download_pipeline(str(folder))
-        else:
-            name, folder = Path(folder).resolve().name, Path(folder)
-        if not (folder / "model_index.json").is_file():
-            raise FileNotFoundError(f"there is no model_index.json in {folder}")
-        pipe = MelFusionPipeline.from_pretrained(folder)
-        classifier, reader = load_scene_classifier(folder), None
+        found = find_model(folder)
+        pipe = open_pipeline(found)
+        classifier, reader = load_scene_classifier(found), None
         if classifier is not None:
             null_text = pipe.encode_prompt("") if pipe.image_null is None else pipe.image_null.condition()
             reader = SceneReader(classifier, pipe.image_unet, pipe.image_scheduler, null_text, pipe.image_encoder)
-        pipe.to("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(pipe, name, checkpoint_sha256(folder), reader)
+        return cls(pipe, Path(folder).resolve().name, checkpoint_sha256(found), reader)
 
     def scene(self, image: Image.Image) -> str | None:
         """Say what kind of scene a picture shows; see :class:`demo.takes.Engine`.

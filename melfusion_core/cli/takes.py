@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,8 @@ from PIL import Image
 from melfusion_core.audio import AudioError, peak_dbfs, save_audio
 from melfusion_core.cli.options import CommandError
 from melfusion_core.engines.base import Rendered
-from melfusion_core.pipelines.rendering import Finished, Step, render_takes
+from melfusion_core.pipelines.loading import find_model
+from melfusion_core.pipelines.rendering import Finished, Step, open_pipeline, render_takes
 from melfusion_core.recipe import Recipe, embed_in_file, write_sidecar
 from melfusion_core.spectrogram import save_figure
 
@@ -40,36 +40,10 @@ def load_pipeline(folder: str | Path, device: str = "auto") -> MelFusionPipeline
     Raises:
         CommandError: There is no model there, or no such device.
     """
-    folder = Path(folder)
-    if not (folder / "model_index.json").is_file():
-        raise CommandError(f"There is no model in {folder}: it has no model_index.json.")
-    from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    with _quiet_loading():
-        pipe = MelFusionPipeline.from_pretrained(folder, dtype=torch.float32)
-    pipe.set_progress_bar_config(disable=True)
     try:
-        return pipe.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise CommandError(f"The device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
-
-
-@contextlib.contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """Loading takes a moment: the bars of diffusers and transformers would only flash."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    shown = [module for module in (diffusers_logging, transformers_logging) if module.is_progress_bar_enabled()]
-    for module in shown:
-        module.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for module in shown:
-            module.enable_progress_bar()
+        return open_pipeline(find_model(folder), device)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{str(error).rstrip('.')}.") from error
 
 
 def render(

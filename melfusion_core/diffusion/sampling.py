@@ -76,7 +76,7 @@ def make_scheduler(
     return made
 
 
-def sample(
+def sample_latents(
     engine: Composes,
     unet: UNet2DConditionModel,
     handle: SynapseHandle | None,

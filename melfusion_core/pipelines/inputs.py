@@ -118,9 +118,7 @@ class GenerationRequest:
             raise ValueError(f"output_type must be one of {OUTPUT_TYPES}, got {self.output_type!r}")
         lists = (captions, images, self.negatives, self.directions)
         lengths = [None if items is None else len(items) for items in lists]
-        batch = common_length(
-            prompt=lengths[0], image=lengths[1], negative_prompt=lengths[2], directions=lengths[3]
-        )
+        batch = common_length(prompt=lengths[0], image=lengths[1], negative_prompt=lengths[2], directions=lengths[3])
         batch *= self.num_waveforms_per_prompt
         check_generator(self.generator, batch)
         if self.generator is not None and self.settings.seed is not None:

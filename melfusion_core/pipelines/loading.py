@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,32 @@ from melfusion_core.models.parts import MOVED_MODULES, find_class, load_part
 SPECTROGRAM = ["melfusion_core.engines.spectrogram.engine", "SpectrogramEngine"]
 LOOSE_PARTS = ("vae", "vocoder")
 """Components that pipelines of earlier releases had in place of an engine, which was always that of spectrograms."""
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 class HubError(RuntimeError):
     """A repository could not be had from the Hub; the message says what to do."""
+
+
+def find_model(model: str | Path) -> Path:
+    """The folder of a model; a repository on the Hub is downloaded, or found in the local cache.
+
+    Args:
+        model: A folder, or ``owner/name`` of a repository.
+
+    Returns:
+        The folder.
+
+    Raises:
+        HubError: When there is no such folder, and as a repository it could not be had.
+        FileNotFoundError: When there is no pipeline in the folder.
+    """
+    name, folder = Path(model).as_posix(), Path(model)
+    if not folder.exists() and _REPOSITORY.fullmatch(name):
+        return download_pipeline(name)
+    if not (folder / "model_index.json").is_file():
+        raise FileNotFoundError(f"There is no model in {folder}: it has no model_index.json.")
+    return folder
 
 
 def download_pipeline(repo: str, **options: Any) -> Path:

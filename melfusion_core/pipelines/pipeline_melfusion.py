@@ -20,7 +20,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from melfusion_core.diffusion.guidance import MusicCondition
-from melfusion_core.diffusion.sampling import make_scheduler, sample
+from melfusion_core.diffusion.sampling import make_scheduler, sample_latents
 from melfusion_core.engines.base import Engine, Known, Plan, Rendered
 from melfusion_core.engines.score.direction import Direction
 from melfusion_core.image import image_to_tensor, load_image
@@ -510,7 +510,7 @@ class MelFusionPipeline(DiffusionPipeline):
             known = plan.known if request.known is None else request.known.index(rows).over(plan.known)
             # 4. Denoise
             scheduler = self._scheduler_for(settings, settings.num_inference_steps)
-            for step in sample(self.engine, self.unet, handle, conditions, scheduler, latents, known):
+            for step in sample_latents(self.engine, self.unet, handle, conditions, scheduler, latents, known):
                 latents = step.latents
                 progress.update()
                 yield StepInfo(step.index + 1, step.num_steps, step.timestep, step.clean_latents, plan)
@@ -554,10 +554,11 @@ class MelFusionPipeline(DiffusionPipeline):
         samples = len(conditions[0])
         noise = self._noise(source, samples, plan.shape).repeat(len(conditions), 1, 1, 1)
         scheduler = self._scheduler_for(request.settings, min(LOOK_STEPS, request.settings.num_inference_steps))
-        for step in sample(self.engine, self.unet, handle, conditions, scheduler, noise, plan.look):
+        for step in sample_latents(self.engine, self.unet, handle, conditions, scheduler, noise, plan.look):
+            looked = step.latents
             if self._interrupt:
                 raise GenerationInterrupted("stopped before the first step")
-        return self.engine.settled(plan, step.latents, self._multiple)
+        return self.engine.settled(plan, looked, self._multiple)
 
     def _drain(self, events: Iterator[Any], callback: StepCallback | None) -> Any:
         with closing(events):

@@ -1,22 +1,22 @@
-"""From settings to takes, step by step: what the command line and the studio run."""
+"""From a folder to a pipeline, and from settings to takes: what the command line and the studio run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
+from diffusers.utils import logging as diffusers_logging
 from PIL import Image
+from transformers.utils import logging as transformers_logging
 
 from melfusion_core.engines.base import Rendered, View
 from melfusion_core.pipelines.inputs import GenerationRequest
 from melfusion_core.pipelines.outputs import ComparisonOutput, StepInfo
+from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 from melfusion_core.take import TakeSettings
-
-if TYPE_CHECKING:
-    from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 
 WITH_IMAGE, TEXT_ONLY = "with_image", "text_only"
 
@@ -45,6 +45,43 @@ class Finished:
     """
 
     takes: dict[str, Rendered]
+
+
+def open_pipeline(folder: Path, device: str = "auto") -> MelFusionPipeline:
+    """Load a pipeline for rendering.
+
+    Args:
+        folder: Folder in diffusers format.
+        device: "auto" for CUDA where there is one and else the CPU, or a name that torch knows.
+
+    Returns:
+        The pipeline, in float32, without progress bars of its own.
+
+    Raises:
+        ValueError: When its weights do not fit, or the device cannot be used.
+    """
+    with _quiet_loading():
+        pipe = MelFusionPipeline.from_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return pipe.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"The device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Loading takes a moment: the bars of diffusers and transformers would only flash."""
+    shown = [module for module in (diffusers_logging, transformers_logging) if module.is_progress_bar_enabled()]
+    for module in shown:
+        module.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for module in shown:
+            module.enable_progress_bar()
 
 
 def render_takes(

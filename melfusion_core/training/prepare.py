@@ -151,6 +151,19 @@ class PreparedData:
             feature_shapes=tuple((tokens, dim) for tokens, dim in notes["features"]["shapes"]),
         )
 
+    def features_of(self, pictures: list[int], device: torch.device | str = "cpu") -> ImageFeatures:
+        """Features of pictures at every key timestep.
+
+        Args:
+            pictures: Row of each picture.
+            device: Where to put them.
+
+        Returns:
+            The features, float32.
+        """
+        packed = torch.from_numpy(self.features[pictures]).to(device).float()
+        return ImageFeatures.unpack(packed.flatten(1), self.key_timesteps, self.feature_shapes)
+
     def features_at(
         self, pictures: list[int], timesteps: torch.Tensor, device: torch.device | str = "cpu"
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:

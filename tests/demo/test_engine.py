@@ -98,7 +98,7 @@ def test_a_folder_without_a_model_is_an_error(tmp_path):
 
 def test_recipes_name_the_folder(tiny_pipeline, tmp_path, monkeypatch):
     tiny_pipeline.save_pretrained(tmp_path / "tiny-model")
-    monkeypatch.setattr("demo.engine.MelFusionPipeline.from_pretrained", lambda folder: tiny_pipeline)
+    monkeypatch.setattr("demo.engine.open_pipeline", lambda folder: tiny_pipeline)
     engine = PipelineEngine.from_folder(tmp_path / "tiny-model")
     assert engine.model_name == "tiny-model" and len(engine.model_sha256) == 64
 
@@ -126,6 +126,6 @@ def test_a_repository_that_cannot_be_had_is_said(monkeypatch):
     def refuse(repo):
         raise HubError(f"{repo} could not be had")
 
-    monkeypatch.setattr("demo.engine.download_pipeline", refuse)
+    monkeypatch.setattr("melfusion_core.pipelines.loading.download_pipeline", refuse)
     with pytest.raises(HubError, match="somebody/something could not be had"):
         PipelineEngine.from_folder("somebody/something")

@@ -9,7 +9,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from melfusion_core.diffusion.guidance import MusicCondition
-from melfusion_core.diffusion.sampling import make_scheduler, sample
+from melfusion_core.diffusion.sampling import make_scheduler, sample_latents
 from melfusion_core.engines.base import Known
 from melfusion_core.models.text import TextCondition
 from melfusion_core.take import TakeSettings
@@ -58,7 +58,7 @@ def condition(count: int) -> MusicCondition:
 def compose(unet: UNet2DConditionModel, known: Known | None) -> list:
     noise = torch.randn(2, CHANNELS, TIME, HEIGHT, generator=torch.Generator().manual_seed(3))
     scheduler = make_scheduler(music_scheduler(), "dpm++", 3)
-    return list(sample(Telling, unet, None, [condition(2)], scheduler, noise, known))
+    return list(sample_latents(Telling, unet, None, [condition(2)], scheduler, noise, known))
 
 
 def test_what_is_known_comes_back_exactly_and_changes_the_rest(unet):
