@@ -120,7 +120,7 @@ def build_downloads(
             raise gr.Error(words.NOTHING_TO_KEEP, print_exception=False)
         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
             try:
-                yield str(export_take(result.takes[index], result.mode, kind, result.config, folder))
+                yield str(export_take(result.takes[index], result.mode, kind, folder))
             except StudioError as error:
                 raise gr.Error(str(error), print_exception=False) from error
 
@@ -193,7 +193,7 @@ def wire_history(
             if path is not None:
                 said += words.RESTORED_EXACT
             elif picture is not None:
-                path = str(folder / f"{Path(recipe.image_name or 'picture').stem[:60] or 'picture'}.png")
+                path = str(folder / "picture.png")
                 picture.save(path)
                 said += words.RESTORED_COPY
             else:

@@ -55,7 +55,6 @@ from demo.theme import studio_css, studio_theme
 from demo.uploads import GuardedBlocks, uploaded_path
 from demo.votes import VoteBook
 from melfusion_core.image import ImageError
-from melfusion_core.mel import MelConfig
 
 MAX_FILE_SIZE = "50mb"
 MOST_SESSIONS = 300  # of some 200 kB each; who came longest ago is forgotten
@@ -116,7 +115,7 @@ def build_demo(
     """
     votes = votes or VoteBook(None)
     limits, store = service.limits, TakeStore()
-    finished = FinishedExamples(examples, service.mel_config)
+    finished = FinishedExamples(examples, service.engine)
     with GuardedBlocks(title=words.PAGE_TITLE, delete_cache=CACHE_SECONDS, analytics_enabled=False) as demo:
         with gr.Row(elem_id="masthead"):
             gr.HTML(MASTHEAD)
@@ -186,14 +185,14 @@ def build_demo(
                 recipe: result.main.recipe.to_dict(),
             }
 
-        def show_progress(event: Progress, config: MelConfig) -> dict[Any, Any]:
+        def show_progress(event: Progress) -> dict[Any, Any]:
             shown = {status: progress_html(event)}
             if event.step == 0:
                 shown |= {preview: gr.update(visible=False, value=""), player: None}
                 shown[box] = gr.update(visible=False)
-            if event.mel_db is not None:
+            if event.view is not None:
                 alt = words.TAKING_SHAPE.format(step=event.step, steps=event.num_steps)
-                shown[preview] = gr.update(visible=True, value=mel_html(event.mel_db, config, alt))
+                shown[preview] = gr.update(visible=True, value=mel_html(event.view, alt))
             return shown
 
         def wished(given: Sequence[Any], mode: str) -> Request:
@@ -224,10 +223,10 @@ def build_demo(
                     for event in work:
                         if isinstance(event, Progress):
                             # A fast model makes more steps than a page can show.
-                            if event.mel_db is None and event.step > 0 and time.monotonic() - shown_at < LEAST_PAUSE_S:
+                            if event.view is None and event.step > 0 and time.monotonic() - shown_at < LEAST_PAUSE_S:
                                 continue
                             shown_at = time.monotonic()
-                            yield show_progress(event, maker.mel_config)
+                            yield show_progress(event)
                             continue
                         remembered, now = remember(event, store, stored, before)
                         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:

@@ -23,7 +23,8 @@ from typing import Any
 from scipy.stats import binomtest
 
 from demo import words
-from demo.takes import COMPARE, SWAP, TEXT_ONLY, WITH_IMAGE, Result, StudioError
+from demo.takes import COMPARE, SWAP, Result, StudioError
+from melfusion_core.pipelines.rendering import TEXT_ONLY, WITH_IMAGE
 from melfusion_core.recipe import Recipe
 
 CHOICES = ("A", "B", "tie", "both bad")

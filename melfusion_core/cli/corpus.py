@@ -38,10 +38,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="General MIDI SoundFont (default that of fluid-soundfont-gm); given several times, each clip draws one",
     )
     build.add_argument(
-        "--splits", nargs="+", choices=("train", "validation", "test"), metavar="SPLIT",
+        "--splits",
+        nargs="+",
+        choices=("train", "validation", "test"),
+        metavar="SPLIT",
         help="only these of train, validation and test, in a fraction of the time; a later build adds others "
         "(default all)",
-    )  # fmt: skip
+    )
     build.add_argument("--workers", type=options.whole_number(1, 512), default=2, help="processes (default 2)")
     build.set_defaults(run=_run_build)
 

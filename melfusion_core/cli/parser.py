@@ -25,6 +25,7 @@ COMMANDS = (
     "melfusion_core.full_size.cli_evaluate",
     "melfusion_core.research.cli_probe",
     "melfusion_core.cli.tune",
+    "melfusion_core.cli.bank",
     "melfusion_core.cli.bench",
     "melfusion_core.cli.info",
     "melfusion_core.full_size.cli_info",

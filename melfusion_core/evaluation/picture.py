@@ -43,15 +43,8 @@ def moods(triplets: Sequence[Triplet]) -> dict[str, np.ndarray]:
     return {axis: np.array([getattr(t, f"image_{axis}") for t in triplets]) for axis in ("arousal", "valence")}
 
 
-def groups_of(triplets: Sequence[Triplet]) -> dict[str, np.ndarray]:
-    """Kinds of pictures that are reported apart.
-
-    Args:
-        triplets: The triplets.
-
-    Returns:
-        Indices by group: "all", and each kind of picture with at least ten.
-    """
+def _groups_of(triplets: Sequence[Triplet]) -> dict[str, np.ndarray]:
+    """Kinds of pictures that are reported apart."""
     groups = {"all": np.arange(len(triplets))}
     for kind in sorted({triplet.kind for triplet in triplets if triplet.kind}):
         rows = np.array([index for index, triplet in enumerate(triplets) if triplet.kind == kind])
@@ -77,7 +70,7 @@ def picture_obeyed(
     """
     mood = moods(triplets)
     result: dict[str, Any] = {}
-    for group, rows in groups_of(triplets).items():
+    for group, rows in _groups_of(triplets).items():
         themes = [triplets[row].theme or triplets[row].id for row in rows] if group == PHOTO else None
         sets = {name: each.take(rows) for name, each in (*measured.items(), ("real", real))}
         judged = {name: each.heard.affect[rows] for name, each in (*measured.items(), ("real", real))}
@@ -122,7 +115,7 @@ def feature_ceiling(
                 known[triplet.image] = list(astuple(picture_features(triplet.read_image())))
         return np.array([known[triplet.image] for triplet in some])
 
-    for group, rows in groups_of(triplets).items():
+    for group, rows in _groups_of(triplets).items():
         pool = [triplet for triplet in train if group in ("all", triplet.kind)]
         pool = [pool[index] for index in rng.permutation(len(pool))[:CEILING_PICTURES]]
         themes = [triplet.theme or triplet.id for triplet in pool]

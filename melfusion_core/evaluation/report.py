@@ -138,9 +138,15 @@ class Evaluation:
         for strength in DOSES:
             if dose_variant(strength) not in VARIANTS:
                 generate_takes(
-                    self.pipeline, self.triplets[: self.extent.dose_n], "neutral", self.out, self.settings,
-                    self.extent.batch_size, self.progress, dose=strength,
-                )  # fmt: skip
+                    self.pipeline,
+                    self.triplets[: self.extent.dose_n],
+                    "neutral",
+                    self.out,
+                    self.settings,
+                    self.extent.batch_size,
+                    self.progress,
+                    dose=strength,
+                )
 
     def real_clip(self, triplet: Triplet) -> np.ndarray:
         """Read a real clip, cut or padded to the length of the takes.

@@ -56,15 +56,7 @@ class SynapseTask(Task):
         self.optimizers = {"synapse": torch.optim.AdamW(groups, lr=config.learning_rate)}
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw this process's share of the global batch and update.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator, equal in all processes.
-
-        Returns:
-            Loss, gradient norm and gates.
-        """
+        """Draw this process's share of the global batch and update."""
         config, model = self.config, self.model
         size = config.batch_size * config.accumulation
         count = size * self.processes
@@ -123,11 +115,7 @@ class SynapseTask(Task):
         return sums | {f"gate_{layer}": float(gate) for layer, gate in enumerate(model.synapse.gates())}
 
     def export(self, folder: Path) -> None:
-        """Save the averaged synapse and what of the UNet was trained.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged synapse and what of the UNet was trained."""
         config = self.config
         self.model.synapse.save_pretrained(folder / "synapse")
         weights = {name: value.detach().cpu().contiguous() for name, value in self.model.trained.named().items()}

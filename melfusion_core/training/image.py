@@ -108,15 +108,7 @@ class ImageTask(Task):
         self.held_embeddings = self._embed(held_pictures[:count], "validation")
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw pictures and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw pictures and update."""
         batch = self.config.batch_size
         rows = torch.randint(len(self.pictures), (batch,), generator=generator)
         pixels = bytes_to_pixels(self.pictures[rows])
@@ -158,22 +150,14 @@ class ImageTask(Task):
         return results
 
     def sample(self, folder: Path) -> None:
-        """Held-out pictures above pictures made from their captions alone.
-
-        Args:
-            folder: Where to write.
-        """
+        """Held-out pictures above pictures made from their captions alone."""
         count = min(8, len(self.held_pixels))
         made = self._generate(self.held_captions[:count])
         rows = (self.held_pixels[:count], made)
         save_pictures(folder / "pictures.png", [unfold_pixels(self.unet, row) for row in rows])
 
     def export(self, folder: Path) -> None:
-        """Save the averaged network, and in folders inside the scheduler and the picture encoder, if it has one.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged network, and in folders inside the scheduler and the picture encoder, if it has one."""
         self.unet.save_pretrained(folder)
         self.scheduler.save_pretrained(folder / "scheduler")
         if self.encoder is not None:

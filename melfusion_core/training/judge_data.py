@@ -104,15 +104,8 @@ class Classes:
     scalar_std: tuple[float, ...]
 
 
-def scalars_of(clip: Triplet) -> list[float]:
-    """The clip's values in the order of ``SCALARS``; NaN where the corpus does not know one.
-
-    Args:
-        clip: The clip.
-
-    Returns:
-        Log tempo, log onset rate, valence and arousal.
-    """
+def _scalars_of(clip: Triplet) -> list[float]:
+    """The clip's values in the order of ``SCALARS``; NaN where the corpus does not know one."""
 
     def log(value: float | None) -> float:
         return math.nan if value is None else math.log(max(value, 0.1))
@@ -143,14 +136,19 @@ def find_classes(clips: Sequence[Triplet], least_clips: int) -> Classes:
         raise ValueError(f"fewer than two lead instruments have {least_clips} clips in the judge's part")
     heard = Counter(name for clip in clips for name in set(clip.instruments))
     instruments = tuple(sorted(name for name, count in heard.items() if count >= least_clips))
-    values = np.array([scalars_of(clip) for clip in clips])
+    values = np.array([_scalars_of(clip) for clip in clips])
     known = np.isfinite(values).any(0)
     mean = np.where(known, np.nanmean(np.where(known, values, 0.0), 0), 0.0)
     std = np.where(known, np.nanstd(np.where(known, values, 0.0), 0), 1.0)
     return Classes(
-        leads, instruments, names("style", least_clips), names("tempo_word", 1), names("mode", 1),
-        tuple(round(float(v), 6) for v in mean), tuple(round(float(max(v, 1e-3)), 6) for v in std),
-    )  # fmt: skip
+        leads,
+        instruments,
+        names("style", least_clips),
+        names("tempo_word", 1),
+        names("mode", 1),
+        tuple(round(float(v), 6) for v in mean),
+        tuple(round(float(max(v, 1e-3)), 6) for v in std),
+    )
 
 
 @dataclass
@@ -251,7 +249,7 @@ def targets(clips: Sequence[Triplet], classes: Classes) -> dict[str, torch.Tenso
     sounding = [[name in clip.instruments for name in classes.instruments] for clip in clips]
     result["instruments"] = torch.tensor(sounding)
     result["instruments"] = result["instruments"].float()
-    values = torch.tensor([scalars_of(clip) for clip in clips])
+    values = torch.tensor([_scalars_of(clip) for clip in clips])
     result["scalars"] = (values - torch.tensor(classes.scalar_mean)) / torch.tensor(classes.scalar_std)
     for side in ("music", "image"):
         result[side] = torch.tensor([clip.mood(side) for clip in clips])

@@ -111,7 +111,7 @@ class TrainLoop:
     def __init__(self, config: TrainConfig, accelerator: Accelerator | None = None) -> None:
         use_threads(config.threads)
         self.config = config
-        self.accelerator = accelerator or make_accelerator(config)
+        self.accelerator = accelerator or _make_accelerator(config)
         self.device = self.accelerator.device
         self.step = 0
         self.metrics: dict[str, float] = {}
@@ -378,18 +378,8 @@ class TrainLoop:
                 signal.signal(number, handler)
 
 
-def make_accelerator(config: TrainConfig) -> Accelerator:
-    """Device and processes as the configuration and ``accelerate launch`` say.
-
-    Args:
-        config: The trainer's configuration.
-
-    Returns:
-        The accelerator; mixed precision is left to the loop.
-
-    Raises:
-        TrainingError: When ``cuda`` is asked for and there is none.
-    """
+def _make_accelerator(config: TrainConfig) -> Accelerator:
+    """Device and processes as the configuration and ``accelerate launch`` say."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("device is cuda, but PyTorch sees no CUDA device")
     return Accelerator(cpu=config.device == "cpu", mixed_precision="no")

@@ -28,7 +28,7 @@ from melfusion_core.models.inversion import load_image_scheduler
 from melfusion_core.models.picture_encoder import embed_pictures, load_picture_encoder
 from melfusion_core.models.synapse import capture_image_features
 from melfusion_core.models.text import TextCondition, TextEncoderError, encode_text, load_minilm
-from melfusion_core.training.captions import CaptionStore, encode_captions, encode_ids
+from melfusion_core.training.captions import CaptionStore, encode_captions
 from melfusion_core.training.config import PRECISIONS, use_threads
 from melfusion_core.training.data import bytes_to_pixels, load_pictures
 from melfusion_core.training.encode import encode_clips, latent_scales
@@ -151,6 +151,19 @@ class PreparedData:
             feature_shapes=tuple((tokens, dim) for tokens, dim in notes["features"]["shapes"]),
         )
 
+    def features_of(self, pictures: list[int], device: torch.device | str = "cpu") -> ImageFeatures:
+        """Features of pictures at every key timestep.
+
+        Args:
+            pictures: Row of each picture.
+            device: Where to put them.
+
+        Returns:
+            The features, float32.
+        """
+        packed = torch.from_numpy(self.features[pictures]).to(device).float()
+        return ImageFeatures.unpack(packed.flatten(1), self.key_timesteps, self.feature_shapes)
+
     def features_at(
         self, pictures: list[int], timesteps: torch.Tensor, device: torch.device | str = "cpu"
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -237,13 +250,7 @@ def _encode_captions(config: PrepareConfig, clips: list[Triplet], folder: Path, 
     texts = list(dict.fromkeys(["", *(caption for clip in clips for caption in clip.captions)]))
     rows = {text: row for row, text in enumerate(texts)}
     tokenizer, text_encoder = _load_text(packs)
-    text_encoder = text_encoder.to(config.device)
-    if packs is None:
-        store = encode_captions(tokenizer, text_encoder, texts)
-    else:
-        ids, packed = packs.caption_ids(), {text: row for row, text in enumerate(packs.texts)}
-        store = encode_ids(text_encoder, [ids[packed[text]] for text in texts])
-    store.save(folder, "captions")
+    encode_captions(tokenizer, text_encoder.to(config.device), texts).save(folder, "captions")
     entries = [
         {
             "id": clip.id,

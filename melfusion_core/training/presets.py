@@ -139,19 +139,18 @@ def build_music_unet(
     )
 
 
-def build_score_unet(size: str = "mini", fold: int = 3, width: int = 0, depth: int = 1) -> UNet2DConditionModel:
+def build_score_unet(size: str = "mini", fold: int = 3, width: int = 0) -> UNet2DConditionModel:
     """The music UNet of the score engine; see :mod:`melfusion_core.engines.score.inputs` for what it sees.
 
     Args:
         size: ``mini`` or ``tiny``.
         fold: How many rows of the latent image become one.
         width: Channels of the first level, half those of the second, a multiple of 32; 0 for the size's own.
-        depth: Transformer layers per block of the encoder and the middle.
 
     Returns:
         The untrained network.
     """
-    unet = build_music_unet(size, CHANNELS * fold, (32, ROWS // fold), 0, width, depth)
+    unet = build_music_unet(size, CHANNELS * fold, (32, ROWS // fold), 0, width)
     return UNet2DConditionModel.from_config(unet.config, in_channels=input_channels(fold))
 
 

@@ -14,7 +14,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from melfusion_core.engines.score.inputs import fold_rows, meaningful, unet_input
-from melfusion_core.engines.score.layout import CHANNELS, ROWS
+from melfusion_core.engines.score.layout import CHANNELS, FIRST_OCTAVE_ROW, ROWS
 from melfusion_core.training.config import TrainConfig
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps
@@ -35,9 +35,9 @@ class ScoreMusicConfig(TrainConfig):
         known_share: Share of examples of which something may be known.
         filled_share: Least part of a crop that a passage fills where it is long enough.
         min_snr_gamma: Largest weight of a noise level.
+        note_weight: Weight of notes against controls in the loss: most cells hold none.
         timestep_shift: How much noise levels crowd towards the noise.
         width: Channels of the UNet's first level.
-        depth: Transformer layers of encoder and middle.
         fold: How many rows of the latent image become one; divides 12 into an even number.
         init: Folder of a model to start from, or nothing.
         validation_clips: Held-out crops to measure on.
@@ -50,9 +50,9 @@ class ScoreMusicConfig(TrainConfig):
     known_share: float = 0.7
     filled_share: float = 0.75
     min_snr_gamma: float = 5.0
-    timestep_shift: float = 4.0
+    note_weight: float = 4.0
+    timestep_shift: float = 2.0
     width: int = 160
-    depth: int = 1
     fold: int = 3
     init: str = ""
     validation_clips: int = 192
@@ -92,9 +92,11 @@ class ScoreMusicTask(Task):
         if config.init:
             self.unet = UNet2DConditionModel.from_pretrained(config.init, subfolder="unet")
         else:
-            self.unet = build_score_unet("mini", config.fold, config.width, config.depth)
+            self.unet = build_score_unet("mini", config.fold, config.width)
         self.unet.to(device)
         self.scheduler = music_scheduler()
+        self.weights = meaningful().float()
+        self.weights[:, FIRST_OCTAVE_ROW:] *= config.note_weight
         self.networks = {"unet": self.unet}
         groups = parameter_groups([self.unet], config.weight_decay)
         self.optimizers = {"music": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)}
@@ -183,7 +185,7 @@ class ScoreMusicTask(Task):
             encoder_attention_mask=text.mask,
             class_labels=text.pooled,
         ).sample.float()
-        counts = fold_rows((meaningful().to(self.device).unsqueeze(1) & ~known).float(), fold)
+        counts = fold_rows((self.weights.to(self.device).unsqueeze(1) * ~known).float(), fold)
         error = counts * (prediction - fold_rows(clean, fold)).square()
         return error.sum(dim=(1, 2, 3)) / counts.sum(dim=(1, 2, 3)).clamp_min(1.0)
 

@@ -97,7 +97,7 @@ def test_what_was_trained_is_assembled_and_the_rest_is_untouched(full, triplets,
     train(SynapseConfig(**settings(full, triplets, tmp_path / "run", mode="gates_kv", max_steps=1)))
     new_folder, export = tmp_path / "new", tmp_path / "run" / "export"
     assert main(["assemble", "--base", str(full), "--trained", str(export), "--out", str(new_folder)]) == 0
-    names = ("unet", "synapse", "image_unet", "text_encoder", "vae", "image_vae")
+    names = ("unet", "synapse", "image_unet", "text_encoder", "engine", "image_vae")
     base, new = (components(folder) for folder in (full, new_folder))
     assert not torch.equal(base["synapse"].gate_logits.half(), new["synapse"].gate_logits.half())
     states = [{name: parts[name].half().state_dict() for name in names if name != "synapse"} for parts in (base, new)]
