@@ -179,6 +179,8 @@ class Engine(PartedModel):
 
     accepts_known = False
     """Whether parts of the latents may be given."""
+    makes_notes = False
+    """Whether its music comes with a score and stems."""
 
     @property
     @abstractmethod

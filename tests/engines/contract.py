@@ -33,9 +33,11 @@ class EngineContract:
 
     @pytest.fixture
     def latents(self, engine: Engine) -> torch.Tensor:
-        """Two random samples."""
-        shape = self.plan(engine).shape
-        return torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+        """Two random samples, with what their plan settles."""
+        plan = self.plan(engine)
+        shape = plan.shape
+        noise = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+        return noise if plan.known is None else plan.known.paste(noise)
 
     def test_longer_takes_have_more_latents(self, engine):
         short, long = (self.plan(engine, settings).shape for settings in (self.short, self.long))

@@ -7,11 +7,10 @@ UNet wants them (:func:`~melfusion_core.engines.score.inputs.fold_rows`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from diffusers.configuration_utils import register_to_config
 
 from melfusion_core.engines.base import Engine, Known, Plan, Rendered
 from melfusion_core.engines.score.cells import CellCodec
@@ -26,12 +25,12 @@ from melfusion_core.engines.score.measure import measure_controls
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, INSTRUMENT_NUMBERS, STYLE_NUMBERS, STYLES
 from melfusion_core.engines.score.view import ScoreView
 from melfusion_core.score.score import Score
-from melfusion_core.score.synth import SAMPLE_RATE, loudness_gain, render_score
+from melfusion_core.score.synth import SAMPLE_RATE, add_stems, loudness_gain, render_score
 from melfusion_core.take import TakeSettings
 
 LOOK_BEATS = 16
 """Length of the first look, from which tempo and metre are read where they are not told."""
-MIN_BEATS, MAX_BEATS = 8, 256
+MIN_BEATS, MAX_BEATS = 8, 128
 
 
 @dataclass(frozen=True)
@@ -54,22 +53,21 @@ class ScoreEngine(Engine):
         codec: The cell codec.
         fold: How many rows of the latent image are one row for the UNet.
         thresholds: Log-odds from which a note of a part starts, calibrated on held-out works; 0 where none is given.
-        max_section_beats: Longest passage that is composed at once.
     """
 
     part_classes = {"codec": CellCodec}
     accepts_known = True
+    makes_notes = True
 
-    @register_to_config
     def __init__(
         self,
         codec: CellCodec,
         fold: int = 3,
         thresholds: Mapping[str, float] | None = None,
-        max_section_beats: int = 48,
     ) -> None:
         super().__init__()
         self.codec = codec
+        self.register_to_config(fold=fold, thresholds=dict(thresholds or {}))
 
     @property
     def sample_rate(self) -> int:
@@ -285,14 +283,14 @@ def _length(score: Score) -> int:
 
 
 def _played(view: ScoreView, device: torch.device) -> Rendered:
+    """A piano roll as sound: at least as long as its bars, and the last note rings out."""
+    least = round(view.duration_s * SAMPLE_RATE)
     if not view.score.tracks:
-        silence = torch.zeros(2, round(view.duration_s * SAMPLE_RATE), device=device)
-        return Rendered(silence, SAMPLE_RATE, view, {}, view.score)
+        return Rendered(torch.zeros(2, least, device=device), SAMPLE_RATE, view, {}, view.score)
     sound = render_score(view.score)
     gain = np.float32(loudness_gain(sound.mix, SAMPLE_RATE))
-    stems = {role: torch.from_numpy(stem * gain).to(device) for role, stem in sound.stems.items()}
-    first, *others = stems.values()
-    total = first.clone()
-    for stem in others:
-        total += stem
-    return Rendered(total, SAMPLE_RATE, replace(view), stems, view.score)
+    rest = max(least - sound.mix.shape[1], 0)
+    stems = {role: np.pad(stem * gain, ((0, 0), (0, rest))) for role, stem in sound.stems.items()}
+    audio = torch.from_numpy(add_stems(stems)).to(device)
+    parts = {role: torch.from_numpy(stem).to(device) for role, stem in stems.items()}
+    return Rendered(audio, SAMPLE_RATE, view, parts, view.score)
