@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,61 @@ import gradio as gr
 from gradio.data_classes import FileData
 
 from demo import words
+from demo.examples import Example, finished_result
 from demo.mel_view import difference_legend, difference_source, frequency_marks, level_legend, mel_source
-from demo.takes import LETTERS, Result
+from demo.takes import LETTERS, Engine, Result
 from demo.votes import VoteBook
 from melfusion_core.audio import save_audio
 from melfusion_core.recipe import RecipeError
 
 SCRIPT = Path(__file__).with_name("player.js")
+
+
+class FinishedExamples:
+    """The finished examples as the page shows them, each made once for all visitors; they are not voted on.
+
+    Args:
+        examples: The examples.
+        engine: What draws them.
+    """
+
+    def __init__(self, examples: Sequence[Example], engine: Engine) -> None:
+        self._examples = examples
+        self._engine = engine
+        self._made: dict[int, tuple[Result, dict[str, Any]] | None] = {}
+        self._lock = threading.Lock()
+        self._folder = tempfile.TemporaryDirectory(prefix="melfusion-examples-")
+
+    def result(self, index: int) -> Result | None:
+        """Give an example's result.
+
+        Args:
+            index: Of the example.
+
+        Returns:
+            The result; ``None`` where there are no takes, or they have another sample rate than the model.
+
+        Raises:
+            ValueError: When a file is damaged or carries no recipe.
+        """
+        with self._lock:
+            if index not in self._made:
+                result = finished_result(self._examples[index], self._engine)
+                room = None if result is None else room_value(result, VoteBook(None), self._folder.name)
+                self._made[index] = None if result is None else (result, room)
+            made = self._made[index]
+        return None if made is None else made[0]
+
+    def room(self, index: int) -> dict[str, Any]:
+        """Give the value of the player for an example that has a result.
+
+        Args:
+            index: Of the example.
+
+        Returns:
+            As :func:`room_value` gives it.
+        """
+        return self._made[index][1]
 
 
 def listening_room(votes: VoteBook) -> gr.HTML:
@@ -59,7 +110,7 @@ def room_value(result: Result, votes: VoteBook, folder: str | Path, known: bool 
     Returns:
         Value for the player.
     """
-    trial, views = votes.open(result), [take.view for take in result.takes]
+    trial, views = votes.open(result, known), [take.view for take in result.takes]
     sample_rate = result.main.recipe.sample_rate
     takes = []
     for letter, take in zip(LETTERS, result.takes, strict=False):

@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 
 from demo import words
+from demo.pictures import PictureReader
 from demo.takes import (
     COMPARE,
     DOSE,
@@ -40,7 +41,7 @@ from demo.takes import (
 )
 from melfusion_core.audio import integrated_lufs, match_loudness_together, save_audio
 from melfusion_core.engines.base import Rendered
-from melfusion_core.image import ImageError, load_image
+from melfusion_core.image import ImageError
 from melfusion_core.pipelines.rendering import TEXT_ONLY, WITH_IMAGE, Finished
 from melfusion_core.recipe import Recipe, embed_in_file, file_stem, image_sha256, library_versions, write_sidecar
 from melfusion_core.spectrogram import save_figure
@@ -74,11 +75,13 @@ class StudioService:
     Args:
         engine: What makes the music.
         limits: What a request may ask for; ``None`` takes the usual ones.
+        pictures: What reads pictures; services of one page share it, so that one picture is decoded at a time.
     """
 
-    def __init__(self, engine: Engine, limits: Limits | None = None) -> None:
+    def __init__(self, engine: Engine, limits: Limits | None = None, pictures: PictureReader | None = None) -> None:
         self.engine = engine
         self.limits = limits or Limits()
+        self.pictures = pictures or PictureReader()
 
     def check(self, request: Request) -> Settings:
         """Check a request, read its picture and draw the seed where none is given.
@@ -108,8 +111,15 @@ class StudioService:
             knobs[name] = _checked(KNOBS[name], field, value, *limits.bounds(name))
         if request.mode not in MODES:
             raise StudioError(words.UNKNOWN_MODE.format(all=", ".join(MODES), given=request.mode))
-        image = _picture(request.image_path, request.region) if request.image_path else None
+        image = self._picture(request.image_path, request.region) if request.image_path else None
         return Settings(caption=caption, image=image, twin=request.mode == COMPARE, **knobs)
+
+    def _picture(self, path: str, region: tuple[float, float, float], field: str = "picture") -> Image.Image:
+        try:
+            image = self.pictures(path)
+        except ImageError as error:
+            raise StudioError(str(error), field) from error
+        return crop_region(image, region)
 
     def plan(self, request: Request) -> list[Variant]:
         """Say which runs of the engine a request takes.
@@ -145,7 +155,7 @@ class StudioService:
             ]
         if not request.other_image_path:
             raise StudioError(words.NEEDS_OTHER_PICTURE, "explore-swap")
-        other = replace(first, image=_picture(request.other_image_path, WHOLE_PICTURE, "explore-swap"))
+        other = replace(first, image=self._picture(request.other_image_path, WHOLE_PICTURE, "explore-swap"))
         return [
             _variant(first, words.TITLE_THIS_PICTURE, name),
             _variant(other, words.TITLE_OTHER_PICTURE, Path(request.other_image_path).name),
@@ -287,14 +297,6 @@ class _Clock:
 
 def _variant(settings: Settings, title: str, image_name: str | None) -> Variant:
     return Variant(settings, {WITH_IMAGE: title, TEXT_ONLY: title}, image_name)
-
-
-def _picture(path: str, region: tuple[float, float, float], field: str = "picture") -> Image.Image:
-    try:
-        image = load_image(path)
-    except ImageError as error:
-        raise StudioError(str(error), field) from error
-    return crop_region(image, region)
 
 
 def crop_region(image: Image.Image, region: tuple[float, float, float]) -> Image.Image:

@@ -363,7 +363,7 @@ def _lines(file: Path) -> list[tuple[str, str]]:
     """The lines of a table, each with its place."""
     if not file.is_file():
         raise CorpusError(f"{file} does not exist: there is no table of triplets")
-    lines = enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+    lines = enumerate(file.read_text(encoding="utf-8").split("\n"), 1)  # captions may hold other line ends
     return [(f"{file}:{number}", line) for number, line in lines if line.strip()]
 
 
@@ -372,7 +372,7 @@ def _parse(
 ) -> Triplet:
     try:
         fields = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise CorpusError(f"{where} is not JSON: {error}") from error
     if not isinstance(fields, dict):
         raise CorpusError(f"{where} is not an object")

@@ -34,6 +34,10 @@ class View(Protocol):
     def duration_s(self) -> float:
         """Length of what it shows, in seconds."""
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+
     def figure(self, title: str = "", other: Any = None, other_title: str = "") -> Figure:
         """Draw it with axes, alone or beside another one and with what sets them apart.
 

@@ -17,6 +17,7 @@ from demo.exports import export_take, read_take
 from demo.keep import MOST_KEPT, Kept, take_choices
 from demo.render_examples import render
 from demo.service import StudioService
+from demo.take_store import TakeStore
 from demo.takes import Result, StudioError
 from melfusion_core.audio import integrated_lufs
 from tests import system
@@ -100,11 +101,24 @@ def test_the_history_survives_strange_storage(result):
 
 
 def test_a_visit_keeps_its_newest_results(result):
-    kept = Kept({})
+    kept = Kept()
     for number in range(MOST_KEPT + 2):
-        kept = kept.plus(str(number), result)
-    assert list(kept.results) == [str(number) for number in range(2, MOST_KEPT + 2)] and kept.current == "7"
+        kept = kept.plus(str(number))
+    assert list(kept.names) == [str(number) for number in range(2, MOST_KEPT + 2)] and kept.current == "7"
     assert take_choices(result) == [("A · Picture and words", 0), ("B · Words alone", 1)]
+
+
+def test_the_server_keeps_what_there_is_room_for(result):
+    size = sum(take.view.nbytes + take.samples.nbytes for take in result.takes) + 4 * 64 * 48
+    store = TakeStore(max_bytes=2 * size + 1)
+    for name in ("a", "b"):
+        store.keep(name, result)
+    assert store.find("a") is result, "asked for, so now newer than b"
+    store.keep("c", result)
+    assert store.find("b") is None and store.find("a") and store.find("c") and store.find(None) is None
+    for _ in range(5):
+        store.keep("a", result)
+    assert store.find("c"), "the same name takes no more room"
 
 
 def test_examples_are_rendered_once_and_read_without_an_engine(pictures, tmp_path):

@@ -52,6 +52,11 @@ class SpectrogramView:
         """Length in seconds."""
         return len(self.mel_db) / self.config.frame_rate_hz
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        return self.mel_db.nbytes
+
     @classmethod
     def of(cls, mel: torch.Tensor, config: MelConfig) -> SpectrogramView:
         """Look at a spectrogram.
