@@ -1,7 +1,7 @@
 """Latents that mean notes: cells become notes, sampled instruments play them.
 
-Shape legend: ``batch`` samples, ``channels``/``beats``/``rows`` of a latent, whose rows are folded into channels as the
-UNet wants them (:func:`~melfusion_core.engines.score.inputs.fold_rows`).
+Shape legend: ``batch`` samples, ``channels``/``beats``/``rows`` of a latent, whose rows are folded into channels as
+the UNet wants them (:func:`~melfusion_core.engines.score.inputs.fold_rows`).
 """
 
 from __future__ import annotations
@@ -144,9 +144,7 @@ class ScoreEngine(Engine):
         shape = (self.latent_channels, time, ROWS // self.config.fold)
         return ScorePlan(settings, shape, self._known(cells, lengths, time), None, directions, tuple(lengths))
 
-    def _known(
-        self, cells: Sequence[tuple[torch.Tensor, torch.Tensor]], lengths: Sequence[int], time: int
-    ) -> Known:
+    def _known(self, cells: Sequence[tuple[torch.Tensor, torch.Tensor]], lengths: Sequence[int], time: int) -> Known:
         """Known cells of takes of several lengths; what lies behind a take's end is known to be nothing."""
         values = torch.zeros(len(cells), CHANNELS, time, ROWS)
         mask = torch.ones_like(values, dtype=torch.bool)
