@@ -52,11 +52,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     scores = actions.add_parser(
         "scores",
         help="build a score corpus: notes, captions and moods, no sound",
-        description="Compose sections and cut them from scores, as notes. The same seed gives the same corpus, however "
+        description="Compose sections and cut them from scores, as notes. One seed gives one corpus, however "
         "many workers and machines.",
     )
     scores.add_argument("--out", type=Path, required=True, help="folder to write; a broken-off build goes on there")
-    scores.add_argument("--sections", type=options.whole_number(1, 10_000_000), required=True, help="number of sections")
+    scores.add_argument(
+        "--sections", type=options.whole_number(1, 10_000_000), required=True, help="number of sections"
+    )
     scores.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
     scores.add_argument("--split-seed", type=options.seed, default=11, help="seed of the splits (default 11)")
     scores.add_argument("--scores", type=Path, help="folder with unpacked MIDI packs; without it all is composed")

@@ -33,7 +33,7 @@ def make_codec() -> CellCodec:
 
 @pytest.fixture
 def engine() -> ScoreEngine:
-    return ScoreEngine(make_codec()).eval()
+    return ScoreEngine(make_codec(), fold=3).eval()
 
 
 def piece(pitch: int, beats: int = 8) -> Rendered:
