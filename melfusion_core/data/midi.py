@@ -9,19 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from melfusion_core.data.composer import CORE_LEADS, CORE_TRACKS, choose_subset, choose_tempo
-from melfusion_core.data.ensembles import Ensemble, choose_ensemble
+from melfusion_core.data.ensembles import Ensemble, choose_ensemble, exact_style
 from melfusion_core.data.leadsheets import accompaniment
 from melfusion_core.data.parts import longest_pause, skyline, thinned, tunefulness
-from melfusion_core.data.score_files import PACK_FOLDERS, PACK_WEIGHTS, Piece, ScoreError, find_scores, read_piece
+from melfusion_core.data.score_files import Piece, ScoreError
 from melfusion_core.score.instruments import INSTRUMENTS, Instrument, fit_register
-from melfusion_core.score.keys import MAJOR_PROFILE, MINOR_PROFILE, TONICS, krumhansl_key
+from melfusion_core.score.keys import TONICS, krumhansl_key
 from melfusion_core.score.mixing import balance
 from melfusion_core.score.score import Note, Score, Track
-
-__all__ = [
-    "MAJOR_PROFILE", "MINOR_PROFILE", "PACK_FOLDERS", "PACK_WEIGHTS", "Piece", "ScoreError", "excerpt", "find_scores",
-    "krumhansl_key", "read_piece",
-]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
@@ -174,21 +169,13 @@ def _target_key(rng: np.random.Generator, tonic: int, mode: str, core: bool) -> 
     return (tonic + int(rng.integers(-5, 6))) % 12
 
 
-def _style_word(ensemble: Ensemble, tracks: list[Track]) -> str:
-    """The style word, made more exact where the number of players allows."""
-    if ensemble.style == "string ensemble":
-        return {2: "string duo", 3: "string trio", 4: "string quartet"}.get(len(tracks), "string ensemble")
-    return ensemble.style
-
-
 def excerpt(
     rng: np.random.Generator, piece: Piece, arousal: float, seconds: float = 10.24, subset: str | None = None
 ) -> Score:
     """Cut, re-pace, transpose and re-orchestrate a passage.
 
-    The tempo written in a score says nothing about its arousal, so the passage is re-paced: faster,
-        louder and brighter
-    with the target, as long as its onset rate stays playable.
+    The tempo written in a score says nothing about its arousal, so the passage is re-paced: faster, louder and
+    brighter with the target, as long as its onset rate stays playable.
 
     Args:
         rng: source of randomness.
@@ -252,9 +239,7 @@ def excerpt(
         tracks.append(Track("drums", 0, drums, is_drum=True, role="drums"))
     balance(tracks)
     seed = int(rng.integers(2**31))
-    style = _style_word(ensemble, tracks)
+    style = exact_style(ensemble.style, len(tracks))
     noise = 0.002 if core else 0.006
-    score = Score(
-        tracks, tempo, beats, target, mode, style, piece.name, piece.pack, seed, subset, chords, noise
-    )  # fmt: skip
+    score = Score(tracks, tempo, beats, target, mode, style, piece.name, piece.pack, seed, subset, chords, noise)
     return score.clipped(seconds)

@@ -16,6 +16,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from melfusion_core.models.scenes import layer_statistics
 from melfusion_core.training.prepare import PreparedData
@@ -41,12 +45,14 @@ def ridge(inputs: np.ndarray, targets: np.ndarray, others: np.ndarray) -> np.nda
     Returns:
         Predictions of shape `(m, t)`.
     """
-    known = len(inputs) * 4 // 5
-    scores = []
-    for penalty in PENALTIES:
-        found = _fit(inputs[:known], targets[:known], inputs[known:], penalty)
-        scores.append(np.square(found - targets[known:]).mean())
-    return _fit(inputs, targets, others, PENALTIES[int(np.argmin(scores))])
+    known, last = np.split(np.arange(len(inputs)), [len(inputs) * 4 // 5])
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), Ridge()),
+        {"ridge__alpha": PENALTIES},
+        cv=[(known, last)],
+        scoring="neg_mean_squared_error",
+    )
+    return search.fit(inputs, targets).predict(others)
 
 
 def linear_gains(data: PreparedData) -> dict[str, float]:
@@ -59,16 +65,13 @@ def linear_gains(data: PreparedData) -> dict[str, float]:
         Percent by knowledge, of the mean squared error of normalised latents (what changes within a clip included).
 
     Raises:
-        ValueError: When there are fewer than ten training clips, no validation clips, a mood is missing, or pictures
-            were told moods that are not theirs.
+        ValueError: When there are fewer than ten training clips, no validation clips, or a mood is missing.
     """
     train, held_out = ([clip for clip in data.clips if clip["split"] == split] for split in ("train", "validation"))
     if len(train) < 10 or not held_out:
         raise ValueError("linear regression needs 10 training clips and a validation split")
     if any((clip.get("moods") or {}).get("image") is None for clip in (*train, *held_out)):
         raise ValueError("the prepared data lacks moods of its pictures")
-    if data.drawn_moods:
-        raise ValueError("the features are of pictures told moods drawn at random: prepare with drawn_moods 0")
     rows = {clip["id"]: row for row, clip in enumerate(data.clips)}
     means = [_means(data, [rows[clip["id"]] for clip in clips]) for clips in (train, held_out)]
     (targets, _), (truth, within) = means
@@ -85,13 +88,6 @@ def linear_gains(data: PreparedData) -> dict[str, float]:
         error = within + np.square(truth - ridge(known, targets, asked)).mean()
         gains[name] = float(100 * (1 - error / base))
     return gains
-
-
-def _fit(inputs: np.ndarray, targets: np.ndarray, others: np.ndarray, penalty: float) -> np.ndarray:
-    mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
-    known, asked, centre = (inputs - mean) / scale, (others - mean) / scale, targets.mean(axis=0)
-    weights = np.linalg.solve(known.T @ known + penalty * np.eye(known.shape[1]), known.T @ (targets - centre))
-    return asked @ weights + centre
 
 
 def _means(data: PreparedData, rows: list[int]) -> tuple[np.ndarray, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from melfusion_core.score.chords import CHORD_KINDS, BeatChord
@@ -21,6 +23,7 @@ _UNKNOWN = 0.6
 _STATES = [(root, kind) for root in range(12) for kind in _KINDS]
 
 
+@lru_cache(maxsize=1)
 def _templates() -> np.ndarray:
     """(states, 12) weight of each pitch class: root and third count most."""
     rows = np.zeros((len(_STATES), 12))
@@ -77,6 +80,7 @@ def estimate_chords(notes: list[Note], beats: int, beats_per_bar: int) -> tuple[
             scores[beat] += 0.08 * (roots == lowest[beat] % 12)
     scores[norms[:, 0] < 1e-6] = 0.5
     path = _path(scores, beats_per_bar)
+    basses = _basses(path, lowest)
     out: list[BeatChord | None] = []
     for beat, state in enumerate(path):
         root, kind = _STATES[state]
@@ -90,9 +94,23 @@ def estimate_chords(notes: list[Note], beats: int, beats_per_bar: int) -> tuple[
         if silent and (not out or out[-1] is None):
             out.append(None)
             continue
-        low = int(lowest[beat] % 12) if lowest[beat] < 128 else root
-        out.append(BeatChord(root, kind, low if low in tones else root))
+        out.append(BeatChord(root, kind, basses[beat] if basses[beat] in tones else root))
     return tuple(out)
+
+
+def _basses(path: list[int], lowest: np.ndarray) -> list[int]:
+    """The bass of each beat: the lowest note as the chord begins, or the commonest one under it if that is another."""
+    out: list[int] = []
+    begin = 0
+    for beat in range(1, len(path) + 1):
+        if beat < len(path) and path[beat] == path[begin]:
+            continue
+        lows = [int(pitch % 12) for pitch in lowest[begin:beat] if pitch < 128]
+        counts = np.bincount([*lows[:1], *lows], minlength=12)
+        bass = lows[0] if lows and counts[lows[0]] == counts.max() else int(counts.argmax()) if lows else -1
+        out += [bass] * (beat - begin)
+        begin = beat
+    return out
 
 
 def _path(scores: np.ndarray, beats_per_bar: int) -> list[int]:

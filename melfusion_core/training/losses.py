@@ -55,6 +55,39 @@ def min_snr_weight(snr: torch.Tensor, gamma: float, prediction_type: str) -> tor
     raise ValueError(f"unknown prediction type {prediction_type!r}")
 
 
+def loss_weights(scheduler: DDIMScheduler, timesteps: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Min-SNR weights of noise levels, for what a scheduler's network predicts.
+
+    Args:
+        scheduler: The noise schedule.
+        timesteps: Of shape ``(batch,)``.
+        gamma: See :func:`min_snr_weight`; 0 weights all alike.
+
+    Returns:
+        Of shape ``(batch,)``, on the device of the timesteps.
+    """
+    if not gamma:
+        return torch.ones(len(timesteps), device=timesteps.device)
+    return min_snr_weight(snr_of(scheduler.alphas_cumprod, timesteps), gamma, scheduler.config.prediction_type)
+
+
+def dropped(place: float, text: float, image: float, both: float) -> tuple[bool, bool]:
+    """Decide which condition an example goes without.
+
+    Args:
+        place: Uniform random number in [0, 1).
+        text: Share of examples without their caption.
+        image: Share without their picture.
+        both: Share with neither.
+
+    Returns:
+        Whether caption and picture are left out.
+    """
+    if place < both:
+        return True, True
+    return place < both + text, both + text <= place < both + text + image
+
+
 def training_target(
     scheduler: DDIMScheduler, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
 ) -> torch.Tensor:
@@ -99,48 +132,6 @@ def stratified_timesteps(
     places = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
     places = places[torch.randperm(batch, generator=generator)]
     return (shift_timesteps(places, shift) * train_timesteps).long().clamp(max=train_timesteps - 1)
-
-
-def gradient_loss(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """L1 distance of the differences between neighbours, against blur.
-
-    Args:
-        prediction: Of shape ``(batch, 1, frames, n_mels)``.
-        target: Same shape.
-
-    Returns:
-        Scalar.
-    """
-    error = prediction - target
-    return error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-
-
-def multiscale_l1(prediction: torch.Tensor, target: torch.Tensor, scales: Sequence[int] = (2, 4)) -> torch.Tensor:
-    """Mean L1 distance after average pooling, so that local energy is right even where detail is not.
-
-    Args:
-        prediction: Of shape ``(batch, 1, frames, n_mels)``.
-        target: Same shape.
-        scales: Pooling sizes.
-
-    Returns:
-        Scalar.
-    """
-    error = prediction - target
-    return sum(functional.avg_pool2d(error, scale).abs().mean() for scale in scales) / len(scales)
-
-
-def gaussian_kl(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
-    """Divergence of diagonal Gaussians from the unit Gaussian, mean over elements.
-
-    Args:
-        mean: Any shape.
-        logvar: Same shape.
-
-    Returns:
-        Scalar, in nats per element.
-    """
-    return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
 
 
 class MultiResolutionSTFTLoss(torch.nn.Module):

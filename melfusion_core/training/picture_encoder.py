@@ -23,9 +23,10 @@ from scipy.stats import spearmanr
 from torch.nn import functional
 from tqdm.auto import tqdm
 
+from melfusion_core.data.corpus import SCENE, CorpusError, Triplet, read_corpus, select
 from melfusion_core.models.picture_encoder import MOOD_AXES, TELLS, PictureEncoder
-from melfusion_core.training.config import parse_config, use_threads
-from melfusion_core.training.data import Clip, CorpusError, bytes_to_pixels, load_pictures, read_corpus, select
+from melfusion_core.training.config import use_threads
+from melfusion_core.training.data import bytes_to_pixels, load_pictures
 
 COUNTER = "num_batches_tracked"  # of batch normalisation; only training uses it
 LEAST_STD = 1e-3  # of features that are 0 for nearly every picture
@@ -186,7 +187,7 @@ def embed_all(encoder: PictureEncoder, pictures: torch.Tensor, size: int) -> tor
     return torch.cat(found)
 
 
-def rate(clips: Sequence[Clip], rows: Mapping[Path, int], embeddings: torch.Tensor) -> RatedPictures:
+def rate(clips: Sequence[Triplet], rows: Mapping[Path, int], embeddings: torch.Tensor) -> RatedPictures:
     """Put embeddings together with what the corpus says of the pictures.
 
     Args:
@@ -204,12 +205,12 @@ def rate(clips: Sequence[Clip], rows: Mapping[Path, int], embeddings: torch.Tens
     moods, groups, photographs = [], [], []
     for row in range(len(embeddings)):
         clip = clip_of[row]
-        record = clip.record
-        if any(f"image_{axis}" not in record for axis in MOOD_AXES):
-            raise CorpusError(f"clip {clip.id}: the corpus does not state the mood of its picture")
-        moods.append([float(record[f"image_{axis}"]) for axis in MOOD_AXES])
-        photographs.append(record.get("image_kind") not in (None, "scene"))
-        groups.append(f"theme {record['theme']}" if photographs[-1] and record.get("theme") else f"clip {clip.id}")
+        mood = clip.mood("image")
+        if mood is None:
+            raise CorpusError(f"{clip.where}: the corpus does not state the mood of the picture")
+        moods.append(mood)
+        photographs.append(clip.kind not in ("", SCENE))
+        groups.append(f"theme {clip.theme}" if photographs[-1] and clip.theme else f"clip {clip.id}")
     return RatedPictures(embeddings, torch.tensor(moods), tuple(groups), torch.tensor(photographs))
 
 
@@ -242,7 +243,3 @@ def train(config: EncoderConfig) -> dict[str, Any]:
     encoder.save_pretrained(folder / "export")
     (folder / "summary.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return result
-
-
-if __name__ == "__main__":
-    print(json.dumps(train(parse_config(EncoderConfig, program="python -m melfusion_core.training.picture_encoder"))))

@@ -39,13 +39,13 @@ class ScoreCodecConfig(TrainConfig):
         width: Hidden units of the codec.
     """
 
-    batch_size: int = 48
+    batch_size: int = 64
     beats: int = 12
-    noise: float = 0.7
-    random_share: float = 0.2
-    positive_weight: float = 2.0
+    noise: float = 0.5
+    random_share: float = 0.1
+    positive_weight: float = 1.5
     empty_share: float = 0.1
-    width: int = 512
+    width: int = 768
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""Which parts of a passage are known in training: so that anything may be known later, and the rest composed around it.
+"""Which parts of a passage are known in training, so that anything may be known later and the rest composed around it.
 
 Shape legend: ``channels``, ``beats``, ``rows`` of the latent image.
 """
@@ -11,50 +11,24 @@ import numpy as np
 import torch
 
 from melfusion_core.engines.score.controls import FIELDS
+from melfusion_core.engines.score.known import part_mask
 from melfusion_core.engines.score.layout import (
     CHANNELS,
-    DRUM_DIM,
-    DRUM_ROW,
-    FIRST_OCTAVE_ROW,
-    OCTAVES,
     PARTS,
     ROLES,
     ROWS,
-    role_channels,
 )
 
 _SONG_FACTS: tuple[tuple[str, ...], ...] = (
     ("song.tempo",), ("song.metre",), ("song.swing",), ("song.tonic",), ("song.mode",),
     ("song.valence", "song.arousal"), ("song.valence",), ("song.arousal",), ("song.style",), ("song.end",),
-    ("song.begin",), ("song.level",), ("song.density",), ("harmony.root", "harmony.tones"), ("harmony.root", "harmony.tones", "harmony.bass"), ("harmony.bass",),
+    ("song.begin",), ("song.level",), ("song.density",), ("harmony.root", "harmony.tones"),
+    ("harmony.root", "harmony.tones", "harmony.bass"), ("harmony.bass",),
     ("harmony.pitches",),
 )  # fmt: skip
 """What is told together."""
 _SHAPE = ("song.tempo", "song.metre", "song.begin", "song.end")
 """What is known as soon as a length is fixed."""
-
-
-def part_mask(part: str, beats: int, facts: bool = True) -> torch.Tensor:
-    """All that belongs to one part.
-
-    Args:
-        part: One of :data:`~melfusion_core.engines.score.layout.PARTS`.
-        beats: Length in beats.
-        facts: Whether its control rows belong to it.
-
-    Returns:
-        Of shape ``(channels, beats, rows)``, bool.
-    """
-    mask = torch.zeros(CHANNELS, beats, ROWS, dtype=torch.bool)
-    if part == "drums":
-        mask[:DRUM_DIM, :, DRUM_ROW] = True
-    else:
-        mask[role_channels(part), :, FIRST_OCTAVE_ROW : FIRST_OCTAVE_ROW + OCTAVES] = True
-    if facts:
-        for name in FIELDS:
-            if name.split(".")[0] == part:
-                tell(mask, name)
-    return mask
 
 
 def tell(mask: torch.Tensor, name: str, beats: slice = slice(None)) -> None:

@@ -14,7 +14,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from melfusion_core.engines.score.inputs import fold_rows, meaningful, unet_input
-from melfusion_core.engines.score.layout import CHANNELS, ROWS
+from melfusion_core.engines.score.layout import CHANNELS, FIRST_OCTAVE_ROW, ROWS
 from melfusion_core.training.config import TrainConfig
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps
@@ -33,10 +33,11 @@ class ScoreMusicConfig(TrainConfig):
         long_share: Share of steps with crops twice as long, half as many.
         text_dropout: Share of examples without caption.
         known_share: Share of examples of which something may be known.
+        filled_share: Least part of a crop that a passage fills where it is long enough.
         min_snr_gamma: Largest weight of a noise level.
+        note_weight: Weight of notes against controls in the loss: most cells hold none.
         timestep_shift: How much noise levels crowd towards the noise.
         width: Channels of the UNet's first level.
-        depth: Transformer layers of encoder and middle.
         fold: How many rows of the latent image become one; divides 12 into an even number.
         init: Folder of a model to start from, or nothing.
         validation_clips: Held-out crops to measure on.
@@ -47,10 +48,11 @@ class ScoreMusicConfig(TrainConfig):
     long_share: float = 0.0
     text_dropout: float = 0.15
     known_share: float = 0.7
+    filled_share: float = 0.75
     min_snr_gamma: float = 5.0
-    timestep_shift: float = 4.0
-    width: int = 192
-    depth: int = 1
+    note_weight: float = 4.0
+    timestep_shift: float = 2.0
+    width: int = 160
     fold: int = 3
     init: str = ""
     validation_clips: int = 192
@@ -59,7 +61,7 @@ class ScoreMusicConfig(TrainConfig):
         super().__post_init__()
         self.require(self.crop_beats >= 4 and self.crop_beats % 2 == 0, "crop_beats must be even and at least 4")
         self.require(ROWS % self.fold == 0 and (ROWS // self.fold) % 2 == 0, "fold must divide 12 into an even number")
-        for name in ("long_share", "text_dropout", "known_share"):
+        for name in ("long_share", "text_dropout", "known_share", "filled_share"):
             self.require(0 <= getattr(self, name) <= 1, f"{name} must be in [0, 1]")
 
 
@@ -90,13 +92,15 @@ class ScoreMusicTask(Task):
         if config.init:
             self.unet = UNet2DConditionModel.from_pretrained(config.init, subfolder="unet")
         else:
-            self.unet = build_score_unet("mini", config.fold, config.width, config.depth)
+            self.unet = build_score_unet("mini", config.fold, config.width)
         self.unet.to(device)
         self.scheduler = music_scheduler()
+        self.weights = meaningful().float()
+        self.weights[:, FIRST_OCTAVE_ROW:] *= config.note_weight
         self.networks = {"unet": self.unet}
         groups = parameter_groups([self.unet], config.weight_decay)
         self.optimizers = {"music": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)}
-        self.rows = {n: self.data.rows("train", n) for n in {config.crop_beats, self._long()}}
+        self.rows = {n: self.data.rows("train", n // 2) for n in {config.crop_beats, self._long()}}
         held_out = self.data.rows("validation", config.crop_beats)
         count = min(config.validation_clips, len(held_out))
         rng = np.random.default_rng(7)
@@ -131,7 +135,7 @@ class ScoreMusicTask(Task):
     def validate(self) -> dict[str, float]:
         """Losses on held-out crops; clips, noise, timesteps and what is known never change."""
         batch = self.held_out
-        blank = torch.zeros_like(batch.known)
+        blank = batch.known & (batch.clean == 0).all(dim=(1, 3), keepdim=True)  # what lies outside stays known
         wrong = batch.texts[1:] + batch.texts[:1]
         cases = {
             "loss": (batch.texts, blank),
@@ -181,7 +185,7 @@ class ScoreMusicTask(Task):
             encoder_attention_mask=text.mask,
             class_labels=text.pooled,
         ).sample.float()
-        counts = fold_rows((meaningful().to(self.device).unsqueeze(1) & ~known).float(), fold)
+        counts = fold_rows((self.weights.to(self.device).unsqueeze(1) * ~known).float(), fold)
         error = counts * (prediction - fold_rows(clean, fold)).square()
         return error.sum(dim=(1, 2, 3)) / counts.sum(dim=(1, 2, 3)).clamp_min(1.0)
 
@@ -192,14 +196,19 @@ class ScoreMusicTask(Task):
         crops, masks, texts, starts = [], [], [], []
         for row in rows:
             clip = self.data.clips[row]
-            bars = (clip["beats"] - beats) // clip["beats_per_bar"]
-            start = int(rng.integers(bars + 1)) * clip["beats_per_bar"]
-            crops.append(self.data.latents(row, start, beats))
+            # A crop may reach past the end of a short passage: what lies outside is known to be nothing.
+            bars = max(clip["beats"] - beats * self.config.filled_share, 0) // clip["beats_per_bar"]
+            start = int(rng.integers(int(bars) + 1)) * clip["beats_per_bar"]
+            inside = min(clip["beats"] - start, beats)
+            crop = torch.zeros(CHANNELS, beats, ROWS)
+            crop[:, :inside] = self.data.latents(row, start, inside)
+            crops.append(crop)
             starts.append(start)
-            if rng.random() < self.config.known_share or first_caption:
-                masks.append(draw_known(rng, beats, [role for _, role in clip["tracks"]]))
-            else:
-                masks.append(torch.zeros(CHANNELS, beats, ROWS, dtype=torch.bool))
+            mask = torch.ones(CHANNELS, beats, ROWS, dtype=torch.bool)
+            some = rng.random() < self.config.known_share or first_caption
+            roles = [role for _, role in clip["tracks"]]
+            mask[:, :inside] = draw_known(rng, inside, roles) if some else False
+            masks.append(mask)
             drop = rng.random() < self.config.text_dropout
             caption = int(rng.integers(len(clip["captions"])))
             texts.append(clip["captions"][0] if first_caption else 0 if drop else clip["captions"][caption])

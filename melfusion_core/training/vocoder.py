@@ -1,4 +1,4 @@
-"""Trainer of the vocoder: ``python -m melfusion_core.training.vocoder --data CORPUS --out RUN --max-minutes 35``."""
+"""Trainer of the vocoder: ``melfusion train vocoder --data CORPUS --out RUN --max-minutes 35``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import torch
 from torch.nn import functional
 
 from melfusion_core.audio import save_audio
+from melfusion_core.data.corpus import read_corpus, select
 from melfusion_core.engines.spectrogram.latents import decode_mel, encode_mel, load_codec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.mel import MelSpectrogram
-from melfusion_core.training.config import TrainConfig, parse_config
-from melfusion_core.training.data import draw_crops, fixed_crops, read_corpus, select
+from melfusion_core.training.config import TrainConfig
+from melfusion_core.training.data import draw_crops, fixed_crops
 from melfusion_core.training.discriminator import SpectrumDiscriminator
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
@@ -112,18 +113,9 @@ class VocoderTask(Task):
         }
         samples = config.validation_frames * self.mel_config.hop_length
         self.held_out = fixed_crops(held_out, config.validation_clips, samples, self.mel_config.sample_rate).to(device)
-        self.predict = torch.compile(self.vocoder.log_magnitude) if config.compile else self.vocoder.log_magnitude
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw crops and update."""
         config, mel_config = self.config, self.mel_config
         samples = config.crop_frames * mel_config.hop_length
         waveform = draw_crops(
@@ -139,7 +131,7 @@ class VocoderTask(Task):
             seen = torch.where(coded, self._through_codec(mel), mel)
         noise = torch.randn(mel.shape, generator=generator) * torch.rand(len(mel), 1, 1, 1, generator=generator)
         with loop.autocast():
-            level = self.predict(seen + config.mel_noise * noise.to(self.device)).float()
+            level = self.vocoder.log_magnitude(seen + config.mel_noise * noise.to(self.device)).float()
         log_l1 = self._log_distance(level, spectrum)
         predicted = level.clamp(max=12.0).exp()
         linear = self._relative_error(predicted, spectrum)
@@ -169,11 +161,7 @@ class VocoderTask(Task):
         return results
 
     def sample(self, folder: Path) -> None:
-        """Held-out clips and their resynthesis, as audio and spectrograms.
-
-        Args:
-            folder: Where to write.
-        """
+        """Held-out clips and their resynthesis, as audio and spectrograms."""
         waveform = self.held_out[:4]
         mel = self.mel(waveform)
         audio = self.vocoder(mel if self.codec is None else self._through_codec(mel))
@@ -183,11 +171,7 @@ class VocoderTask(Task):
             save_audio(folder / f"{number}_resynthesis.flac", made, self.mel_config.sample_rate)
 
     def export(self, folder: Path) -> None:
-        """Save the averaged network.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged network."""
         self.vocoder.save_pretrained(folder)
 
     def _through_codec(self, mel: torch.Tensor) -> torch.Tensor:
@@ -263,7 +247,3 @@ def train(config: VocoderConfig) -> TrainResult:
     """
     loop = TrainLoop(config)
     return loop.run(VocoderTask(config, loop.device))
-
-
-if __name__ == "__main__":
-    train(parse_config(VocoderConfig, program="python -m melfusion_core.training.vocoder"))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from melfusion_core.data.ensembles import exact_style
 from melfusion_core.data.score_files import Piece, ScoreError
 from melfusion_core.data.sections.compose import SECTION_STYLES, compose_section
-from melfusion_core.score.estimate import estimate_chords
 from melfusion_core.data.sections.excerpts import excerpt_section
+from melfusion_core.data.sections.roles import share_roles
 from melfusion_core.data.sections.windows import Window, quantised, section_windows
 from melfusion_core.score.chords import BeatChord, chord_names
+from melfusion_core.score.estimate import estimate_chords
 from melfusion_core.score.instruments import INSTRUMENTS
 from melfusion_core.score.score import TICKS_PER_BEAT, Note
 
@@ -51,11 +53,11 @@ def test_sections_are_whole_bars_on_the_grid(bars, closing):
         check_section(draw(seed, bars=bars, closing=closing), bars)
 
 
-@pytest.mark.parametrize("style", [style.name for style in SECTION_STYLES])
+@pytest.mark.parametrize("style", sorted({style.name for style in SECTION_STYLES}))
 def test_every_style_writes_sections(style):
     for seed in range(4):
         score = draw(seed, bars=(8, 6, 12, 5)[seed], closing=seed % 2 == 0, style=style)
-        assert score.style == style
+        assert exact_style(style, len(score.tracks)) == score.style
         check_section(score, (8, 6, 12, 5)[seed])
 
 
@@ -128,7 +130,8 @@ def piece(bars=20, size=4, parts=3, gap=False):
     rows = []
     for part in range(parts):
         base = 72 - 12 * part
-        rows.append([Note(float(beat), 1.0, base + int(rng.choice([0, 2, 4, 5, 7])), 80) for beat in range(bars * size)])
+        steps = rng.choice([0, 2, 4, 5, 7], bars * size)
+        rows.append([Note(float(beat), 1.0, base + int(step), 80) for beat, step in enumerate(steps)])
     downbeats = [float(bar * size) for bar in range(bars)]
     if gap:  # a bar of another length in the middle
         downbeats = [beat if beat < 8 * size else beat + 1 for beat in downbeats]
@@ -165,6 +168,44 @@ def test_excerpts_are_sections(size, parts):
         assert score.piece == "pack/a" and score.beats_per_bar == size
         again = excerpt_section(np.random.default_rng(number), source, window, 0.5, 0.2 + 0.2 * number)
         assert again == score
+
+
+def test_roles_keep_tune_and_bass():
+    top = [Note(float(b), 1.0, 76 + (b % 3), 80) for b in range(16)]
+    second = [Note(float(b), 1.0, 69 + (b % 2), 80) for b in range(16)]
+    held = [Note(float(4 * b), 4.0, 62 + step, 80) for b in range(4) for step in (0, 3)]
+    low = [Note(float(b), 1.0, 40 + (b % 4), 80) for b in range(16)]
+    parts = share_roles([low, held, second, top], [], 4, 4)
+    assert [n.pitch for n in parts.lead] == [n.pitch for n in top]
+    assert [n.pitch for n in parts.bass] == [n.pitch for n in low]
+    assert [n.pitch for n in parts.counter] == [n.pitch for n in second] and parts.drums is None
+    assert {n.pitch for row in (parts.chords or [], parts.pad or []) for n in row} == {62, 65}
+
+
+def test_the_tune_goes_from_part_to_part():
+    """Two players share a tune: each has half of it, and rests elsewhere."""
+    first = [Note(float(b), 1.0, 74 + (b % 5), 80) for b in range(16)]
+    second = [Note(float(b), 1.0, 72 + (b % 5), 80) for b in range(16, 32)]
+    low = [Note(float(2 * b), 2.0, 45, 80) for b in range(16)]
+    parts = share_roles([first, second, low], [], 8, 4)
+    assert [n.pitch for n in parts.lead] == [n.pitch for n in [*first, *second]]
+    assert parts.bass == low and parts.counter is None
+
+
+def test_doublings_are_no_second_voice():
+    top = [Note(float(b), 1.0, 76 + (b % 3), 80) for b in range(16)]
+    octave = [Note(n.start, 1.0, n.pitch - 12, 80) for n in top]
+    low = [Note(float(b), 1.0, 40 + (b % 4), 80) for b in range(16)]
+    parts = share_roles([top, list(top), octave, low], [], 4, 4)
+    assert parts.counter is None and {n.pitch for n in parts.chords} == {n.pitch for n in octave}
+
+
+def test_a_keyboard_on_one_staff_is_taken_apart():
+    notes = [Note(float(b), 1.0, 74, 80) for b in range(16)]
+    notes += [Note(float(2 * b), 2.0, pitch, 70) for b in range(8) for pitch in (41, 57, 60)]
+    parts = share_roles([sorted(notes, key=lambda n: n.start)], [], 4, 4)
+    assert {n.pitch for n in parts.lead} == {74} and {n.pitch for n in parts.bass} == {41}
+    assert {n.pitch for n in parts.chords} == {57, 60}
 
 
 def test_silence_is_refused():

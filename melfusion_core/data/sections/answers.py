@@ -109,9 +109,9 @@ def counter(rng: np.random.Generator, plan: Plan, kind: str, lead: list[Event], 
     """
     mean = float(np.mean([event.pitch for event in lead]))
     centre = int(np.clip(mean - 8, low + 4, high - 4))
-    low, high = max(low, centre - 9), min(high, centre + 9)
     if kind == "thirds":
-        return _thirds(plan, lead, low, high + 4)
+        return _thirds(plan, lead, low, high)
+    low, high = max(low, centre - 9), min(high, centre + 9)
     line = _line(plan, centre, low, high)
     if kind == "line":
         return line

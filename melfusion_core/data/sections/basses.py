@@ -145,7 +145,7 @@ def bass_line(rng: np.random.Generator, plan: Plan, pattern: str, low: int, high
         begin, end = round(slot.start * TICKS_PER_BEAT), round((slot.start + slot.length) * TICKS_PER_BEAT)
         following = roots[index + 1] if index + 1 < len(slots) else None
         if plan.closing and index == len(slots) - 1:
-            events += _final(plan, begin, end, roots[index])
+            events += _final(plan, begin, roots[index])
         elif pattern == "walking":
             count = max((end - begin) // TICKS_PER_BEAT, 1)
             target = following if following is not None else roots[index]
@@ -153,16 +153,17 @@ def bass_line(rng: np.random.Generator, plan: Plan, pattern: str, low: int, high
             events += [Event(begin + i * TICKS_PER_BEAT, TICKS_PER_BEAT, p, 3.0 if i % 2 else 0.0)
                        for i, p in enumerate(line)]  # fmt: skip
         else:
-            own = other if (begin // plan.bar_ticks) % 4 == 3 else main
+            bar = begin // plan.bar_ticks
+            own = BASS["root"][plan.beats][0] if plan.is_quiet(bar) else other if bar % 4 == 3 else main
             events += _patterned(rng, plan, own, slot.chord, roots[index], following, begin, end, register, pattern)
     return events
 
 
-def _final(plan: Plan, begin: int, end: int, root: int) -> list[Event]:
-    """The last chord: its root, held over the last bar."""
+def _final(plan: Plan, begin: int, root: int) -> list[Event]:
+    """The last chord: its root, held in the last bar."""
     last = plan.ticks - plan.bar_ticks
     out = [Event(begin, last - begin, root, 2.0)] if begin < last else []
-    return [*out, Event(max(begin, last), end - max(begin, last), root, 4.0)]
+    return [*out, Event(last, plan.final_ticks, root, 4.0)]
 
 
 def _patterned(rng: np.random.Generator, plan: Plan, row: str, chord: Chord, root: int, following: int | None,

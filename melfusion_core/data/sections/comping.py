@@ -9,7 +9,10 @@ from melfusion_core.data.sections.plan import Event, Plan
 from melfusion_core.score.instruments import Instrument, fit_register
 from melfusion_core.score.score import TICKS_PER_BEAT
 
-MORE_COMP: dict[str, tuple[int, list[tuple[float, float, str, int]]]] = {
+Steps = list[tuple[float, float, str, int]]
+"""Start and length in beats, which voices, and MIDI velocity against the level."""
+
+MORE_COMP: dict[str, tuple[int, Steps]] = {
     "hymn3": (3, [(0, 1, "all", 4), (1, 1, "all", 0), (2, 1, "all", 0)]),
     "eighths3": (3, [(i / 2, 0.45, "all", 4 if i == 0 else -2) for i in range(6)]),
     "alberti3": (3, [(i / 2, 0.5, v, 3 if i == 0 else 0) for i, v in enumerate("021212")]),
@@ -33,6 +36,12 @@ MORE_COMP: dict[str, tuple[int, list[tuple[float, float, str, int]]]] = {
 
 EVERY_COMP = {**COMP, **MORE_COMP}
 """All accompaniment patterns by name."""
+
+QUIETLY = "quietly"
+"""Key of the pattern for bars of low energy."""
+
+STILL = ("sustain", "block", "slow hits", "waltz block", "ring")
+"""Patterns that hold their chords: nothing to add where a pad plays."""
 
 _PUSHED = frozenset({"bossa", "samba", "comping", "charleston", "stabs", "house stabs", "scratch", "push", "tresillo",
                      "montuno", "gate"})  # fmt: skip
@@ -86,24 +95,49 @@ def _span(plan: Plan, index: int) -> tuple[int, int]:
     return round(slot.start * TICKS_PER_BEAT), round((slot.start + slot.length) * TICKS_PER_BEAT)
 
 
-def comp(plan: Plan, patterns: dict[str, str], voicings: list[list[int]], player: Instrument) -> list[Event]:
+def _variant(rng: np.random.Generator, steps: Steps) -> Steps:
+    """The pattern a little changed: a broken chord in another order, a chord more or less."""
+    broken = [i for i, step in enumerate(steps) if step[2].isdigit()]
+    if len(broken) > 2:
+        inner = broken[1:]
+        order = [steps[i][2] for i in inner]
+        order = order[::-1] if rng.random() < 0.5 else order[1:] + order[:1]
+        out = list(steps)
+        for i, which in zip(inner, order, strict=True):
+            out[i] = (*steps[i][:2], which, steps[i][3])
+        return out
+    if len(steps) > 2 and rng.random() < 0.6:
+        gone = int(rng.integers(1, len(steps)))
+        return [step for i, step in enumerate(steps) if i != gone]
+    last = steps[-1]
+    return [*steps, (last[0] + 0.5, 0.4, last[2], -4)] if last[1] >= 0.9 and len(steps) > 1 else list(steps)
+
+
+def comp(
+    rng: np.random.Generator, plan: Plan, patterns: dict[str, str], voicings: list[list[int]], player: Instrument
+) -> list[Event]:
     """The chords of a section, in straight time.
 
     Args:
+        rng: source of randomness.
         plan: what was decided.
-        patterns: a pattern for each letter of the form.
+        patterns: a pattern for each letter of the form, and one for quiet bars where there is one.
         voicings: MIDI pitches of each slot.
         player: who plays.
     """
     events: list[Event] = []
     home = plan.ticks - plan.bar_ticks if plan.closing else plan.ticks
+    variants = {name: _variant(rng, EVERY_COMP[name][1]) for name in dict.fromkeys(patterns.values())
+                if name != "sustain"}  # fmt: skip
+    every = int(rng.choice([2, 4, 4, 99]))  # how often a bar is varied
     for bar in range(plan.bars):
-        pattern = patterns[plan.phrase_of(bar).label]
+        phrase = plan.phrase_of(bar)
+        pattern = patterns.get(QUIETLY, patterns["a"]) if plan.is_quiet(bar) else patterns[phrase.label]
         first = bar * plan.bar_ticks
         if first >= home:
             index = plan.slot_index(first)
             which = _voices("power", voicings[index], plan, index, player) if is_power(pattern) else voicings[index]
-            events += [Event(first, plan.bar_ticks, pitch, 4.0) for pitch in which]
+            events += [Event(first, plan.final_ticks, pitch, 0.0) for pitch in which]
         elif pattern == "sustain":
             for index, voicing in enumerate(voicings):
                 begin, end = _span(plan, index)
@@ -111,7 +145,9 @@ def comp(plan: Plan, patterns: dict[str, str], voicings: list[list[int]], player
                 if begin < end:
                     events += _held(plan, index, voicing, begin, end)
         else:
-            events += _patterned(plan, pattern, voicings, first, home, player)
+            varied = (bar - phrase.start) % every == every - 1
+            steps = variants[pattern] if varied else EVERY_COMP[pattern][1]
+            events += _patterned(plan, pattern, steps, voicings, first, home, player)
     return _tied(events) if "sustain" in patterns.values() else events
 
 
@@ -124,11 +160,11 @@ def is_power(pattern: str) -> bool:
     return pattern != "sustain" and any(step[2] == "power" for step in EVERY_COMP[pattern][1])
 
 
-def _patterned(plan: Plan, pattern: str, voicings: list[list[int]], first: int, home: int,
+def _patterned(plan: Plan, pattern: str, steps: Steps, voicings: list[list[int]], first: int, home: int,
                player: Instrument) -> list[Event]:  # fmt: skip
     """One bar of a pattern."""
     out = []
-    for start, length, which, accent in EVERY_COMP[pattern][1]:
+    for start, length, which, accent in steps:
         tick = first + round(start * TICKS_PER_BEAT)
         index = plan.slot_index(tick)
         end = _span(plan, index)[1]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from melfusion_core.data.composer import choose_tempo
+from melfusion_core.data.ensembles import exact_style
 from melfusion_core.data.grooves import Grooves
 from melfusion_core.data.sections.arrange import arrange
-from melfusion_core.data.sections.form import draw_energy, draw_form
+from melfusion_core.data.sections.form import draw_energy, draw_form, draw_rests
 from melfusion_core.data.sections.plan import Plan
 from melfusion_core.data.sections.progressions import section_slots
-from melfusion_core.data.styles import STYLES, Style
+from melfusion_core.data.sections.styles import SECTION_STYLES, style_weights
+from melfusion_core.data.styles import Style
 from melfusion_core.score.chords import chord_names
 from melfusion_core.score.keys import FLAVOURS, SCALES
 from melfusion_core.score.mixing import balance
@@ -19,14 +21,15 @@ from melfusion_core.score.score import Score
 SECTION_BARS = (4, 16)
 """Fewest and most bars of a section."""
 
-SECTION_STYLES = STYLES
-"""Styles a section may be composed in."""
-
 _LOOPS = frozenset({"dance", "funk"})
 
 
 def choose_section_style(
-    rng: np.random.Generator, valence: float, arousal: float, beats_per_bar: int | None = None
+    rng: np.random.Generator,
+    valence: float,
+    arousal: float,
+    beats_per_bar: int | None = None,
+    name: str | None = None,
 ) -> Style:
     """Draw a style whose usual mood is near the target.
 
@@ -35,16 +38,22 @@ def choose_section_style(
         valence: target, 0 to 1.
         arousal: target, 0 to 1.
         beats_per_bar: only styles in this metre, or None for any.
+        name: only the style of this name, or None for any.
 
     Raises:
-        ValueError: no style has that metre.
+        ValueError: there is no such style, or not in that metre.
     """
-    rows = [style for style in SECTION_STYLES if beats_per_bar in (None, style.beats_per_bar)]
-    if not rows:
+    named = [style for style in SECTION_STYLES if name in (None, style.name)]
+    if not named:
+        raise ValueError(f"unknown style {name!r}")
+    rows = [style for style in named if beats_per_bar in (None, style.beats_per_bar)]
+    if not rows and name is None:
         raise ValueError(f"no style has {beats_per_bar} beats a bar; it must be 3 or 4")
+    if not rows:
+        raise ValueError(f"{name} is in {named[0].beats_per_bar}, not in {beats_per_bar}")
     gap = (np.array([style.arousal for style in rows]) - arousal) / 0.16
     lean = (np.array([style.valence for style in rows]) - (2 * valence - 1)) / 0.8
-    weights = np.exp(-0.5 * gap**2 - 0.5 * lean**2) + 1e-3
+    weights = (np.exp(-0.5 * gap**2 - 0.5 * lean**2) + 1e-3) * style_weights(rows)
     return rows[int(rng.choice(len(rows), p=weights / weights.sum()))]
 
 
@@ -58,7 +67,7 @@ def _swing_of(rng: np.random.Generator, style: Style) -> str:
 
 
 def _mode(rng: np.random.Generator, style: Style, valence: float) -> str:
-    chance = np.clip(0.5 + 2.2 * (valence - 0.5) + 0.2 * style.valence, 0.03, 0.97)
+    chance = np.clip(0.5 + 2.6 * (valence - 0.5) + 0.15 * style.valence, 0.03, 0.97)
     return "major" if rng.random() < chance else "minor"
 
 
@@ -91,10 +100,11 @@ def _plan(rng: np.random.Generator, style: Style, valence: float, arousal: float
     loop = style.family in _LOOPS
     slots = section_slots(rng, style.family, mode, tonic, valence, phrases, beats, per_bar, loop)
     shape, energy = draw_energy(rng, bars)
+    rests = draw_rests(rng, phrases, shape, loop or style.melody.form == "riff")
     velocity = float(np.clip(50 + 50 * arousal + rng.normal(0, 4), 42, 104))
     legato = float(np.clip(1.0 - 0.45 * arousal + 0.2 * style.legato + rng.normal(0, 0.06), 0.35, 1.0))
     return Plan(style, valence, arousal, tempo, tonic, mode, _flavour(rng, style, mode), bars, beats, phrases, slots,
-                shape, energy, velocity, legato, _swing_of(rng, style), closing)  # fmt: skip
+                shape, energy, velocity, legato, _swing_of(rng, style), closing, rests)  # fmt: skip
 
 
 def compose_section(
@@ -131,20 +141,13 @@ def compose_section(
         raise ValueError(f"a section has {SECTION_BARS[0]} to {SECTION_BARS[1]} bars, got {bars}")
     if not (0 <= valence <= 1 and 0 <= arousal <= 1):
         raise ValueError(f"valence and arousal must lie in [0, 1], got {valence} and {arousal}")
-    if style is None:
-        chosen = choose_section_style(rng, valence, arousal, beats_per_bar)
-    else:
-        chosen = next((row for row in SECTION_STYLES if row.name == style), None)
-        if chosen is None:
-            raise ValueError(f"unknown style {style!r}")
-        if beats_per_bar not in (None, chosen.beats_per_bar):
-            raise ValueError(f"{style} is in {chosen.beats_per_bar}, not in {beats_per_bar}")
+    chosen = choose_section_style(rng, valence, arousal, beats_per_bar, style)
     plan = _plan(rng, chosen, valence, arousal, bars, closing)
     tracks = arrange(rng, plan, grooves)
     balance(tracks)
-    harmony = plan.harmony()
+    harmony, word = plan.harmony(), exact_style(chosen.name, len(tracks))
     return Score(
-        tracks, plan.tempo, plan.beats, plan.tonic, plan.mode, chosen.name, piece, "composer",
+        tracks, plan.tempo, plan.beats, plan.tonic, plan.mode, word, piece, "composer",
         int(rng.integers(2**31)), "full", chord_names(harmony), 0.006, harmony,
         2 / 3 if plan.swing == "eighths" else 0.5,
     )  # fmt: skip

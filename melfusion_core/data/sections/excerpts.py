@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from melfusion_core.data.composer import choose_tempo
-from melfusion_core.data.ensembles import Ensemble, choose_ensemble
+from melfusion_core.data.ensembles import Ensemble, choose_ensemble, exact_style
 from melfusion_core.data.score_files import Piece, ScoreError
 from melfusion_core.data.sections.backing import backing
-from melfusion_core.score.estimate import estimate_chords
-from melfusion_core.data.sections.windows import Parts, Window, quantised, share_roles
+from melfusion_core.data.sections.roles import Parts, share_roles
+from melfusion_core.data.sections.windows import Window, quantised
 from melfusion_core.score.chords import BeatChord, chord_names
+from melfusion_core.score.estimate import estimate_chords
+from melfusion_core.score.facts import swing_of
 from melfusion_core.score.instruments import INSTRUMENTS, Instrument, fit_register
 from melfusion_core.score.keys import krumhansl_key
 from melfusion_core.score.mixing import balance
@@ -61,12 +63,22 @@ def _played(part: list[Note], player: Instrument, role: str, shift: int, level: 
     for note in part:
         inside = note.start % beats
         accent = 5 if inside < 0.02 else 2 if inside % 2 < 0.02 else 0 if inside % 1 < 0.02 else -4
-        contour = float(np.clip(0.35 * (note.pitch - mean), -5, 5))
-        velocity = int(np.clip(level + _LEVELS[role] + accent + contour + 0.6 * (note.velocity - loud), 16, 124))
+        contour = min(max(0.35 * (note.pitch - mean), -5), 5)
+        velocity = int(level + _LEVELS[role] + accent + contour + 0.6 * (note.velocity - loud))
         ticks = max(round(note.duration * TICKS_PER_BEAT * legato), 1)
         duration = min(ticks / TICKS_PER_BEAT, end - note.start)
-        notes.append(Note(note.start, duration, fit_register(note.pitch + shift + octave, player), velocity))
+        notes.append(
+            Note(note.start, duration, fit_register(note.pitch + shift + octave, player), min(max(velocity, 16), 124))
+        )
     return Track(player.name, player.program, playable(notes), role=role)
+
+
+def _rise(parts: Parts, shift: int, player: Instrument) -> int:
+    """An octave for a tune that lies in the thicket of the others, where its player has one."""
+    mean = float(np.mean([note.pitch for note in parts.lead])) + shift
+    around = [note.pitch + shift for row in (parts.counter, parts.chords, parts.pad) for note in row or []]
+    buried = around and mean < float(np.mean(around)) + 4 and mean < 67
+    return 12 if buried and max(note.pitch for note in parts.lead) + shift + 12 <= player.high else 0
 
 
 def _tempo(rng: np.random.Generator, arousal: float, onsets: int, beats: int) -> float:
@@ -103,12 +115,6 @@ def _players(rng: np.random.Generator, ensemble: Ensemble, parts: Parts, shift: 
     return players
 
 
-def _style_word(ensemble: Ensemble, tracks: list[Track]) -> str:
-    if ensemble.style == "string ensemble":
-        return {2: "string duo", 3: "string trio", 4: "string quartet"}.get(len(tracks), "string ensemble")
-    return ensemble.style
-
-
 def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, valence: float, arousal: float) -> Score:
     """A window of a score as a section: quantised, one track a role, re-paced, transposed, re-orchestrated.
 
@@ -116,7 +122,7 @@ def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, vale
         rng: source of randomness.
         piece: the work.
         window: which bars, from `section_windows`.
-        valence: target mood, 0 to 1; it chooses among the ensemble's sounds.
+        valence: target mood, 0 to 1; it chooses among the ensemble's sounds and moves the register.
         arousal: target mood, 0 to 1; it sets tempo, dynamics and articulation.
 
     Returns:
@@ -131,12 +137,12 @@ def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, vale
     hits = [note for note in quantised(piece.drums, window.begin, beats)[0] if 35 <= note.pitch <= 81]
     ensemble = choose_ensemble(rng, piece.pack, arousal)
     with_drums = bool(hits) and ensemble.drums and arousal > 0.3
-    parts = _check(piece, share_roles(cut, hits if with_drums else [], beats), window)
+    parts = _check(piece, share_roles(cut, hits if with_drums else [], window.bars, size), window)
     histogram = np.zeros(12)
     for note in (note for part in cut for note in part):
         histogram[note.pitch % 12] += min(note.duration, 2.0)
     tonic, mode, _ = krumhansl_key(histogram)
-    shift = int(rng.integers(-5, 6))
+    shift = int(np.clip(round(rng.normal(7 * (valence - 0.5), 3.0)), -6, 5))  # bright keys lie higher
     target = (tonic + shift) % 12
     onsets = {note.start for part in (*cut, parts.drums or []) for note in part}
     tempo = _tempo(rng, arousal, len(onsets), beats)
@@ -145,9 +151,10 @@ def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, vale
     players = _players(rng, ensemble, parts, shift, valence, arousal)
     tracks = []
     for role, player in players.items():
-        tracks.append(_played(getattr(parts, role), player, role, shift, level, legato, size, beats))
+        move = shift + (_rise(parts, shift, player) if role == "lead" else 0)
+        tracks.append(_played(getattr(parts, role), player, role, move, level, legato, size, beats))
     harmony: tuple[BeatChord | None, ...]
-    if len(tracks) == 1 and not any((parts.counter, parts.chords, parts.pad, parts.bass)) and rng.random() < 0.9:
+    if len(tracks) == 1 and rng.random() < 0.9:
         extra, harmony = backing(rng, ensemble, tracks[0], target, mode, size, window, tempo, valence, arousal, level)
         tracks += extra
     else:
@@ -160,6 +167,6 @@ def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, vale
             drums.append(Note(note.start, min(0.25, beats - note.start), note.pitch, velocity))
         tracks.append(Track("drums", 0, playable(drums), is_drum=True, role="drums"))
     balance(tracks)
-    style = _style_word(ensemble, tracks)
+    style = exact_style(ensemble.style, len(tracks))
     return Score(tracks, tempo, size, target, mode, style, piece.name, piece.pack, int(rng.integers(2**31)), "full",
-                 chord_names(harmony), 0.006, harmony)  # fmt: skip
+                 chord_names(harmony), 0.006, harmony, swing_of(tracks))  # fmt: skip

@@ -109,3 +109,52 @@ def draw_energy(rng: np.random.Generator, bars: int) -> tuple[str, np.ndarray]:
     corners = SHAPES[name]
     places = np.linspace(0, 1, len(corners))
     return name, np.interp((np.arange(bars) + 0.5) / bars, places, corners)
+
+
+def _entering(bars: int, first: int) -> frozenset[int]:
+    """The bars before an entry."""
+    return frozenset(range(min(first, bars)))
+
+
+def draw_rests(
+    rng: np.random.Generator, phrases: list[Phrase], shape: str, looping: bool
+) -> dict[str, frozenset[int]]:
+    """Draw which parts rest in which bars: layers enter as a section builds, fall out in a drop, thin out as it fades.
+
+    Args:
+        rng: source of randomness.
+        phrases: the form.
+        shape: name of the energy's shape.
+        looping: whether the style builds by layers, so that even the tune may come in late.
+
+    Returns:
+        Bars in which a role is silent, for the roles that rest at all.
+    """
+    bars = phrases[-1].start + phrases[-1].bars
+    if bars < 6:
+        return {}
+    second = phrases[1].start if len(phrases) > 1 else bars // 2
+    rests: dict[str, frozenset[int]] = {}
+    if shape == "build":
+        rests["drums"] = _entering(bars, 2 if rng.random() < 0.4 else second)
+        if rng.random() < 0.5:
+            rests["bass"] = _entering(bars, min(second, 4))
+        if rng.random() < 0.5:
+            rests["counter"] = _entering(bars, second)
+        if rng.random() < 0.4:
+            rests["pad"] = _entering(bars, second)
+    elif shape == "drop" and len(phrases) > 1:
+        out = phrases[len(phrases) // 2]
+        out = out if out is not phrases[-1] or len(phrases) < 3 else phrases[-2]
+        quiet = frozenset(range(out.start, min(out.start + 2 if out is phrases[-1] else out.start + out.bars, bars)))
+        rests["drums"] = quiet
+        if rng.random() < 0.6:
+            rests["bass"] = quiet
+    elif shape == "fade" and rng.random() < 0.5:
+        rests["drums"] = frozenset((bars - 2,))
+    elif rng.random() < 0.35:
+        role = str(rng.choice(["counter", "pad", "drums"], p=[0.5, 0.35, 0.15]))
+        rests[role] = _entering(bars, second if role != "drums" else 2)
+    if looping and len(phrases) > 1 and rng.random() < 0.22:
+        rests["lead"] = _entering(bars, second if rng.random() < 0.5 else 2)
+    return rests

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +52,7 @@ class Plan:
         legato: share of the written length that sounds, 0 to 1.
         swing: what is swung: "" (nothing), "eighths" or "sixteenths".
         closing: whether the last bar comes home.
+        rests: bars in which a role is silent.
     """
 
     style: Style
@@ -71,6 +72,7 @@ class Plan:
     legato: float
     swing: str
     closing: bool
+    rests: dict[str, frozenset[int]] = field(default_factory=dict)
 
     @property
     def bar_ticks(self) -> int:
@@ -89,6 +91,32 @@ class Plan:
             bar: number of the bar.
         """
         return next(phrase for phrase in reversed(self.phrases) if phrase.start <= bar)
+
+    @property
+    def final_ticks(self) -> int:
+        """How long a last chord is held: the bar, or half of it where the style plays short."""
+        return self.bar_ticks if self.legato > 0.65 else -(-self.bar_ticks // 2)
+
+    def is_quiet(self, bar: int) -> bool:
+        """Whether a bar lies at the bottom of the energy's curve, where parts thin out.
+
+        Args:
+            bar: number of the bar.
+        """
+        return self.shape in ("build", "drop", "arch", "swell") and bool(self.energy[bar] < -0.45)
+
+    def heard(self, role: str, events: list[Event]) -> list[Event]:
+        """Events outside the bars in which a role rests.
+
+        Args:
+            role: role of the track.
+            events: the notes.
+        """
+        silent = self.rests.get(role, frozenset())
+        if not silent:
+            return events
+        kept = [event for event in events if event.tick // self.bar_ticks not in silent]
+        return kept if len(kept) >= 3 else events
 
     def slot_index(self, tick: int) -> int:
         """Number of the slot that sounds at a tick.

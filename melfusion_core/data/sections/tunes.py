@@ -24,7 +24,10 @@ _FORMULAS = {
 }  # fmt: skip
 """Bars of a phrase by its length: motifs a and b, the sequences s and t of a, a varied v, a rest r, the cadence c."""
 
-_INTERVAL_COST = np.array([0.9, 0.15, 0.0, 0.45, 0.55, 0.7, 2.2, 0.9, 1.6, 1.5, 2.6, 3.2, 1.6] + [4.0 + 0.5 * i
+_ARCHES = ((0, 1, 3, 0), (0, 0, 2, 0), (0, 2, 4, 1), (2, 1, 0, -2), (0, -1, 1, -2), (3, 1, 2, 0), (0, 1, 2, 3))
+"""How the bars of a phrase rise and fall, in scale steps."""
+
+_INTERVAL_COST = np.array([0.9, 0.15, 0.0, 0.35, 0.4, 0.5, 2.0, 0.6, 1.2, 1.1, 2.4, 3.0, 1.3] + [4.0 + 0.5 * i
                            for i in range(40)])  # fmt: skip
 """What an interval costs, by semitones: steps are free, a repeat costs a little, wide and augmented leaps much."""
 
@@ -49,11 +52,15 @@ class _Motif:
 
 
 def _contour(rng: np.random.Generator, count: int, leaps: float) -> tuple[int, ...]:
-    """Scale steps around 0: runs in one direction, leaps that turn back."""
+    """Scale steps around 0: runs in one direction, leaps that turn back, or a broken chord."""
     shape, direction = [int(rng.integers(-1, 2))], int(rng.choice([-1, 1]))
+    if count > 2 and rng.random() < 0.5 * leaps:
+        turn = int(rng.integers(2, min(count, 4) + 1))
+        return tuple(shape[0] + direction * 2 * (i if i < turn else 2 * turn - 2 - i) for i in range(count))
     for _ in range(count - 1):
         if rng.random() < leaps:
-            move = int(rng.choice([2, 2, 3, 4])) * (-1 if shape[-1] > 1 else 1 if shape[-1] < -1 else direction)
+            far = int(rng.choice([2, 3, 4, 5, 7], p=[0.3, 0.35, 0.2, 0.1, 0.05]))
+            move = far * (-1 if shape[-1] > 1 else 1 if shape[-1] < -1 else direction)
             direction = -1 if move > 0 else 1
         else:
             if rng.random() < 0.25 or abs(shape[-1] + direction) > 4:
@@ -125,7 +132,7 @@ def _aims(rng: np.random.Generator, plan: Plan, base: int, per_beat: float) -> l
     sequence = int(rng.choice([-2, -1, 1, 2]))
     formulas: dict[str, str] = {}
     lifts = {"a": 0, "b": int(rng.choice([2, 3, 4, -2])), "c": int(rng.choice([1, 2, -1]))}
-    arch = (0, int(rng.integers(0, 2)), int(rng.integers(1, 4)), 0)
+    arch = _ARCHES[int(rng.integers(len(_ARCHES)))]
     aims: list[_Aim] = []
     strong = {round(beat * TICKS_PER_BEAT) for beat in strong_beats(plan.beats, character.metre)}
     for number, phrase in enumerate(plan.phrases):
@@ -153,7 +160,7 @@ def _aims(rng: np.random.Generator, plan: Plan, base: int, per_beat: float) -> l
                 motif = _varied(rng, motif)
             shift = {"s": sequence, "t": 2 * sequence}.get(kind, 0) + base + lift
             aims += _bar_aims(plan, bar, motif, shift, strong, phrase, kind == "c")
-        if not last and character.form == "song" and rng.random() < 0.45:
+        if not (last and plan.closing) and character.form == "song" and rng.random() < 0.45:
             aims = _led_over(rng, plan, aims, phrase, base, per_beat)
     return aims
 
@@ -208,6 +215,7 @@ class _Path:
         self.base = _INTERVAL_COST[np.minimum(self.intervals, len(_INTERVAL_COST) - 1)]
         self.signed = self.pitches[None, :] - self.pitches[:, None]
         self.leap = (self.intervals > 2).astype(float)
+        self.perfect = {low: np.isin((self.pitches - low) % 12, (0, 7)) for low in range(12)}
         self.scales: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         pentatonic = (0, 2, 4, 7, 9) if plan.mode == "major" else (0, 3, 5, 7, 10)
         self.half_steps = np.array([(p - plan.tonic) % 12 not in pentatonic for p in self.pitches], dtype=float)
@@ -235,23 +243,33 @@ class _Path:
             home = (self.pitches - self.plan.tonic) % 12
             third = 4 if self.plan.mode == "major" else 3
             return cost + np.where(home == 0, 0.0, np.where(home == third, 0.8 if thirds else 6.0, 20.0))
-        if aim.strong or aim.final:
-            return cost + np.where(chord, 0.0, 4.0)
+        if aim.strong or aim.final:  # short ones may lean on a neighbour of the chord
+            return cost + np.where(chord, 0.0, 4.0 if aim.final or aim.ticks > TICKS_PER_BEAT else 1.5)
         cost = cost + np.where(chord, 0.0, 0.35)
         return cost + 1.6 * self.half_steps * ~chord if self.plan.style.melody.pentatonic else cost
 
-    def step(self, moved: int, chord_before: np.ndarray, chord_after: np.ndarray) -> np.ndarray:
-        """What going from each pitch to each costs, when the motif wants to move by `moved` semitones."""
-        drift = 0.22 * np.minimum(np.abs(self.signed - moved), 7)
-        stray = self.leap * (1.8 * ~chord_before[:, None] + 0.9 * ~chord_after[None, :])
-        return self.base + drift + stray
+    def step(self, moved: int, first: int, second: int) -> np.ndarray:
+        """What going from each pitch over one slot to each over another costs.
+
+        The motif wants to move by `moved` semitones; notes outside the chord move on by step, and the tune does not go
+        in fifths or octaves with the bass.
+        """
+        before, after = self.masks(first)[1], self.masks(second)[1]
+        cost = self.base + 0.26 * np.minimum(np.abs(self.signed - moved), 9)
+        cost += self.leap * (1.8 * ~before[:, None] + 0.9 * ~after[None, :])
+        lows = self.plan.slots[first].chord.bass, self.plan.slots[second].chord.bass
+        if lows[0] != lows[1]:
+            gaps = (self.pitches - lows[0]) % 12, (self.pitches - lows[1]) % 12
+            cost += 1.2 * ((gaps[0][:, None] == gaps[1][None, :]) & self.perfect[lows[1]][None, :])
+        return cost
 
 
 def _realised(rng: np.random.Generator, plan: Plan, aims: list[_Aim], low: int, high: int) -> list[int]:
     """The cheapest pitches for all wishes together."""
     path = _Path(plan, low, high)
     slots = [plan.slot_index(aim.tick) for aim in aims]
-    wishes = [int(np.clip(path.pitch_of(aim.degree, slot), low, high)) for aim, slot in zip(aims, slots, strict=True)]
+    wishes = [path.pitch_of(aim.degree, slot) for aim, slot in zip(aims, slots, strict=True)]
+    wishes = [wish - 12 if wish > high - 2 else wish + 12 if wish < low + 2 else wish for wish in wishes]
     thirds = rng.random() < 0.25
     best, back = None, []
     for index, (aim, wish, slot) in enumerate(zip(aims, wishes, slots, strict=True)):
@@ -259,8 +277,7 @@ def _realised(rng: np.random.Generator, plan: Plan, aims: list[_Aim], low: int, 
         if best is None:
             best = own
             continue
-        before, after = path.masks(slots[index - 1])[1], path.masks(slot)[1]
-        total = best[:, None] + path.step(wish - wishes[index - 1], before, after)
+        total = best[:, None] + path.step(wish - wishes[index - 1], slots[index - 1], slot)
         back.append(total.argmin(0))
         best = total.min(0) + own
     place = int(best.argmin())
@@ -296,7 +313,7 @@ def tune(rng: np.random.Generator, plan: Plan, low: int, high: int, centre: floa
     """
     base = round((centre - plan.tonic) / 12 * 7)
     aims = _aims(rng, plan, base, per_beat)
-    low, high = max(low, round(centre) - 13), min(high, round(centre) + 15)
+    low, high = max(low, round(centre) - 12), min(high, round(centre) + 14)
     pitches = _realised(rng, plan, aims, low, high)
     mean = float(np.mean(pitches))
     events = []

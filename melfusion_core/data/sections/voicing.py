@@ -8,6 +8,9 @@ import numpy as np
 
 from melfusion_core.data.harmony import Chord
 
+REACH = 10
+"""Semitones above and below the centre in which chords lie."""
+
 
 def _chosen_tones(chord: Chord, voices: int, rootless: bool) -> tuple[int, ...]:
     """Which pitch classes sound: third and seventh stay, the fifth and, over a bass, the root give way."""
@@ -72,7 +75,7 @@ def _step(first: tuple, second: tuple, parallels: bool) -> np.ndarray:
     return cost + 5.0 * _parallels(moves, before, after) if parallels else cost
 
 
-def voice_chords(chords: list[Chord], centre: float, voices: int, rootless: bool = False, reach: int = 10,
+def voice_chords(chords: list[Chord], centre: float, voices: int, rootless: bool = False, lowest: int = 36,
                  parallels: bool = True) -> list[list[int]]:  # fmt: skip
     """Voice a run of chords.
 
@@ -81,13 +84,14 @@ def voice_chords(chords: list[Chord], centre: float, voices: int, rootless: bool
         centre: MIDI pitch around which the chords lie.
         voices: notes of each chord, 3 or 4.
         rootless: whether a bass plays the roots, so that three voices of a seventh chord leave it out.
-        reach: semitones above and below the centre.
+        lowest: lowest MIDI pitch of the player.
         parallels: whether parallel fifths and octaves are avoided (power chords live on them).
 
     Returns:
         MIDI pitches of each chord, low to high, always `voices` of them.
     """
-    low, high = round(centre - reach), round(centre + reach)
+    low = max(round(centre - REACH), lowest)
+    high = max(round(centre + REACH), low + 17)
     keys = [(_chosen_tones(chord, voices, rootless), low, high) for chord in chords]
     best, back = None, []
     for index, key in enumerate(keys):

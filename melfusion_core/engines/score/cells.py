@@ -19,10 +19,10 @@ BITS = 2 * 12 * TICKS
 class CellCodec(ModelMixin, ConfigMixin):
     """Bits of a cell to a point on a sphere, and back.
 
-    An empty cell is the origin; every other one lies on a sphere on which a number has mean square 1, so that noise of a
-    given level blurs all cells alike and silence is as far from any notes as they are from their neighbours. The decoder
-    sees the cells around one (a held note goes on from the last beat) and is trained on noised points: what a denoiser
-    leaves over snaps to notes.
+    An empty cell is the origin; every other one lies on a sphere on which a number has mean square 1, so that noise of
+    a given level blurs all cells alike and silence is as far from any notes as they are from their neighbours. The
+    decoder sees the cells around one (a held note goes on from the last beat) and is trained on noised points: what a
+    denoiser leaves over snaps to notes.
 
     Args:
         dim: Numbers of a pitched cell.
@@ -31,7 +31,7 @@ class CellCodec(ModelMixin, ConfigMixin):
     """
 
     @register_to_config
-    def __init__(self, dim: int = CELL_DIM, drum_dim: int = DRUM_DIM, width: int = 512) -> None:
+    def __init__(self, dim: int = CELL_DIM, drum_dim: int = DRUM_DIM, width: int = 768) -> None:
         super().__init__()
         self.notes_in = _encoder(width, dim)
         self.drums_in = _encoder(width, drum_dim)

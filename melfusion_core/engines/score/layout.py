@@ -1,7 +1,7 @@
 """Where everything lies in a score's latent image of shape ``(channels, beats, rows)``.
 
-A column is a beat. Rows from the top: four rows of controls, seven octaves from bass to treble, the drums. In an octave's
-row every role has channels of its own, so that a role can be known, kept or redone apart from the others.
+A column is a beat. Rows from the top: four rows of controls, seven octaves from bass to treble, the drums. In an
+octave's row every role has channels of its own, so that a role can be known, kept or redone apart from the others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LOWEST_PITCH = 24
 """MIDI number of the lowest C; the highest pitch is 107."""
 HIGHEST_PITCH = LOWEST_PITCH + 12 * OCTAVES - 1
 
-CELL_DIM = 12
+CELL_DIM = 20
 """Numbers that say what one role plays in one beat of one octave."""
 CHANNELS = CELL_DIM * len(ROLES)
 
@@ -43,7 +43,7 @@ DRUM_CLASSES = (
 )
 """Names of the drum row's classes and the General MIDI percussion notes of each; the first note is the one played."""
 
-DRUM_DIM = 24
+DRUM_DIM = 32
 """Numbers that say what the drums play in one beat."""
 
 
