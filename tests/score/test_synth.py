@@ -222,6 +222,8 @@ def test_accents_of_the_metre():
     track = a_track(*(Note(beat / 2, 0.5, 60, 80) for beat in range(8)))
     [part] = perform(a_score(track), Humanise(0.0, 0.0, accents=1.0))
     assert [n.velocity for n in part.notes] == [85, 76, 80, 76, 82, 76, 80, 76]
+    [drums] = perform(a_score(replace(track, is_drum=True, role="drums")), Humanise(0.0, 0.0, accents=1.0))
+    assert [n.velocity for n in drums.notes] == [80] * 8
 
 
 def test_bad_requests_are_refused(band):
