@@ -32,6 +32,7 @@ from melfusion_core.engines.score.layout import CHANNELS, ROWS
 from melfusion_core.engines.score.measure import measure_controls
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, INSTRUMENT_NUMBERS, STYLE_NUMBERS, STYLES
 from melfusion_core.engines.score.view import ScoreView
+from melfusion_core.score.performance import Humanise
 from melfusion_core.score.score import Score
 from melfusion_core.score.synth import SAMPLE_RATE, add_stems, loudness_gain, render_score
 from melfusion_core.take import TakeSettings
@@ -307,7 +308,7 @@ def _played(view: ScoreView, device: torch.device) -> Rendered:
     least = round(view.duration_s * SAMPLE_RATE)
     if not view.score.tracks:
         return Rendered(torch.zeros(2, least, device=device), SAMPLE_RATE, view, {}, view.score)
-    sound = render_score(view.score)
+    sound = render_score(view.score, humanise=Humanise(accents=1.0))  # the grid knows one level for a beat
     gain = np.float32(loudness_gain(sound.mix, SAMPLE_RATE))
     rest = max(least - sound.mix.shape[1], 0)
     stems = {role: np.pad(stem * gain, ((0, 0), (0, rest))) for role, stem in sound.stems.items()}
