@@ -183,6 +183,19 @@ class PreparedData:
         values = torch.from_numpy(packed).to(device).float()
         return list(ImageFeatures.unpack(values, (0,), self.feature_shapes).layers[0])
 
+    def all_features(self, pictures: list[int], device: torch.device | str = "cpu") -> ImageFeatures:
+        """Features of each picture at all key timesteps.
+
+        Args:
+            pictures: Row of each picture.
+            device: Where to put them.
+
+        Returns:
+            The features, float32.
+        """
+        values = torch.from_numpy(self.features[pictures].reshape(len(pictures), -1)).to(device).float()
+        return ImageFeatures.unpack(values, self.key_timesteps, self.feature_shapes)
+
 
 def prepare(config: PrepareConfig) -> None:
     """Encode the parts that the configuration names.
