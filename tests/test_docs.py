@@ -1,7 +1,7 @@
 """The pages in docs/: their commands are run here as they stand, with paths and sizes for tiny models put in.
 
 A fake Hub serves tiny folders under the public repositories' names. Not run again: what other tests run word by word
-(two processes: tests/training/test_synapse_trainer.py; `melfusion evaluate`: tests/evaluation/test_report.py).
+(two processes: tests/full_size/test_synapse_trainer.py; `melfusion evaluate`: tests/evaluation/test_report.py).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from melfusion_core.cli import main
-from tests import public_folders
+from tests.full_size import public_folders
+from tests.full_size.tiny_models import make_triplets
 from tests.test_imports import ROOT
-from tests.training.full_size import make_triplets
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -160,7 +160,7 @@ def test_evaluate_page(at_the_desk, monkeypatch, capsys):
     import torch
 
     from melfusion_core.full_size import embedders, joint_embedders
-    from tests.evaluation import tiny_embedders
+    from tests.full_size import tiny_embedders
 
     if not (at_the_desk / "models" / "mine").is_dir():
         [by_source] = [command for command in commands("full-size.md") if "--source" in command]

@@ -34,13 +34,15 @@ ALLOWED = {
     f"{CORE}.data": GROUND,
     f"{CORE}.pipelines": GROUND | _packages("models", "diffusion", "engines"),
     f"{CORE}.training": GROUND | _packages("models", "diffusion", "engines", "spectrogram"),
-    f"{CORE}.evaluation": GROUND | _packages("models", "diffusion", "engines", "spectrogram"),
+    f"{CORE}.evaluation": GROUND | _packages("models", "diffusion", "engines", "spectrogram", "recipe"),
+    f"{CORE}.cli": {CORE},
     f"{CORE}.full_size": {CORE},
     f"{CORE}.research": {CORE},
-    f"{CORE}.cli": {CORE},
     "demo": {CORE},
     "app": {"demo", CORE},
 }
+# Nothing imports these, whatever the table above allows; the command line finds their commands by name.
+OUTSIDE = _packages("full_size", "research")
 # Names whose distribution is called otherwise; the rest are found by name.
 OWN = {"melfusion_core", "demo", "app", "tests"}
 
@@ -93,7 +95,26 @@ def test_import_direction(path):
     # `from melfusion_core import X` takes an export of the root package.
     exported = {f"melfusion_core.{name}" for name in exports()}
     wrong = [name for name in wrong if name not in exported or layer(module) in ("melfusion_core.models",)]
+    wrong += sorted(name for name in own if within(name, OUTSIDE - {layer(module)}))
     assert not wrong, f"{module} may not import {', '.join(wrong)}"
+
+
+def test_commands_outside_are_named_by_the_table_alone():
+    """The modules that `cli` finds by name exist, and its table is the only place in it that names them."""
+    from melfusion_core.cli import parser
+
+    named = {*parser.COMMANDS, *(module for module, _ in parser.TRAINERS.values())}
+    assert named <= {module_name(path) for path in source_files()}
+    for path in source_files():
+        if layer(module_name(path)) != f"{CORE}.cli":
+            continue
+        strings = {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        outside = {text for text in strings if within(text, OUTSIDE)}
+        assert outside <= (named if module_name(path) == f"{CORE}.cli.parser" else set())
 
 
 def exports() -> list[str]:

@@ -43,19 +43,19 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "(default all)",
     )  # fmt: skip
     build.add_argument("--workers", type=options.whole_number(1, 512), default=2, help="processes (default 2)")
-    build.set_defaults(run=run_build)
+    build.set_defaults(run=_run_build)
 
     stats = actions.add_parser("stats", help="describe a corpus, as JSON and plots")
     stats.add_argument("root", type=Path, help="folder with metadata.jsonl")
     stats.add_argument("--out", type=Path, help="folder for plots (PNG); without it there are none")
-    stats.set_defaults(run=run_stats)
+    stats.set_defaults(run=_run_stats)
 
     listen = actions.add_parser("listen", help="write a page with random triplets to look at and listen to")
     listen.add_argument("root", type=Path, help="folder with metadata.jsonl")
     listen.add_argument("--out", type=Path, required=True, help="folder for index.html and its media")
     listen.add_argument("--n", type=options.whole_number(1, 1000), default=30, help="triplets (default 30)")
     listen.add_argument("--seed", type=options.seed, default=0, help="seed of the choice (default 0)")
-    listen.set_defaults(run=run_listen)
+    listen.set_defaults(run=_run_listen)
 
     pack = actions.add_parser(
         "pack",
@@ -70,21 +70,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     pack.add_argument("--part-mb", type=options.number(0.1, 2000), default=60, help="largest part (default 60 MB)")
     pack.add_argument("--with-text-encoder", action="store_true", help="add the text encoder in half precision")
     pack.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to encode (default cpu)")
-    pack.set_defaults(run=run_pack)
+    pack.set_defaults(run=_run_pack)
 
 
-def run_build(args: argparse.Namespace) -> int:
-    """Build a corpus.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: A source folder does not exist, or the renderer is missing.
-    """
+def _run_build(args: argparse.Namespace) -> int:
     for folder in (args.scores, args.pictures):
         if folder is not None and not folder.is_dir():
             raise CommandError(f"The folder {folder} does not exist.")
@@ -112,18 +101,7 @@ def _check_corpus(root: Path) -> None:
         raise CommandError(f"There is no corpus in {root}: it has no metadata.jsonl.")
 
 
-def run_stats(args: argparse.Namespace) -> int:
-    """Describe a corpus.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: There is no corpus there.
-    """
+def _run_stats(args: argparse.Namespace) -> int:
     _check_corpus(args.root)
     from melfusion_core.data.corpus_stats import corpus_stats, plot_stats
 
@@ -134,18 +112,7 @@ def run_stats(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_listen(args: argparse.Namespace) -> int:
-    """Write a page with random triplets.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: There is no corpus there.
-    """
+def _run_listen(args: argparse.Namespace) -> int:
     _check_corpus(args.root)
     from melfusion_core.data.listening_page import write_listening_page
 
@@ -153,18 +120,7 @@ def run_listen(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_pack(args: argparse.Namespace) -> int:
-    """Pack a corpus.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: There is no corpus or no codec there, or it cannot be packed.
-    """
+def _run_pack(args: argparse.Namespace) -> int:
     _check_corpus(args.root)
     if not (args.vae / "config.json").is_file():
         raise CommandError(f"There is no codec in {args.vae}: it has no config.json.")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,16 @@ from melfusion_core.cli.options import CommandError
 QUICK = {"n": 50, "dose_n": 50}
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser of `melfusion evaluate`.
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add `melfusion evaluate` and `melfusion evaluate-judge` to the program's parser.
 
-    Returns:
-        The parser.
+    Args:
+        commands: Where commands are added.
     """
-    parser = argparse.ArgumentParser(
-        prog="melfusion evaluate",
+    _add_judge_parser(commands)
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a model on the test split of a corpus",
         description="Measure on held-out triplets whether the music obeys the caption and the picture, and how like "
         "real music it is. Takes and cues are kept: an interrupted evaluation goes on where it stopped, and one with "
         "a larger --n adds to them. Of every triplet two pairs of takes are made, and of the first --dose-n two more.",
@@ -68,33 +68,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=options.whole_number(1, 1024), default=4, help="pictures per call (default 4)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default cpu)')
-    return parser
+    parser.set_defaults(run=_run)
 
 
-def main(argv: Sequence[str] | None = None, load: Callable[[Path, str], Any] | None = None) -> int:
-    """Run `melfusion evaluate`.
-
-    Args:
-        argv: Command line without the program's name; None takes that of the process.
-        load: Function from folder and device to a pipeline; None loads a `MelFusionPipeline`.
-
-    Returns:
-        Exit code: 0, or 2 when an input is not usable.
-    """
-    args = build_parser().parse_args(argv)
+def _run(args: argparse.Namespace) -> int:
     if args.quick:
         args.n, args.dose_n = QUICK["n"], QUICK["dose_n"]
     import torch
 
+    from melfusion_core.cli.takes import load_pipeline
     from melfusion_core.evaluation.codec import CodecUnderTest
-    from melfusion_core.evaluation.judging import load_judge
-    from melfusion_core.evaluation.loading import fingerprint, load_pipeline
+    from melfusion_core.evaluation.judging import fingerprint, load_judge
     from melfusion_core.evaluation.report import Extent, evaluate
     from melfusion_core.evaluation.takes import SamplingSettings
 
     if not args.model.is_dir():
-        print(f"melfusion evaluate: there is no model folder at {args.model}", file=sys.stderr)
-        return 2
+        raise CommandError(f"There is no model folder at {args.model}.")
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = SamplingSettings(
@@ -111,13 +100,12 @@ def main(argv: Sequence[str] | None = None, load: Callable[[Path, str], Any] | N
     )
     try:
         judge = load_judge(args.judge or default_judge(), args.device)
-        pipeline = (load or load_pipeline)(args.model, args.device)
+        pipeline = load_pipeline(args.model, args.device)
         codec = CodecUnderTest(pipeline.vae, pipeline.vocoder) if hasattr(pipeline, "vocoder") else None
         extent = Extent(args.n, min(args.dose_n, args.n), args.batch, args.split)
         evaluate(pipeline, judge, args.corpus, args.out, extent, settings, codec, colour_features)
     except (OSError, ValueError) as error:
-        print(f"melfusion evaluate: {error}", file=sys.stderr)
-        return 2
+        raise CommandError(str(error)) from error
     print((args.out / "report.md").read_text(encoding="utf-8"))
     return 0
 
@@ -147,12 +135,7 @@ def colour_features(image: Any) -> list[float]:
     return list(astuple(picture_features(image)))
 
 
-def add_judge_parser(commands: argparse._SubParsersAction) -> None:
-    """Add `melfusion evaluate-judge` to the program's parser.
-
-    Args:
-        commands: Where commands are added.
-    """
+def _add_judge_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "evaluate-judge",
         help="measure a judge on held-out real clips",
@@ -165,21 +148,10 @@ def add_judge_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--split", choices=("validation", "test"), default="test", help="(default test)")
     parser.add_argument("--n", type=options.whole_number(3, 100_000), default=100_000, help="clips (default all)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default cpu)')
-    parser.set_defaults(run=run_judge)
+    parser.set_defaults(run=_run_judge)
 
 
-def run_judge(args: argparse.Namespace) -> int:
-    """Measure a judge.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: The judge or the corpus is not usable.
-    """
+def _run_judge(args: argparse.Namespace) -> int:
     import numpy as np
     from tqdm.auto import tqdm
 

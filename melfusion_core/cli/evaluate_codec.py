@@ -41,21 +41,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default cpu)')
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Measure a codec.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: A folder is missing, or the renderer is.
-    """
+def _run(args: argparse.Namespace) -> int:
     args.judge = args.judge or default_judge()
     folders = [args.corpus, args.judge, *(path for path in (args.model, args.vae, args.vocoder) if path)]
     for folder in folders:

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 import traceback
 import typing
 from collections.abc import Sequence
 from typing import NoReturn
 
-from melfusion_core.cli import assemble, bench, corpus, evaluate, evaluate_codec, generate, info, push, tune
 from melfusion_core.cli.options import CommandError
-from melfusion_core.full_size import cli_evaluate as evaluate_published
-from melfusion_core.research import cli_probe as probe
 
-# Commands whose flags live with the code that they start: module and function; the function takes a configuration.
+# Modules by name, so that imports point one way: `full_size` and `research` use this package, never the reverse. Each
+# has `add_parser`, which adds its command or extends one that stands before it.
+COMMANDS = (
+    "melfusion_core.cli.generate",
+    "melfusion_core.cli.corpus",
+    "melfusion_core.cli.assemble",
+    "melfusion_core.full_size.cli_assemble",
+    "melfusion_core.cli.evaluate",
+    "melfusion_core.cli.evaluate_codec",
+    "melfusion_core.full_size.cli_evaluate",
+    "melfusion_core.research.cli_probe",
+    "melfusion_core.cli.tune",
+    "melfusion_core.cli.bench",
+    "melfusion_core.cli.info",
+    "melfusion_core.full_size.cli_info",
+    "melfusion_core.cli.push",
+)
+# `melfusion train COMPONENT`: module and function; the function takes a configuration, whose fields are the flags.
 TRAINERS = {
     "codec": ("melfusion_core.training.codec", "train"),
-    "vae": ("melfusion_core.training.vae", "train"),
     "vocoder": ("melfusion_core.training.vocoder", "train"),
     "encoder": ("melfusion_core.training.picture_encoder", "train"),
     "image": ("melfusion_core.training.image", "train"),
@@ -28,7 +42,6 @@ TRAINERS = {
     "synapse": ("melfusion_core.full_size.synapse_trainer", "train"),
     "scenes": ("melfusion_core.training.scenes", "train"),
 }
-EVALUATION = "melfusion_core.cli.evaluate"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,22 +63,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    generate.add_parser(commands)
-    corpus.add_parser(commands)
     train = commands.add_parser(
         "train", help="train one component", usage="melfusion train COMPONENT [flags of that trainer]", add_help=True
     )
     train.add_argument("component", choices=list(TRAINERS), help="COMPONENT --help lists its flags")
-    assemble.add_parser(commands)
-    commands.add_parser("evaluate", help="measure a model on the test split of a corpus", add_help=False)
-    evaluate_codec.add_parser(commands)
-    evaluate_published.add_parser(commands)
-    evaluate.add_judge_parser(commands)
-    probe.add_parser(commands)
-    tune.add_parser(commands)
-    bench.add_parser(commands)
-    info.add_parser(commands)
-    push.add_parser(commands)
+    for module in COMMANDS:
+        importlib.import_module(module).add_parser(commands)
     return parser
 
 
@@ -79,17 +82,17 @@ def _train(component: str, flags: list[str]) -> int:
     train = getattr(importlib.import_module(module), function)
     config_class = typing.get_type_hints(train)["config"]
     try:
-        train(parse_config(config_class, flags, program=f"melfusion train {component}"))
+        result = train(parse_config(config_class, flags, program=f"melfusion train {component}"))
     except (TrainingError, CorpusError, PackError) as error:
         raise CommandError(str(error), code=1) from error
+    if isinstance(result, dict):  # figures of what was fitted in one go; the others print theirs on the way
+        print(json.dumps(result))
     return 0
 
 
 def _dispatch(argv: list[str]) -> int:
     if argv[:1] == ["train"] and len(argv) > 1 and argv[1] in TRAINERS:
         return _train(argv[1], argv[2:])
-    if argv[:1] == ["evaluate"]:
-        return importlib.import_module(EVALUATION).main(argv[1:]) or 0
     args = build_parser().parse_args(argv)
     return args.run(args)
 

@@ -33,21 +33,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--private", action="store_true", help="create the repository as a private one")
     parser.add_argument("--message", help=f"commit message (default {MESSAGE!r})")
     parser.add_argument("--licence", help=f"licence named in a generated card (default {LICENCE})")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Publish a model.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: There is no model, no target, or the Hub did not take it.
-    """
+def _run(args: argparse.Namespace) -> int:
     if (args.repo is None) == (args.to_folder is None):
         raise CommandError("Give either --repo or --to-folder.")
     folder = model_folder(args.model)
@@ -59,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if card.is_file() and args.licence:
         raise CommandError(f"--licence has no effect: {card} is kept as it is.")
     text = (
-        card.read_text(encoding="utf-8") if card.is_file() else model_card(folder, args.repo, args.licence or LICENCE)
+        card.read_text(encoding="utf-8") if card.is_file() else _model_card(folder, args.repo, args.licence or LICENCE)
     )
     if args.to_folder is not None:
         print(_to_folder(folder, args.to_folder, text))
@@ -112,17 +101,8 @@ def _upload(folder: Path, args: argparse.Namespace, card: str) -> str:
     return str(url)
 
 
-def model_card(folder: Path, repo: str | None, licence: str) -> str:
-    """Write a model card from what a checkpoint says of itself.
-
-    Args:
-        folder: The checkpoint.
-        repo: Its name on the Hub, or None.
-        licence: Licence to name.
-
-    Returns:
-        The card, as Markdown with its header.
-    """
+def _model_card(folder: Path, repo: str | None, licence: str) -> str:
+    """A model card, Markdown with its header, from what a checkpoint says of itself."""
     index = _json(folder / "model_index.json")
     vocoder = _json(folder / "vocoder" / "config.json")
     synapse = _json(folder / "synapse" / "config.json")

@@ -37,28 +37,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--batch", type=options.whole_number(1, 1024), default=4, help="pictures per call (default 4)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default cpu)')
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Compare settings.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: A folder or a setting is not usable.
-    """
+def _run(args: argparse.Namespace) -> int:
     if not args.model.is_dir():
         raise CommandError(f"There is no model folder at {args.model}.")
     import torch
 
     from melfusion_core.cli.evaluate import default_judge
-    from melfusion_core.evaluation.judging import load_judge
-    from melfusion_core.evaluation.loading import fingerprint, load_pipeline
+    from melfusion_core.cli.takes import load_pipeline
+    from melfusion_core.evaluation.judging import fingerprint, load_judge
     from melfusion_core.evaluation.takes import SamplingSettings
     from melfusion_core.evaluation.tuning import parse_trial, tune
 

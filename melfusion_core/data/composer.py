@@ -30,8 +30,7 @@ CORE_LEADS = frozenset({
 
 CORE_STYLES = frozenset({
     "ambient", "lullaby", "choral", "ballad", "lo-fi", "classical", "baroque", "waltz", "bossa nova", "reggae",
-        "blues",
-    "tango", "folk", "jazz", "cinematic", "march", "funk", "synthwave", "chiptune", "techno", "rock", "metal",
+    "blues", "tango", "folk", "jazz", "cinematic", "march", "funk", "synthwave", "chiptune", "techno", "rock", "metal",
 })  # fmt: skip
 """Styles of the core subset."""
 

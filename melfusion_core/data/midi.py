@@ -11,16 +11,11 @@ import numpy as np
 from melfusion_core.data.composer import CORE_LEADS, CORE_TRACKS, choose_subset, choose_tempo
 from melfusion_core.data.ensembles import Ensemble, choose_ensemble
 from melfusion_core.data.leadsheets import accompaniment
-from melfusion_core.data.score_files import PACK_FOLDERS, PACK_WEIGHTS, Piece, ScoreError, find_scores, read_piece
+from melfusion_core.data.score_files import Piece, ScoreError
 from melfusion_core.score.instruments import INSTRUMENTS, Instrument, fit_register
-from melfusion_core.score.keys import MAJOR_PROFILE, MINOR_PROFILE, TONICS, krumhansl_key
+from melfusion_core.score.keys import TONICS, krumhansl_key
 from melfusion_core.score.mixing import balance
 from melfusion_core.score.score import Note, Score, Track
-
-__all__ = [
-    "MAJOR_PROFILE", "MINOR_PROFILE", "PACK_FOLDERS", "PACK_WEIGHTS", "Piece", "ScoreError", "excerpt", "find_scores",
-    "krumhansl_key", "read_piece",
-]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
@@ -227,9 +222,8 @@ def excerpt(
 ) -> Score:
     """Cut, re-pace, transpose and re-orchestrate a passage.
 
-    The tempo written in a score says nothing about its arousal, so the passage is re-paced: faster,
-        louder and brighter
-    with the target, as long as its onset rate stays playable.
+    The tempo written in a score says nothing about its arousal, so the passage is re-paced: faster, louder and
+    brighter with the target, as long as its onset rate stays playable.
 
     Args:
         rng: source of randomness.

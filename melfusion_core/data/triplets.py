@@ -26,10 +26,11 @@ from melfusion_core.data.captions import make_captions, tempo_word
 from melfusion_core.data.composer import compose
 from melfusion_core.data.fingerprint import folder_fingerprint
 from melfusion_core.data.grooves import Grooves, load_grooves
-from melfusion_core.data.midi import PACK_WEIGHTS, Piece, ScoreError, excerpt, find_scores, read_piece
+from melfusion_core.data.midi import excerpt
 from melfusion_core.data.music_affect import MusicCues, music_affect, music_cues
 from melfusion_core.data.pictures import Picture, PictureSource, rank_normalise
 from melfusion_core.data.renderer import DEFAULT_SOUNDFONT, RendererError, check_renderer, level, render
+from melfusion_core.data.score_files import PACK_WEIGHTS, Piece, ScoreError, find_scores, read_piece
 from melfusion_core.score.score import Score
 
 logger = logging.getLogger(__name__)

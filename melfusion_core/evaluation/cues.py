@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Krumhansl & Kessler (1982): how well each pitch class fits a major and a minor key, from the tonic upwards.
-MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+from melfusion_core.score.keys import krumhansl_key
+
 SILENCE_DBFS = -70.0
 _HOP = 512
 _ONSET_DELTA = 0.12  # librosa's own 0.07 finds too much in sparse pieces: .82 on the same clips
@@ -80,24 +79,6 @@ def chroma_energy(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     energy = energy / np.maximum(np.bincount(pitch_class, minlength=12), 1)
     total = energy.sum()
     return energy / total if total > 1e-9 else np.zeros(12)
-
-
-def key_mode(chroma: np.ndarray) -> float:
-    """How major a pitch-class profile is, after Krumhansl.
-
-    Args:
-        chroma: Pitch-class weights of shape `(12,)`.
-
-    Returns:
-        Best correlation with a major key minus best with a minor key; 0 when the profile is flat.
-    """
-    if np.ptp(chroma) <= 1e-12:
-        return 0.0
-    best = [
-        max(float(np.corrcoef(np.roll(profile, tonic), chroma)[0, 1]) for tonic in range(12))
-        for profile in (MAJOR_PROFILE, MINOR_PROFILE)
-    ]
-    return best[0] - best[1]
 
 
 def onset_times(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -182,7 +163,7 @@ def audio_cues(waveform: np.ndarray, sample_rate: int) -> AudioCues:
         rms_dbfs=level,
         centroid_hz=float(np.average(centroid, weights=np.square(magnitude).sum(axis=0) + 1e-12)),
         tempo_bpm=float(librosa.feature.tempo(onset_envelope=envelope, sr=sample_rate, hop_length=_HOP)[0]),
-        mode=key_mode(chroma_energy(samples, sample_rate)),
+        mode=krumhansl_key(chroma_energy(samples, sample_rate))[2],
         flux=float(np.mean(envelope)),
         contrast_db=spectral_contrast(magnitude, sample_rate),
     )

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from melfusion_core.evaluation.loading import fingerprint
 from melfusion_core.evaluation.metrics import (
     Estimate,
     accuracy_interval,
@@ -29,6 +28,7 @@ from melfusion_core.evaluation.triplets import Triplet
 from melfusion_core.image import image_to_tensor
 from melfusion_core.models.judge import PICTURE_SIZE, SCALARS, MelFusionJudge
 from melfusion_core.models.text import encode_text, load_minilm
+from melfusion_core.recipe import checkpoint_sha256
 
 BATCH = 16
 
@@ -198,6 +198,18 @@ def load_judge(folder: Path | str, device: str = "cpu") -> Judge:
         raise ValueError(f"{folder} holds no judge: export one with `melfusion train judge`")
     network = MelFusionJudge.from_pretrained(folder).float().to(device)
     return Judge(network, f"judge {fingerprint(folder)}")
+
+
+def fingerprint(folder: Path) -> str:
+    """Name a model by its content, so that takes of two models never mix.
+
+    Args:
+        folder: Folder of the model.
+
+    Returns:
+        Name of the folder and the start of the hash that recipes state.
+    """
+    return f"{folder.resolve().name}-{checkpoint_sha256(folder)[:12]}"
 
 
 def truths(judge: Judge, attribute: str, triplets: Sequence[Triplet]) -> np.ndarray:

@@ -37,6 +37,7 @@ from melfusion_core.models.features import decoder_attention_names
 from melfusion_core.models.null_caption import NullCaption
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
+from melfusion_core.training.presets import build_synapse
 
 T5_DECODER = ("decoder.*", "lm_head.weight")  # of a T5 whose encoder alone is used
 POSITIONS = ("*position_ids",)  # a table of 0, 1, 2 ... that older releases stored with the weights
@@ -212,28 +213,27 @@ def build_full_synapse(
     Raises:
         WeightsError: When the decoders have different numbers of layers, or different widths and no projection.
     """
-    layers = [
-        [network.get_submodule(name.removesuffix(".processor")) for name in decoder_attention_names(network, kind)]
-        for network, kind in ((unet, "attn2"), (image_unet, "attn1"))
-    ]
-    music, picture = layers
-    if len(music) != len(picture):
-        raise WeightsError(
-            f"the music UNet's decoder has {len(music)} layers to connect, the image UNet's has {len(picture)}"
+    music_dims, image_dims = (
+        [network.get_submodule(name.removesuffix(".processor")).inner_dim for name in names]
+        for network, names in (
+            (unet, decoder_attention_names(unet, "attn2")),
+            (image_unet, decoder_attention_names(image_unet, "attn1")),
         )
-    music_dims, image_dims = ([layer.inner_dim for layer in side] for side in (music, picture))
+    )
+    if len(music_dims) != len(image_dims):
+        raise WeightsError(
+            f"the music UNet's decoder has {len(music_dims)} layers to connect, the image UNet's has {len(image_dims)}"
+        )
     if project is False and music_dims != image_dims:
         raise WeightsError(f"widths of music {music_dims} and picture {image_dims} differ: a projection is needed")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return VisualSynapse(
-            num_layers=len(music),
-            music_dims=music_dims,
-            image_dims=image_dims,
-            heads=[layer.heads for layer in music],
+        return build_synapse(
+            unet,
+            image_dims,
+            preset.key_timesteps,
+            preset.num_inversion_steps,
             fusion=fusion or preset.fusion,
             gate_init=preset.gate_init if gate_init is None else gate_init,
             project=music_dims != image_dims if project is None else project,
-            key_timesteps=preset.key_timesteps,
-            num_inversion_steps=preset.num_inversion_steps,
         )

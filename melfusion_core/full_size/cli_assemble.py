@@ -1,15 +1,15 @@
-"""`melfusion assemble --preset` and `--base`: full-size checkpoints."""
+"""`melfusion assemble --preset` and `--base`: full-size checkpoints, by the command that makes the mini's."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from melfusion_core.cli import options
+from melfusion_core.cli.assemble import PARTS, assemble, check_out, write_checkpoint
 from melfusion_core.cli.models import DTYPES
 from melfusion_core.cli.options import CommandError
 
@@ -17,21 +17,26 @@ ROLES = ("image", "music", "audio", "text")
 # The synapse's own list, repeated so that a mistyped flag is refused before torch is imported.
 FUSIONS = ("decoupled", "interpolate", "concatenate")
 MAX_SHARD_SIZE = "4GB"
-KEPT = ("README.md",)
 DTYPE = "float16"
 # Which flags belong to which kind of assembly; any other is refused, so that none is ignored.
 FROM_PUBLIC = ("source", "repo", "revision", "lock", "allow_pickle", "resolution", "fusion", "project", "gate_init")
 FROM_PUBLIC += ("dtype",)
 FROM_TRAINED = ("trained", "dtype")
-FROM_PARTS = ("vae", "vocoder", "image", "music", "prepared")
+FROM_PARTS = (*PARTS, "scenes", "eight_bit", "timestep_shift")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of full-size checkpoints.
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the flags of full-size checkpoints to `melfusion assemble`.
 
     Args:
-        parser: The parser of `melfusion assemble`.
+        commands: Where it is.
     """
+    parser = commands.choices["assemble"]
+    parser.description += (
+        " Or, with --preset, make a full-size model of public repositories; or, with --base and --trained, put what "
+        "`melfusion train synapse` trained into one."
+    )
+    parser.set_defaults(run=_run)
     group = parser.add_argument_group(
         "full-size models",
         f"ROLE is one of {', '.join(ROLES)}. What was downloaded, commit by commit, is written to assembly.json.",
@@ -55,9 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--base", type=Path, help="a full-size checkpoint to put trained parts into")
     group.add_argument("--trained", type=Path, help="with --base: RUN/export of `melfusion train synapse`")
     group.add_argument("--resolution", type=options.whole_number(8, 4096), help="side of the pictures in pixels")
-    group.add_argument(
-        "--fusion", choices=("interpolate", "decoupled", "concatenate"), help="of the synapse (default the preset's)"
-    )
+    group.add_argument("--fusion", choices=FUSIONS, help="of the synapse (default the preset's)")
     group.add_argument(
         "--project",
         action=argparse.BooleanOptionalAction,
@@ -81,48 +84,32 @@ def _roles(pairs: Sequence[tuple[str, str]], flag: str) -> dict[str, str]:
     return roles
 
 
-def refuse(args: argparse.Namespace, names: Sequence[str], where: str) -> None:
-    """Refuse flags that would have no effect.
-
-    Args:
-        args: Parsed command line.
-        names: Flags that do not belong, as attributes of ``args``.
-        where: To what they do not belong, such as ``with --base``.
-
-    Raises:
-        CommandError: One of them is given.
-    """
+def _refuse(args: argparse.Namespace, names: Sequence[str], where: str) -> None:
+    """Refuse flags that would have no effect."""
     given = [f"--{name.replace('_', '-')}" for name in dict.fromkeys(names) if getattr(args, name) not in (None, [])]
     if given:
         raise CommandError(f"{', '.join(given)} {'has' if len(given) == 1 else 'have'} no effect {where}.")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Assemble and write a full-size checkpoint.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: Flags do not go together or have no effect, a source cannot be had, or weights do not fit.
-    """
-    from melfusion_core.full_size.sources import SourceError
-    from melfusion_core.full_size.strict import WeightsError
-
+def _run(args: argparse.Namespace) -> int:
     if args.preset is not None and args.base is not None:
         raise CommandError("--preset and --base exclude each other.")
     if (args.base is None) != (args.trained is None):
         raise CommandError("--base and --trained belong together.")
+    if args.preset is None and args.base is None:
+        _refuse(args, (*FROM_PUBLIC, *FROM_TRAINED), "without --preset or --base")
+        return assemble(args)
     if args.base is None:
-        refuse(args, FROM_PARTS, "with --preset")
+        _refuse(args, FROM_PARTS, "with --preset")
     else:
-        refuse(args, [name for name in (*FROM_PARTS, *FROM_PUBLIC) if name not in FROM_TRAINED], "with --base")
+        _refuse(args, [name for name in (*FROM_PARTS, *FROM_PUBLIC) if name not in FROM_TRAINED], "with --base")
+    check_out(args.out)
+    from melfusion_core.full_size.sources import SourceError
+    from melfusion_core.full_size.strict import WeightsError
+
     args.dtype = args.dtype or DTYPE
     try:
-        with quiet():
+        with _quiet():
             if args.base is not None:
                 _merge(args)
             else:
@@ -134,12 +121,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without the bars of diffusers and transformers, one per network and gone at once; the Hub's are shown.
-
-    Yields:
-        Nothing.
-    """
+def _quiet() -> Iterator[None]:
+    """Without the bars of diffusers and transformers, one per network and gone at once; the Hub's are shown."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
@@ -183,12 +166,7 @@ def _from_public(args: argparse.Namespace) -> None:
         project=args.project,
         allow_pickle=bool(args.allow_pickle),
     )
-
-    def write(part: Path) -> None:
-        save(pipe, part, args.dtype)
-        write_record(part, preset, sources)
-
-    write_folder(args.out, write)
+    write_checkpoint(pipe, args.out, args.dtype, MAX_SHARD_SIZE, lambda part: write_record(part, preset, sources))
 
 
 def _merge(args: argparse.Namespace) -> None:
@@ -201,53 +179,9 @@ def _merge(args: argparse.Namespace) -> None:
     pipe = merge_trained(MelFusionPipeline.from_pretrained(args.base), args.trained)
     record = args.base / "assembly.json"
 
-    def write(part: Path) -> None:
-        save(pipe, part, args.dtype)
+    def add_records(part: Path) -> None:
         for extra in (record, args.trained / "training.json"):
             if extra.is_file():
                 shutil.copy2(extra, part / extra.name)
 
-    write_folder(args.out, write)
-
-
-def save(pipe: object, folder: Path, dtype: str) -> None:
-    """Save a pipeline in a dtype, and check that no weight left its range.
-
-    Args:
-        pipe: The pipeline; it has that dtype afterwards.
-        folder: To write.
-        dtype: Name of a torch dtype.
-
-    Raises:
-        CommandError: A weight is not finite in that dtype.
-    """
-    import torch
-
-    for name, component in pipe.components.items():
-        if isinstance(component, torch.nn.Module):
-            torch.nn.Module.to(component, getattr(torch, dtype))  # diffusers' own warns of what is not the case here
-            if not all(torch.isfinite(weight).all() for weight in component.state_dict().values()):
-                raise CommandError(f"A weight of {name} is not finite in {dtype}; try --dtype bfloat16.", code=1)
-    pipe.save_pretrained(folder, max_shard_size=MAX_SHARD_SIZE)
-
-
-def write_folder(out: Path, write: Callable[[Path], None]) -> None:
-    """Write a checkpoint whole or not at all, in place of an older one whose model card stays.
-
-    Args:
-        out: The checkpoint folder.
-        write: Called with the folder to fill.
-    """
-    part = out.with_name(f".{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
-        write(part)
-        for name in KEPT:
-            if (out / name).is_file():
-                shutil.copy2(out / name, part / name)
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(part, out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    write_checkpoint(pipe, args.out, args.dtype, MAX_SHARD_SIZE, add_records)

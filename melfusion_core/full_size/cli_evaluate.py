@@ -50,21 +50,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ... (default cpu)")
     parser.add_argument("--label", default="this model", help="name of the row")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Measure and write the report.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: Clips or weights cannot be used.
-    """
+def _run(args: argparse.Namespace) -> int:
     if args.clip_weights and args.clip is None:
         raise CommandError("--clip-weights has no effect without --clip.")
     if args.imsm_batch and None in (args.clip, args.clap, args.table):

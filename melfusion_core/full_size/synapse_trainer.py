@@ -100,7 +100,6 @@ class SynapseConfig(TrainConfig):
         usual = (type(self).lora_rank, type(self).lora_alpha)
         lora = self.mode == "lora" or (self.lora_rank, self.lora_alpha) == usual
         self.require(lora, "lora_rank and lora_alpha have no effect but in mode lora")
-        self.require(not self.compile, "this trainer does not compile")
         rates = (self.text_dropout, self.image_dropout, self.both_dropout)
         self.require(min(rates) >= 0 and sum(rates) <= 1, "dropouts must not be negative, nor more than 1 in sum")
         self.require(self.min_snr_gamma >= 0 and self.gate_rate > 0, "gamma and gate_rate must not be negative")

@@ -40,21 +40,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default cpu)')
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Probe an image model.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: A folder is missing.
-    """
+def _run(args: argparse.Namespace) -> int:
     for folder in (args.image, args.corpus, *([args.pictures] if args.pictures else [])):
         if not folder.is_dir():
             raise CommandError(f"The folder {folder} does not exist.")

@@ -13,7 +13,7 @@ from typing import Any
 
 from melfusion_core.training.loop import SUMMARY
 
-HIDDEN = ("data", "out", "max_minutes", "threads", "resume", "device", "tensorboard", "compile")
+HIDDEN = ("data", "out", "max_minutes", "threads", "resume", "device", "tensorboard")
 COLUMNS = ("loss", "loss_text_only", "loss_image_only", "loss_nothing", "picture_gain")
 
 

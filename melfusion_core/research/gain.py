@@ -101,8 +101,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         task = MusicTask(config, torch.device("cpu"))
         if args.split == "train":
-            if task.data.drawn_moods:
-                raise ValueError("training pictures were told moods drawn at random: prepare with drawn_moods 0")
             task.held_out = task.rows[:: max(1, len(task.rows) // args.clips)][: args.clips]
         total = task.scheduler.config.num_train_timesteps
         if not all(0 <= timestep < total for timestep in args.timesteps):

@@ -59,16 +59,13 @@ def linear_gains(data: PreparedData) -> dict[str, float]:
         Percent by knowledge, of the mean squared error of normalised latents (what changes within a clip included).
 
     Raises:
-        ValueError: When there are fewer than ten training clips, no validation clips, a mood is missing, or pictures
-            were told moods that are not theirs.
+        ValueError: When there are fewer than ten training clips, no validation clips, or a mood is missing.
     """
     train, held_out = ([clip for clip in data.clips if clip["split"] == split] for split in ("train", "validation"))
     if len(train) < 10 or not held_out:
         raise ValueError("linear regression needs 10 training clips and a validation split")
     if any((clip.get("moods") or {}).get("image") is None for clip in (*train, *held_out)):
         raise ValueError("the prepared data lacks moods of its pictures")
-    if data.drawn_moods:
-        raise ValueError("the features are of pictures told moods drawn at random: prepare with drawn_moods 0")
     rows = {clip["id"]: row for row, clip in enumerate(data.clips)}
     means = [_means(data, [rows[clip["id"]] for clip in clips]) for clips in (train, held_out)]
     (targets, _), (truth, within) = means

@@ -18,9 +18,9 @@ import torch
 
 from melfusion_core import defaults
 from melfusion_core.audio import save_audio
+from melfusion_core.cli.takes import load_pipeline
 from melfusion_core.evaluation.cues import audio_cues
 from melfusion_core.evaluation.listening import listen
-from melfusion_core.evaluation.loading import load_pipeline
 from melfusion_core.image import load_image
 
 PEAK_CEILING = 0.98

@@ -1,4 +1,4 @@
-"""Fit the linear codec: ``python -m melfusion_core.training.codec --data CORPUS --out RUN``. Takes about a minute."""
+"""Fit the linear codec: ``melfusion train codec --data CORPUS --out RUN``. Takes about a minute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 from melfusion_core.engines.spectrogram.latents import decode_mel, encode_mel
 from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 from melfusion_core.mel import MelConfig, MelSpectrogram
-from melfusion_core.training.config import parse_config, use_threads
+from melfusion_core.training.config import use_threads
 from melfusion_core.training.data import Clip, read_corpus, read_crop, select
 
 
@@ -83,17 +83,3 @@ def train(config: CodecConfig) -> dict[str, float]:
     codec.save_pretrained(folder / "export")
     (folder / "summary.json").write_text(json.dumps(result, indent=1))
     return result
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Command line.
-
-    Args:
-        argv: Arguments; those of the process when None.
-    """
-    config = parse_config(CodecConfig, argv, program="python -m melfusion_core.training.codec")
-    print(json.dumps(train(config)))
-
-
-if __name__ == "__main__":
-    main()

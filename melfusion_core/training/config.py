@@ -37,7 +37,6 @@ class TrainConfig:
         precision: Autocast: ``no`` or ``bf16``.
         threads: CPU threads; 0 leaves PyTorch's choice.
         resume: Whether to go on from the run folder's checkpoint if there is one; if not, an existing one is an error.
-        compile: Whether to run the network through ``torch.compile``.
         tensorboard: Whether to write TensorBoard event files next to the CSV logs.
         log_steps: Steps between two rows of the training log.
         checkpoint_minutes: Minutes between two checkpoints.
@@ -61,7 +60,6 @@ class TrainConfig:
     precision: str = "no"
     threads: int = 1
     resume: bool = True
-    compile: bool = False
     tensorboard: bool = False
     log_steps: int = 20
     checkpoint_minutes: float = 3.0

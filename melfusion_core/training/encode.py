@@ -40,33 +40,18 @@ def encode_clips(
             bar.update(len(batch))
 
 
-class ChannelStatistics:
-    """Mean and standard deviation of each latent channel, gathered clip by clip."""
+def latent_scales(vae: MelCodec) -> dict[str, list[float]]:
+    """Mean and scale of a codec's latent channels.
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.total: np.ndarray | float = 0.0
-        self.squares: np.ndarray | float = 0.0
+    Args:
+        vae: The codec.
 
-    def add(self, latents: np.ndarray) -> None:
-        """Take in one clip.
+    Returns:
+        "mean" and "std", one number per channel.
 
-        Args:
-            latents: Of shape ``(channels, time, frequency)``.
-        """
-        values = latents.astype(np.float64)
-        self.total = self.total + values.mean(axis=(1, 2))
-        self.squares = self.squares + np.square(values).mean(axis=(1, 2))
-        self.count += 1
-
-    def result(self) -> tuple[list[float], list[float]]:
-        """Means and standard deviations, one per channel.
-
-        Raises:
-            ValueError: When no clip was added.
-        """
-        if not self.count:
-            raise ValueError("there is no clip to take statistics of")
-        mean = np.asarray(self.total) / self.count
-        std = np.sqrt(np.maximum(np.asarray(self.squares) / self.count - mean**2, 1e-8))
-        return [round(float(v), 6) for v in mean], [round(float(v), 6) for v in std]
+    Raises:
+        ValueError: When the codec does not state them.
+    """
+    if vae.config.latents_std is None:
+        raise ValueError("the codec does not state the scales of its latents: fit one with `melfusion train codec`")
+    return {"mean": list(vae.config.latents_mean), "std": list(vae.config.latents_std)}

@@ -1,4 +1,4 @@
-"""Trainer of the image UNet: ``python -m melfusion_core.training.image --data CORPUS --out RUN --max-minutes 20``."""
+"""Trainer of the image UNet: ``melfusion train image --data CORPUS --out RUN --max-minutes 20``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from melfusion_core.models.features import fold_pixels, picture_size, unfold_pix
 from melfusion_core.models.picture_encoder import ENCODER_FOLDER, PictureEncoder, load_picture_encoder
 from melfusion_core.models.text import load_minilm
 from melfusion_core.training.captions import CaptionStore, encode_captions
-from melfusion_core.training.config import TrainConfig, parse_config
+from melfusion_core.training.config import TrainConfig
 from melfusion_core.training.data import Clip, bytes_to_pixels, load_pictures, read_corpus, select
 from melfusion_core.training.figures import save_pictures
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
@@ -35,7 +35,6 @@ class ImageConfig(TrainConfig):
         ema_decay: Decay of the moving average of the weights, after its own warm-up.
         caption_dropout: Fraction of pictures that are shown without their caption.
         smallest_crop: Side of the smallest random crop relative to the picture's; 1 shows whole pictures only.
-        prediction_type: What the network predicts: ``v_prediction``, ``sample`` or ``epsilon``.
         init: Folder of an image UNet to start from instead of random weights.
         encoder: Folder of a picture encoder, whose embeddings the network is told from now on; empty for the one that
             ``init`` has, if any.
@@ -52,7 +51,6 @@ class ImageConfig(TrainConfig):
     ema_decay: float = 0.998
     caption_dropout: float = 0.15
     smallest_crop: float = 0.65
-    prediction_type: str = "sample"
     init: str = ""
     encoder: str = ""
     embedding_dropout: float = 0.1
@@ -72,7 +70,7 @@ class ImageConfig(TrainConfig):
 
 
 class ImageTask(Task):
-    """Denoising of small pictures, v-prediction.
+    """Denoising of small pictures.
 
     Args:
         config: The trainer's configuration.
@@ -90,7 +88,7 @@ class ImageTask(Task):
             self.encoder is not None or dropout == ImageConfig.embedding_dropout, "embedding_dropout needs an encoder"
         )
         self.unet.to(device)
-        self.scheduler = image_scheduler(config.prediction_type)
+        self.scheduler = image_scheduler()
         self.networks = {"image_unet": self.unet}
         groups = parameter_groups([self.unet], config.weight_decay)
         self.optimizers = {"image_unet": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))}
@@ -107,7 +105,6 @@ class ImageTask(Task):
         self.held_captions = self.held_captions[:count]
         self.embeddings = self._embed(self.pictures, "train")
         self.held_embeddings = self._embed(held_pictures[:count], "validation")
-        self.predict = torch.compile(self.unet) if config.compile else self.unet
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Draw pictures and update; see :class:`~melfusion_core.training.loop.Task`.
@@ -210,7 +207,7 @@ class ImageTask(Task):
         text = self.captions.get(texts, self.device)
         noisy = self.scheduler.add_noise(pixels, noise, timesteps)
         target = training_target(self.scheduler, pixels, noise, timesteps)
-        prediction = self.predict(
+        prediction = self.unet(
             noisy,
             timesteps,
             encoder_hidden_states=text.states,
@@ -224,7 +221,7 @@ class ImageTask(Task):
 
     def _generate(self, texts: list[int]) -> torch.Tensor:
         count, size = len(texts), self.unet.config.sample_size
-        scheduler = image_scheduler(self.config.prediction_type)
+        scheduler = image_scheduler()
         scheduler.set_timesteps(self.config.sample_steps)
         text = self.captions.get(texts + [0] * count, self.device)
         told = None if self.encoder is None else torch.zeros(2 * count, self.encoder.dim, device=self.device)
@@ -305,7 +302,3 @@ def train(config: ImageConfig) -> TrainResult:
     """
     loop = TrainLoop(config)
     return loop.run(ImageTask(config, loop.device))
-
-
-if __name__ == "__main__":
-    train(parse_config(ImageConfig, program="python -m melfusion_core.training.image"))

@@ -1,4 +1,4 @@
-"""Trainer of the judge: ``python -m melfusion_core.training.judge --data CORPUS --out RUN --max-minutes 15``.
+"""Trainer of the judge: ``melfusion train judge --data CORPUS --out RUN --max-minutes 15``.
 
 It is trained on its own part of the train split: all clips of the pieces whose hash lies below ``share`` (60 %), so
 that what it says of generated music does not rest on clips alone that the music model has heard as well. The
@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from melfusion_core.mel import MelConfig
 from melfusion_core.models.judge import SCALARS, JudgeOutput, MelFusionJudge
-from melfusion_core.training.config import TrainConfig, parse_config
+from melfusion_core.training.config import TrainConfig
 from melfusion_core.training.data import bytes_to_pixels, read_corpus, select
 from melfusion_core.training.judge_data import JudgeArrays, find_classes, from_bytes, judges_part, read_arrays, targets
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
@@ -359,7 +359,3 @@ def train(config: JudgeConfig) -> TrainResult:
     """
     loop = TrainLoop(config)
     return loop.run(JudgeTask(config, loop.device))
-
-
-if __name__ == "__main__":
-    train(parse_config(JudgeConfig, program="python -m melfusion_core.training.judge"))

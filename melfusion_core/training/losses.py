@@ -101,48 +101,6 @@ def stratified_timesteps(
     return (shift_timesteps(places, shift) * train_timesteps).long().clamp(max=train_timesteps - 1)
 
 
-def gradient_loss(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """L1 distance of the differences between neighbours, against blur.
-
-    Args:
-        prediction: Of shape ``(batch, 1, frames, n_mels)``.
-        target: Same shape.
-
-    Returns:
-        Scalar.
-    """
-    error = prediction - target
-    return error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-
-
-def multiscale_l1(prediction: torch.Tensor, target: torch.Tensor, scales: Sequence[int] = (2, 4)) -> torch.Tensor:
-    """Mean L1 distance after average pooling, so that local energy is right even where detail is not.
-
-    Args:
-        prediction: Of shape ``(batch, 1, frames, n_mels)``.
-        target: Same shape.
-        scales: Pooling sizes.
-
-    Returns:
-        Scalar.
-    """
-    error = prediction - target
-    return sum(functional.avg_pool2d(error, scale).abs().mean() for scale in scales) / len(scales)
-
-
-def gaussian_kl(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
-    """Divergence of diagonal Gaussians from the unit Gaussian, mean over elements.
-
-    Args:
-        mean: Any shape.
-        logvar: Same shape.
-
-    Returns:
-        Scalar, in nats per element.
-    """
-    return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-
-
 class MultiResolutionSTFTLoss(torch.nn.Module):
     """Log-magnitude L1 plus spectral convergence, averaged over window sizes.
 

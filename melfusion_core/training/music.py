@@ -1,11 +1,8 @@
 """Trainer of the music UNet with its visual synapse.
 
-``python -m melfusion_core.training.music --data PREPARED --out RUN --max-minutes 60 --vae ... --vocoder ...``
-
 Measured for one step of the mini UNet at batch 16 x 40 frames on a 2-core AMD EPYC (AVX512-BF16), medians: one
-thread 1.53 s plain, 1.44 s with fused AdamW, 1.50 s channels_last, 1.54 s torch.compile, 1.09 s bf16 autocast, 1.07 s
-bf16 with torch.compile; two threads 0.82 s plain, 0.58 s bf16, 0.61 s bf16 with channels_last (fused AdamW in all).
-Processors without BF16 instructions are slower with it.
+thread 1.53 s plain, 1.44 s with fused AdamW, 1.09 s with bf16 autocast, two threads 0.82 s and 0.58 s (channels_last
+and torch.compile gained nothing). Processors without BF16 instructions are slower with it.
 """
 
 from __future__ import annotations
@@ -22,7 +19,6 @@ from melfusion_core.engines.spectrogram.latents import add_coordinates, decode_m
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.models.features import KeyValue
 from melfusion_core.models.synapse import install_synapse
-from melfusion_core.training.config import parse_config
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
@@ -52,7 +48,7 @@ class MusicTask(Task):
         unet, synapse = load_networks(config.init, self.data) if config.init else fresh_networks(config, self.data)
         self.unet, self.synapse = unet.to(device), synapse.to(device)
         self.handle = install_synapse(self.unet, self.synapse)
-        self.scheduler = music_scheduler(config.prediction_type)
+        self.scheduler = music_scheduler()
         self.networks = {"unet": self.unet, "synapse": self.synapse}
         gates = [self.synapse.gate_logits]
         groups = [
@@ -69,7 +65,6 @@ class MusicTask(Task):
         held_out = self._rows("validation")
         count = min(config.validation_clips, len(held_out))
         self.held_out = [held_out[i * len(held_out) // count] for i in range(count)]
-        self.predict = torch.compile(self.unet) if config.compile else self.unet
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
@@ -231,7 +226,7 @@ class MusicTask(Task):
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
         target = training_target(self.scheduler, latents, noise, timesteps)
         self.handle.set(features, torch.tensor(strengths, device=self.device))
-        prediction = self.predict(
+        prediction = self.unet(
             add_coordinates(noisy, self.unet.config.in_channels, starts),
             timesteps,
             encoder_hidden_states=text.states,
@@ -254,8 +249,8 @@ class MusicTask(Task):
                 "pairing_width 0 to train on the corpus' own pairs"
             )
         self.pictures = [clip["picture"] for clip in clips]
-        moods = [clip["moods"].get("told") or clip["moods"]["image"] for clip in clips]
-        return PicturePairing(np.array(moods), self.config.pairing_width)
+        moods = np.array([clip["moods"]["image"] for clip in clips])
+        return PicturePairing(moods, self.config.pairing_width)
 
     def _picture(self, clip: dict, place: float) -> int:
         if self.pairing is None:
@@ -311,15 +306,6 @@ def train(config: MusicConfig) -> TrainResult:
 
     Returns:
         How it ended; the averaged networks are in ``out/export``.
-
-    Raises:
-        ValueError: When clips are to keep pictures of which another mood was told.
     """
     loop = TrainLoop(config)
-    task = MusicTask(config, loop.device)
-    config.require(not task.data.drawn_moods or config.pairing_width > 0, "drawn moods need a pairing_width above 0")
-    return loop.run(task)
-
-
-if __name__ == "__main__":
-    train(parse_config(MusicConfig, program="python -m melfusion_core.training.music"))
+    return loop.run(MusicTask(config, loop.device))

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from melfusion_core.training.config import TrainConfig
 
-SHAPE = ("size", "width", "depth", "caption_pooling", "coordinates", "fusion", "gate_init")
-
 
 @dataclass(frozen=True)
 class MusicConfig(TrainConfig):
@@ -28,22 +26,14 @@ class MusicConfig(TrainConfig):
         both_dropout: Fraction of crops with neither.
         pairing_width: A clip's picture is drawn anew at every step, with this standard deviation on the axes of
             valence and arousal (0 to 1) around the music's; 0 for always its own. The corpus pairs with about 0.08.
-            Where the image model is told moods, those are the pictures'.
         picture_crop: Smallest side of the window that each step cuts from its pictures' token grids, drawn evenly from
             here to 1; 1 for whole pictures.
         caption_draws: Captions drawn per crop, of which the longest is taken: above 1, more of them say much.
         min_snr_gamma: Gamma of the min-SNR weighting.
         timestep_shift: How much timesteps crowd towards the noise, in training and in the measured losses; 1 is even.
-        width: Channels of the UNet's first level, half those of the second; 0 for the size's own.
-        depth: Transformer layers per block of the UNet's encoder.
-        caption_pooling: Whether the caption's pooled embedding is added to the timestep's.
-        fusion: ``decoupled``, ``interpolate`` or ``concatenate``.
         init: Folder with the ``unet`` and ``synapse`` to start from (a run's export, or a model) instead of random
-            weights; it brings its own size, width, depth, caption_pooling, coordinates, fusion and gate_init.
-        gate_init: Gates at the start.
+            weights; it brings its own size.
         gate_rate: Learning rate of the gates relative to the rest.
-        prediction_type: What the network predicts: ``sample`` or ``v_prediction``.
-        coordinates: Coordinate channels of the music UNet's input, 0 or odd; 1 for frequency alone.
         validation_clips: Held-out clips to measure on.
         vae: Folder of the music VAE, for samples; empty for none.
         vocoder: Folder of the vocoder, for audio samples; empty for pictures only.
@@ -67,14 +57,7 @@ class MusicConfig(TrainConfig):
     caption_draws: int = 1
     min_snr_gamma: float = 5.0
     timestep_shift: float = 4.0
-    width: int = 0
-    depth: int = 1
-    caption_pooling: bool = True
-    fusion: str = "decoupled"
-    gate_init: float = 0.5
     gate_rate: float = 10.0
-    prediction_type: str = "sample"
-    coordinates: int = 15
     validation_clips: int = 48
     vae: str = ""
     vocoder: str = ""
@@ -96,6 +79,4 @@ class MusicConfig(TrainConfig):
         self.require(self.pairing_width >= 0, "pairing_width must not be negative")
         self.require(0 < self.picture_crop <= 1, "picture_crop must be above 0 and at most 1")
         self.require(self.caption_draws >= 1, "caption_draws must be at least 1")
-        self.require(self.coordinates == 0 or self.coordinates % 2 == 1, "coordinates must be 0 or odd")
-        fixed = [name for name in SHAPE if self.init and getattr(self, name) != getattr(MusicConfig, name)]
-        self.require(not fixed, f"init brings its own {', '.join(fixed)}")
+        self.require(not self.init or self.size == MusicConfig.size, "init brings its own size")

@@ -12,7 +12,7 @@ from melfusion_core.engines.spectrogram.latents import MelCodec, load_codec
 from melfusion_core.models.text import find_minilm, load_minilm
 from melfusion_core.training.captions import caption_ids
 from melfusion_core.training.data import Clip, read_corpus
-from melfusion_core.training.encode import ChannelStatistics, encode_clips
+from melfusion_core.training.encode import encode_clips, latent_scales
 from melfusion_core.training.packs import MAX_PART_MB, PackWriter, quantise, write_pictures
 
 _RECORD_FIELDS = (
@@ -67,7 +67,7 @@ def pack_corpus(
 
 def _write_latents(writer: PackWriter, codec: MelCodec, clips: list[Clip], batch_size: int, device: str) -> dict:
     """Encode, quantise and write all clips; returns what the manifest says of them."""
-    statistics = ChannelStatistics()
+    scales = latent_scales(codec)
     held: list[np.ndarray] = []
     state = {"first": 0, "number": 0, "squares": 0.0, "worst": 0.0}
     shape: tuple[int, ...] = ()
@@ -85,26 +85,19 @@ def _write_latents(writer: PackWriter, codec: MelCodec, clips: list[Clip], batch
         state["number"] += 1
         held.clear()
 
-    for start, batch in encode_clips(codec, clips, batch_size, device):
+    for _, batch in encode_clips(codec, clips, batch_size, device):
         shape = batch.shape[1:]
         per_part = max(1, (writer.limit - 4096) // (int(np.prod(shape)) + 8 * shape[0]))
-        for row, latents in enumerate(batch, start=start):
-            if clips[row].split == "train":
-                statistics.add(latents)
+        for latents in batch:
             held.append(latents[None])
             if len(held) == per_part:
                 flush()
     if held:
         flush()
-    if codec.config.latents_std is not None:  # the codec brings its own scales
-        mean, std = list(codec.config.latents_mean), list(codec.config.latents_std)
-    else:
-        mean, std = statistics.result()
-    scale = np.asarray(std)
+    scale = np.asarray(scales["std"])
     return {
         "shape": list(shape),
-        "mean": mean,
-        "std": std,
+        **scales,
         "quantisation": "uint8, one range per clip and channel",
         "rms_error_in_std": round(float(np.sqrt((state["squares"] / len(clips) / scale**2).mean())), 5),
         "largest_error_in_std": round(float((state["worst"] / scale).max()), 5),

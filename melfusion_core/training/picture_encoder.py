@@ -24,7 +24,7 @@ from torch.nn import functional
 from tqdm.auto import tqdm
 
 from melfusion_core.models.picture_encoder import MOOD_AXES, TELLS, PictureEncoder
-from melfusion_core.training.config import parse_config, use_threads
+from melfusion_core.training.config import use_threads
 from melfusion_core.training.data import Clip, CorpusError, bytes_to_pixels, load_pictures, read_corpus, select
 
 COUNTER = "num_batches_tracked"  # of batch normalisation; only training uses it
@@ -242,7 +242,3 @@ def train(config: EncoderConfig) -> dict[str, Any]:
     encoder.save_pretrained(folder / "export")
     (folder / "summary.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return result
-
-
-if __name__ == "__main__":
-    print(json.dumps(train(parse_config(EncoderConfig, program="python -m melfusion_core.training.picture_encoder"))))

@@ -1,6 +1,6 @@
 """Encode a corpus once for the music trainer: latents, caption states, picture features.
 
-``python -m melfusion_core.training.prepare --data CORPUS --out PREPARED --vae RUN/export --image-unet RUN/export``
+``melfusion train prepare --data CORPUS --out PREPARED --vae RUN/export --image-unet RUN/export``
 
 The corpus may also be a folder of packs, which already hold the latents; then ``--vae`` is not needed.
 """
@@ -23,11 +23,11 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from melfusion_core.engines.spectrogram.latents import load_codec
 from melfusion_core.models.features import ImageFeatures, picture_size
 from melfusion_core.models.inversion import load_image_scheduler
-from melfusion_core.models.picture_encoder import load_picture_encoder
+from melfusion_core.models.picture_encoder import embed_pictures, load_picture_encoder
 from melfusion_core.models.synapse import capture_image_features
 from melfusion_core.models.text import TextCondition, TextEncoderError, encode_text, load_minilm
 from melfusion_core.training.captions import CaptionStore, encode_captions, encode_ids
-from melfusion_core.training.config import PRECISIONS, parse_config, use_threads
+from melfusion_core.training.config import PRECISIONS, use_threads
 from melfusion_core.training.data import (
     SUBSETS,
     Clip,
@@ -38,9 +38,8 @@ from melfusion_core.training.data import (
     read_corpus,
     select,
 )
-from melfusion_core.training.encode import ChannelStatistics, encode_clips
+from melfusion_core.training.encode import encode_clips, latent_scales
 from melfusion_core.training.packs import Packs, is_packs
-from melfusion_core.training.telling import draw_moods, drawable, tell
 
 PARTS = ("captions", "latents", "features")
 
@@ -60,10 +59,6 @@ class PrepareConfig:
         subset: Clips to encode: ``core``, ``full`` or ``all``.
         key_timesteps: Image-model timesteps whose features are kept.
         num_inversion_steps: Even steps of the pictures' inversion.
-        drawn_moods: Share of training pictures of which the image model is told a mood drawn at random, not their own,
-            so that the music model learns to listen to what is told instead of learning pictures by heart. Needs an
-            image model that is told moods; its music trainer pairs by the mood that was told.
-        drawn_kinds: Kinds of pictures (``image_kind`` in the corpus) to draw moods for; empty for all.
         batch_size: Clips or pictures at a time.
         precision: Autocast of the picture features: ``no`` or ``bf16`` (measured on a 2-core machine: 1.7 times as
             fast).
@@ -81,8 +76,6 @@ class PrepareConfig:
     subset: str = "all"
     key_timesteps: tuple[int, ...] = (100, 500)
     num_inversion_steps: int = 5
-    drawn_moods: float = 0.0
-    drawn_kinds: tuple[str, ...] = ()
     batch_size: int = 8
     precision: str = "no"
     device: str = "cpu"
@@ -105,10 +98,6 @@ class PrepareConfig:
             raise ValueError(f"precision must be one of {PRECISIONS}, got {self.precision!r}")
         if self.batch_size < 1 or self.num_inversion_steps < 1 or not self.key_timesteps:
             raise ValueError("batch_size, num_inversion_steps and key_timesteps must be positive")
-        if not 0 <= self.drawn_moods <= 1 or self.drawn_moods and "features" not in self.parts:
-            raise ValueError(f"drawn_moods must be in [0, 1] and needs the part features, got {self.drawn_moods}")
-        if self.drawn_kinds and not self.drawn_moods:
-            raise ValueError("drawn_kinds needs drawn_moods above 0")
 
 
 @dataclass(frozen=True)
@@ -117,17 +106,15 @@ class PreparedData:
 
     Args:
         clips: One entry per clip: ``id``, ``split``, ``captions`` (rows of the captions), ``picture`` (row) and
-            ``moods``: valence and arousal of its "music" and its "image" in [0, 1], None where the corpus has none,
-            and of what the image model was "told", None where it is told no mood.
+            ``moods``: valence and arousal of its "music" and its "image" in [0, 1], None where the corpus has none.
         latents: Raw latents of shape ``(clips, channels, time, frequency)``, float16.
-        latents_mean: Mean of each channel over the training clips.
-        latents_std: Standard deviation of each channel over the training clips.
+        latents_mean: Mean of each channel, as the codec states it.
+        latents_std: Scale of each channel, as the codec states it.
         captions: Caption states; row 0 is the empty caption.
         features: Packed picture features of shape ``(pictures, timesteps, values)``, float16.
         key_timesteps: Image-model timesteps of the features.
         num_inversion_steps: Steps of the pictures' inversion.
         feature_shapes: ``(tokens, dim)`` of each connected layer.
-        drawn_moods: Share of training pictures of which the image model was told a mood that is not theirs.
     """
 
     clips: list[dict]
@@ -139,7 +126,6 @@ class PreparedData:
     key_timesteps: tuple[int, ...]
     num_inversion_steps: int
     feature_shapes: tuple[tuple[int, int], ...]
-    drawn_moods: float = 0.0
 
     @classmethod
     def load(cls, folder: str | Path) -> PreparedData:
@@ -161,9 +147,6 @@ class PreparedData:
             raise ValueError(f"the parts in {folder} were made from different clips; prepare them again")
         rows = {path: row for row, path in enumerate(notes["features"]["pictures"])}
         clips = [{**clip, "picture": rows[clip["image"]]} for clip in notes["captions"]["clips"]]
-        told = notes["features"].get("moods")  # data prepared before image models were told moods has none
-        for clip in clips:
-            clip["moods"] = {**(clip.get("moods") or {}), "told": told[clip["picture"]] if told else None}
         return cls(
             clips=clips,
             latents=np.load(folder / "latents.npy", mmap_mode="r"),
@@ -174,7 +157,6 @@ class PreparedData:
             key_timesteps=tuple(notes["features"]["key_timesteps"]),
             num_inversion_steps=notes["features"]["num_inversion_steps"],
             feature_shapes=tuple((tokens, dim) for tokens, dim in notes["features"]["shapes"]),
-            drawn_moods=notes["features"].get("drawn_moods", 0.0),
         )
 
     def features_at(
@@ -261,15 +243,6 @@ def _load_text(packs: Packs | None) -> tuple[PreTrainedTokenizerBase, PreTrained
     return tokenizer, model.eval().requires_grad_(False)
 
 
-def train(config: PrepareConfig) -> None:
-    """The same as :func:`prepare`, under the name that all trainers have.
-
-    Args:
-        config: What to encode and with which models.
-    """
-    prepare(config)
-
-
 def _clips_id(clips: list[Clip]) -> str:
     return hashlib.sha256("\n".join(f"{clip.id} {clip.split}" for clip in clips).encode()).hexdigest()
 
@@ -309,21 +282,14 @@ def _encode_latents(config: PrepareConfig, clips: list[Clip], folder: Path, pack
         _unpack_latents(packs, clips, partial)
         scales = {name: packs.manifest["latents"][name] for name in ("mean", "std")}
     else:
-        vae = load_codec(config.vae)
-        latents, statistics = None, ChannelStatistics()
+        vae, latents = load_codec(config.vae), None
+        scales = latent_scales(vae)
         for start, encoded in encode_clips(vae, clips, config.batch_size, config.device):
             if latents is None:
                 shape = (len(clips), *encoded.shape[1:])
                 latents = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
             latents[start : start + len(encoded)] = encoded
-            for clip, values in zip(clips[start:], encoded, strict=False):
-                if clip.split == "train" or "train" not in config.splits:
-                    statistics.add(values)
         latents.flush()
-        if vae.config.latents_std is not None:  # the codec brings its own scales
-            scales = {"mean": list(vae.config.latents_mean), "std": list(vae.config.latents_std)}
-        else:
-            scales = dict(zip(("mean", "std"), statistics.result(), strict=True))
     os.replace(partial, folder / "latents.npy")
     return scales
 
@@ -345,20 +311,21 @@ def _encode_features(config: PrepareConfig, clips: list[Clip], folder: Path, pac
     scheduler = load_image_scheduler(config.image_unet)
     encoder = load_picture_encoder(config.image_unet, image_unet)
     null_text: TextCondition = encode_text(*_load_text(packs), [""], max_length=2)  # its two special tokens
-    if config.drawn_moods and (encoder is None or encoder.config.tells != "mood"):
-        raise ValueError(f"drawn_moods needs an image model that is told moods; {config.image_unet} is not")
     pictures, rows = load_pictures(clips, picture_size(image_unet))
-    moods = draw_moods(drawable(clips, list(rows), config.drawn_kinds), config.drawn_moods)
     partial = folder / "features.npy.partial"
     features, captured = None, None
     for start in tqdm(range(0, len(pictures), config.batch_size), desc="features", mininterval=5.0):
         pixels = bytes_to_pixels(pictures[start : start + config.batch_size]).to(config.device)
-        told = tell(encoder, pixels, moods[start : start + len(pixels)])
         with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
             captured = capture_image_features(
-                image_unet, scheduler, pixels, null_text, config.key_timesteps, config.num_inversion_steps,
-                embedding=told,
-            )  # fmt: skip
+                image_unet,
+                scheduler,
+                pixels,
+                null_text,
+                config.key_timesteps,
+                config.num_inversion_steps,
+                embedding=embed_pictures(encoder, pixels),
+            )
         packed = captured.pack().cpu().numpy().reshape(len(pixels), len(captured.timesteps), -1)
         if features is None:
             shape = (len(pictures), *packed.shape[1:])
@@ -369,13 +336,7 @@ def _encode_features(config: PrepareConfig, clips: list[Clip], folder: Path, pac
     os.replace(partial, folder / "features.npy")
     return {
         "pictures": [str(path) for path in rows],
-        "moods": None if moods.isnan().any() else [[round(value, 4) for value in mood] for mood in moods.tolist()],
-        "drawn_moods": config.drawn_moods,
         "key_timesteps": list(captured.timesteps),
         "num_inversion_steps": config.num_inversion_steps,
         "shapes": [list(shape) for shape in captured.shapes],
     }
-
-
-if __name__ == "__main__":
-    prepare(parse_config(PrepareConfig, program="python -m melfusion_core.training.prepare"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, ModelMixin, UNet2DConditionModel
 
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.models.features import decoder_attention_names
@@ -17,42 +18,13 @@ LISTENING = 4.0
 """Deviation of what a new layer adds to the timestep's embedding, which has 1.5 at timestep 100 in the mini.
 
 Denoising hardly needs to be told, so what starts quiet stays quiet: of the variance of pictures' mean keys and values
-in the mini's first connected layer, the told mood makes 1.5 % when started at 0.5, and 18 % at 4
-(:mod:`melfusion_core.training.heard`).
+in the mini's first connected layer, the told mood makes 1.5 % when started at 0.5, and 18 % at 4.
 """
 
 
 def _check(size: str) -> None:
     if size not in SIZES:
         raise ValueError(f"size must be one of {SIZES}, got {size!r}")
-
-
-def build_vae(size: str = "mini") -> AutoencoderKL:
-    """The music VAE: log-mel (batch, 1, frames, 128) to latents, 8 times smaller in time and frequency.
-
-    Args:
-        size: ``mini`` or ``tiny``.
-
-    Returns:
-        The untrained network.
-    """
-    _check(size)
-    mini = size == "mini"
-    levels = 2
-    return AutoencoderKL(
-        in_channels=16,  # 4 x 4 patches of the spectrogram
-        out_channels=16,
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=(64, 128) if mini else (8, 8),
-        layers_per_block=1,
-        latent_channels=16 if mini else 4,
-        norm_num_groups=8,
-        sample_size=128,
-        scaling_factor=1.0,
-        force_upcast=False,
-        mid_block_add_attention=False,
-    )
 
 
 def build_vocoder(size: str = "mini") -> ISTFTVocoder:
@@ -124,8 +96,6 @@ def build_music_unet(
     positions: tuple[int, int] = (80, 4),
     coordinates: int = 15,
     width: int = 0,
-    depth: int = 1,
-    caption_pooling: bool = True,
 ) -> UNet2DConditionModel:
     """The music model's UNet; its last input channels are coordinates.
 
@@ -138,19 +108,16 @@ def build_music_unet(
         coordinates: Input channels for coordinates, 0 or odd; see
             :func:`~melfusion_core.engines.spectrogram.latents.add_coordinates`.
         width: Channels of the first level, half those of the second, a multiple of 32; 0 for the size's own.
-        depth: Transformer layers per block of the encoder and the middle. The decoder keeps one, each of which listens
-            to one layer of the image model.
-        caption_pooling: Whether the caption's pooled embedding is added to the timestep's.
 
     Returns:
         The untrained network.
 
     Raises:
-        ValueError: When width or depth is out of range.
+        ValueError: When the width is out of range.
     """
     _check(size)
-    if width < 0 or width % 32 or depth < 1:
-        raise ValueError(f"width must be a multiple of 32 and depth at least 1, got {width} and {depth}")
+    if width < 0 or width % 32:
+        raise ValueError(f"width must be a multiple of 32, got {width}")
     mini = size == "mini"
     width = width or (128 if mini else 16)
     heads = width // 32 if mini else 2
@@ -162,33 +129,29 @@ def build_music_unet(
         up_block_types=("CrossAttnUpBlock2D",) * 2,
         block_out_channels=(width, 2 * width),
         layers_per_block=1,
-        transformer_layers_per_block=depth,
-        reverse_transformer_layers_per_block=(1, 1),
         cross_attention_dim=TEXT_DIM,
         attention_head_dim=(heads, 2 * heads) if mini else (2, 2),
         norm_num_groups=16 if mini else 8,
-        class_embed_type="projection" if caption_pooling else None,
-        projection_class_embeddings_input_dim=TEXT_DIM if caption_pooling else None,
+        class_embed_type="projection",  # of the caption's pooled embedding
+        projection_class_embeddings_input_dim=TEXT_DIM,
     )
 
 
 def build_synapse(
-    unet: UNet2DConditionModel,
-    feature_shapes: Sequence[tuple[int, int]],
+    unet: ModelMixin,
+    image_dims: Sequence[int],
     key_timesteps: Sequence[int],
     num_inversion_steps: int,
-    fusion: str = "decoupled",
-    gate_init: float = 0.5,
+    **settings: Any,
 ) -> VisualSynapse:
-    """A synapse that fits a music UNet and picture features.
+    """A synapse between a music UNet's decoder and an image UNet's, layer by layer in order.
 
     Args:
         unet: The music UNet.
-        feature_shapes: ``(tokens, dim)`` of each connected layer of the image UNet.
+        image_dims: Width of each connected layer of the image UNet.
         key_timesteps: Image-model timesteps of the features.
         num_inversion_steps: Steps of the pictures' inversion.
-        fusion: ``decoupled``, ``interpolate`` or ``concatenate``.
-        gate_init: Gates at the start.
+        settings: Further arguments of the synapse.
 
     Returns:
         The untrained synapse.
@@ -198,62 +161,46 @@ def build_synapse(
     return VisualSynapse(
         num_layers=len(layers),
         music_dims=[layer.inner_dim for layer in layers],
-        image_dims=[dim for _, dim in feature_shapes],
+        image_dims=list(image_dims),
         heads=[layer.heads for layer in layers],
-        fusion=fusion,
-        gate_init=gate_init,
         key_timesteps=key_timesteps,
         num_inversion_steps=num_inversion_steps,
+        **settings,
     )
 
 
-def image_scheduler(prediction_type: str = "sample") -> DDIMScheduler:
+def image_scheduler() -> DDIMScheduler:
     """Noise schedule of the image model: scaled linear.
 
-    The network predicts the clean picture by default, for the reason given at :func:`music_scheduler`. Measured on two
-    runs with the same seed: v-prediction took 792 steps to the weighted validation loss (0.105) that the clean
-    picture reached after 207.
-
-    Args:
-        prediction_type: ``v_prediction``, ``sample`` or ``epsilon``.
+    The network predicts the clean picture, for the reason given at :func:`music_scheduler`. Measured on two runs with
+    the same seed: v-prediction took 792 steps to the weighted validation loss (0.105) that the clean picture reached
+    after 207.
 
     Returns:
         The schedule.
     """
-    return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        prediction_type=prediction_type,
-        clip_sample=False,
-        set_alpha_to_one=True,
-    )
+    return _scheduler()
 
 
-def music_scheduler(prediction_type: str = "sample") -> DDIMScheduler:
+def music_scheduler() -> DDIMScheduler:
     """Noise schedule of the music model: scaled linear with zero terminal SNR, trailing steps.
 
-    The network predicts the clean latents by default: it has few more channels than a position has values, and noise
-    does not fit through them (Li & He 2025, "Back to basics: let denoising generative models denoise").
-
-    Args:
-        prediction_type: ``sample`` or ``v_prediction``; epsilon says nothing at zero SNR.
+    The network predicts the clean latents: it has few more channels than a position has values, and noise does not fit
+    through them (Li & He 2025, "Back to basics: let denoising generative models denoise").
 
     Returns:
         The schedule.
-
-    Raises:
-        ValueError: When the prediction type is another one.
     """
-    if prediction_type not in ("sample", "v_prediction"):
-        raise ValueError(f"prediction_type must be sample or v_prediction, got {prediction_type!r}")
+    return _scheduler(rescale_betas_zero_snr=True, timestep_spacing="trailing")
+
+
+def _scheduler(**more: Any) -> DDIMScheduler:
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
-        prediction_type=prediction_type,
+        prediction_type="sample",
         clip_sample=False,
         set_alpha_to_one=True,
-        rescale_betas_zero_snr=True,
-        timestep_spacing="trailing",
+        **more,
     )

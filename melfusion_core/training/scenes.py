@@ -26,7 +26,7 @@ from melfusion_core.models.inversion import load_image_scheduler
 from melfusion_core.models.picture_encoder import load_picture_encoder
 from melfusion_core.models.scenes import SceneClassifier, attention_norms, picture_features, token_statistics
 from melfusion_core.models.text import encode_text, load_minilm
-from melfusion_core.training.config import parse_config, use_threads
+from melfusion_core.training.config import use_threads
 from melfusion_core.training.data import Clip, CorpusError, bytes_to_pixels, load_pictures, read_corpus, select
 
 PHOTOGRAPH = "a photograph"
@@ -346,16 +346,3 @@ def _judged(classifier: SceneClassifier, pictures: ScenePictures) -> list[tuple[
         (share, label not in classifier.config.silent, label == word, word == PHOTOGRAPH)
         for share, label, word in zip(shares.tolist(), labels, pictures.words, strict=True)
     ]
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Command line.
-
-    Args:
-        argv: Arguments; those of the process when None.
-    """
-    print(json.dumps(train(parse_config(SceneConfig, argv, program="python -m melfusion_core.training.scenes"))))
-
-
-if __name__ == "__main__":
-    main()

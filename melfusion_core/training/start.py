@@ -42,17 +42,16 @@ def fresh_networks(config: MusicConfig, data: PreparedData) -> tuple[UNet2DCondi
     """Make networks with random weights.
 
     Args:
-        config: Their shape.
+        config: Their size.
         data: What they are to be trained on.
 
     Returns:
         The music UNet and the synapse.
     """
     channels, *positions = data.latents.shape[1:]
-    shape = {"width": config.width, "depth": config.depth, "caption_pooling": config.caption_pooling}
-    unet = build_music_unet(config.size, channels, tuple(positions), config.coordinates, **shape)
-    given = data.feature_shapes, data.key_timesteps, data.num_inversion_steps
-    return unet, build_synapse(unet, *given, config.fusion, config.gate_init)
+    unet = build_music_unet(config.size, channels, tuple(positions))
+    image_dims = [dim for _, dim in data.feature_shapes]
+    return unet, build_synapse(unet, image_dims, data.key_timesteps, data.num_inversion_steps)
 
 
 def load_networks(folder: str, data: PreparedData) -> tuple[UNet2DConditionModel, VisualSynapse]:

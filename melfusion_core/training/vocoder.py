@@ -1,4 +1,4 @@
-"""Trainer of the vocoder: ``python -m melfusion_core.training.vocoder --data CORPUS --out RUN --max-minutes 35``."""
+"""Trainer of the vocoder: ``melfusion train vocoder --data CORPUS --out RUN --max-minutes 35``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from melfusion_core.audio import save_audio
 from melfusion_core.engines.spectrogram.latents import decode_mel, encode_mel, load_codec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.mel import MelSpectrogram
-from melfusion_core.training.config import TrainConfig, parse_config
+from melfusion_core.training.config import TrainConfig
 from melfusion_core.training.data import draw_crops, fixed_crops, read_corpus, select
 from melfusion_core.training.discriminator import SpectrumDiscriminator
 from melfusion_core.training.figures import save_spectrograms
@@ -112,7 +112,6 @@ class VocoderTask(Task):
         }
         samples = config.validation_frames * self.mel_config.hop_length
         self.held_out = fixed_crops(held_out, config.validation_clips, samples, self.mel_config.sample_rate).to(device)
-        self.predict = torch.compile(self.vocoder.log_magnitude) if config.compile else self.vocoder.log_magnitude
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
@@ -139,7 +138,7 @@ class VocoderTask(Task):
             seen = torch.where(coded, self._through_codec(mel), mel)
         noise = torch.randn(mel.shape, generator=generator) * torch.rand(len(mel), 1, 1, 1, generator=generator)
         with loop.autocast():
-            level = self.predict(seen + config.mel_noise * noise.to(self.device)).float()
+            level = self.vocoder.log_magnitude(seen + config.mel_noise * noise.to(self.device)).float()
         log_l1 = self._log_distance(level, spectrum)
         predicted = level.clamp(max=12.0).exp()
         linear = self._relative_error(predicted, spectrum)
@@ -263,7 +262,3 @@ def train(config: VocoderConfig) -> TrainResult:
     """
     loop = TrainLoop(config)
     return loop.run(VocoderTask(config, loop.device))
-
-
-if __name__ == "__main__":
-    train(parse_config(VocoderConfig, program="python -m melfusion_core.training.vocoder"))

@@ -101,13 +101,6 @@ def test_flags_reach_the_trainers(component, tmp_path, monkeypatch):
     assert (config.data, config.out) == ("corpus", str(tmp_path))
 
 
-def test_flags_reach_the_evaluation(monkeypatch):
-    calls = []
-    monkeypatch.setattr(importlib.import_module(parser.EVALUATION), "main", calls.append)
-    assert main(["evaluate", "--data", "x", "--debug"]) == 0
-    assert calls == [["--data", "x"]]
-
-
 @pytest.mark.parametrize("name", [*parser.TRAINERS, "evaluate"])
 def test_every_command_has_help(name, capsys):
     command = ["evaluate"] if name == "evaluate" else ["train", name]

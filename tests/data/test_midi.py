@@ -6,19 +6,11 @@ import mido
 import numpy as np
 import pytest
 
-from melfusion_core.data import midi as excerpts
 from melfusion_core.data.composer import CORE_LEADS, compose
 from melfusion_core.data.ensembles import ENSEMBLES, STYLE_WORDS, choose_ensemble
-from melfusion_core.data.midi import (
-    MAJOR_PROFILE,
-    MINOR_PROFILE,
-    ScoreError,
-    excerpt,
-    find_scores,
-    krumhansl_key,
-    read_piece,
-)
+from melfusion_core.data.midi import excerpt
 from melfusion_core.data.renderer import GAP_IN_S, scores_to_midi
+from melfusion_core.data.score_files import PACK_WEIGHTS, ScoreError, find_scores, read_piece
 from melfusion_core.data.styles import GRID_TEMPI
 from melfusion_core.score.instruments import INSTRUMENTS
 from melfusion_core.score.keys import TONICS
@@ -94,7 +86,7 @@ def test_ensembles_know_their_players():
         assert all(INSTRUMENTS[name].lead for name in row.leads)
         assert all(name in INSTRUMENTS for name in (*row.inner, *row.bass))
         assert row.unison or (row.inner and row.bass)
-        assert {pack for pack, _ in row.packs} <= set(excerpts.PACK_WEIGHTS)
+        assert {pack for pack, _ in row.packs} <= set(PACK_WEIGHTS)
     rng = np.random.default_rng(0)
     assert {choose_ensemble(rng, "freedoom", 0.95).style for _ in range(30)} <= {
         "rock", "synth music", "chiptune", "cinematic"}  # fmt: skip
@@ -134,13 +126,6 @@ def test_find_scores(tmp_path):
     (tmp_path / "mutopia_pd").mkdir()
     write_piece(tmp_path / "mutopia_pd" / "x.mid")
     assert find_scores(tmp_path) == {"mutopia_pd": [tmp_path / "mutopia_pd" / "x.mid"]}
-
-
-@pytest.mark.parametrize("tonic", range(12))
-def test_krumhansl_finds_its_own_profiles(tonic):
-    assert krumhansl_key(np.roll(MAJOR_PROFILE, tonic))[:2] == (tonic, "major")
-    assert krumhansl_key(np.roll(MINOR_PROFILE, tonic))[:2] == (tonic, "minor")
-    assert krumhansl_key(np.zeros(12))[2] == 0.0
 
 
 def test_scores_to_midi_keeps_clips_apart():

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from melfusion_core.cli import evaluate as command
+from melfusion_core.cli import main
+from melfusion_core.cli.evaluate import colour_features
 from melfusion_core.evaluation import report as report_module
 from melfusion_core.evaluation.codec import CodecUnderTest
-from melfusion_core.evaluation.judging import Judge
-from melfusion_core.evaluation.loading import fingerprint
+from melfusion_core.evaluation.judging import Judge, fingerprint
 from melfusion_core.evaluation.picture import is_monotone
 from melfusion_core.evaluation.report import Extent, choose_triplets, evaluate
 from melfusion_core.evaluation.takes import (
@@ -74,7 +74,7 @@ def test_evaluate_end_to_end_and_resumes(
 ) -> None:
     pipeline = ObedientPipeline()
     extent = Extent(n=24, dose_n=12, batch_size=5)
-    features = command.colour_features
+    features = colour_features
     report = evaluate(
         pipeline, judge, tiny_corpus, tmp_path, extent, SETTINGS, picture_measure=features, progress=False
     )
@@ -158,22 +158,38 @@ def test_choice_captions_and_seeds(tiny_corpus: Path, tmp_path: Path) -> None:
 
 
 def test_command(
-    tiny_corpus: Path, tmp_path: Path, judge: Judge, undrawn: None, capsys: pytest.CaptureFixture[str]
+    tiny_corpus: Path,
+    tmp_path: Path,
+    judge: Judge,
+    undrawn: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("melfusion_core.cli.takes.load_pipeline", lambda folder, device: ObedientPipeline())
     judge.network.save_pretrained(tmp_path / "judge")
     model, out = tmp_path / "model", tmp_path / "out"
-    argv = [str(model), str(tiny_corpus), "--out", str(out), "--judge", str(tmp_path / "judge"), "--n", "4"]
+    argv = [
+        "evaluate",
+        str(model),
+        str(tiny_corpus),
+        "--out",
+        str(out),
+        "--judge",
+        str(tmp_path / "judge"),
+        "--n",
+        "4",
+    ]
     argv += ["--duration", "1.0"]
-    assert command.main(argv, lambda folder, device: ObedientPipeline()) == 2
+    assert main(argv) == 2
     assert "no model folder" in capsys.readouterr().err
     model.mkdir()
     (model / "model_index.json").write_text("{}")
     first = fingerprint(model)
-    assert command.main(argv, lambda folder, device: ObedientPipeline()) == 0
+    assert main(argv) == 0
     assert "# Evaluation" in capsys.readouterr().out
     (model / "model_index.json").write_text("{ }")
     assert fingerprint(model) != first and first.startswith("model-")
-    assert command.main(argv, lambda folder, device: ObedientPipeline()) == 2
+    assert main(argv) == 2
     assert "other settings (model)" in capsys.readouterr().err
 
 

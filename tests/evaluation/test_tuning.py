@@ -14,7 +14,6 @@ import torch
 
 from melfusion_core.cli import evaluate as command
 from melfusion_core.cli.parser import main
-from melfusion_core.evaluation import loading
 from melfusion_core.evaluation.judging import Judge
 from melfusion_core.evaluation.takes import SamplingSettings
 from melfusion_core.evaluation.tuning import COLUMNS, parse_trial, trial_name, true_probability, tune
@@ -104,10 +103,11 @@ def test_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    monkeypatch.setattr(loading, "load_pipeline", lambda folder, device: PipelineWithTaste())
+    monkeypatch.setattr("melfusion_core.cli.takes.load_pipeline", lambda folder, device: PipelineWithTaste())
     judge.network.save_pretrained(tmp_path / "judge")
     monkeypatch.setattr(command, "default_judge", lambda: tmp_path / "judge")
     (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model_index.json").write_text("{}")
     arguments = ["tune", str(tmp_path / "model"), str(validation_corpus), "--out", str(tmp_path / "out"), "--n", "4"]
     assert main([*arguments, "--trial", "num_inference_steps=9", "--trial", ""]) == 0
     shown = capsys.readouterr().out

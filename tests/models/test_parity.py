@@ -11,7 +11,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from melfusion_core.models.features import capture_image_features, decoder_attention_names
 from melfusion_core.models.null_caption import NullCaption
 from melfusion_core.models.synapse import VisualSynapse, install_synapse
-from tests import public_folders
+from tests.full_size import public_folders
 
 TEXT = 7
 

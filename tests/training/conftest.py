@@ -12,11 +12,13 @@ import soundfile
 import torch
 from PIL import Image
 
+from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 from melfusion_core.models.text import TextCondition
-from melfusion_core.training import heard, image, prepare
+from melfusion_core.training import image, prepare
 
 SAMPLE_RATE = 32000
 SAMPLES = 64 * 512
+TINY = {"size": "tiny", "device": "cpu", "log_steps": 1, "batch_size": 2}
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +74,36 @@ def fake_text(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
             mask[row, :length] = True
         return TextCondition(states, mask, torch.nn.functional.normalize(states.sum(1), dim=-1))
 
-    for module in (heard, image, prepare):
+    for module in (image, prepare):
         monkeypatch.setattr(module, "load_minilm", lambda: (Tokenizer(), Encoder()))
-    for module in (heard, prepare):
-        monkeypatch.setattr(module, "encode_text", encode)
+    monkeypatch.setattr(prepare, "encode_text", encode)
     monkeypatch.setattr("melfusion_core.training.captions.encode_text", encode)
+
+
+@pytest.fixture
+def codec_folder(tmp_path: Path) -> Path:
+    """The shipped codec's class with few coefficients, fitted to noise."""
+    codec = PatchCodec(patch=(8, 32), latent_channels=4)
+    codec.fit(torch.randn(1100, 8 * 32, generator=torch.Generator().manual_seed(0)), 0.5)
+    codec.save_pretrained(tmp_path / "codec")
+    return tmp_path / "codec"
+
+
+@pytest.fixture
+def trained(mini_corpus, tmp_path, fake_text, codec_folder):
+    """A codec, the export of an untrained image UNet, and prepared data."""
+    image_config = image.ImageConfig(
+        data=str(mini_corpus), out=str(tmp_path / "image"), max_steps=1, sample_steps=2, **TINY
+    )
+    image.train(image_config)
+    prepare.prepare(
+        prepare.PrepareConfig(
+            data=str(mini_corpus),
+            out=str(tmp_path / "prepared"),
+            vae=str(codec_folder),
+            image_unet=str(tmp_path / "image/export"),
+            num_inversion_steps=2,
+            batch_size=4,
+        )
+    )
+    return tmp_path

@@ -8,10 +8,9 @@ from melfusion_core.training.config import TrainConfig, field_help, parse_config
 from melfusion_core.training.image import ImageConfig
 from melfusion_core.training.music import MusicConfig
 from melfusion_core.training.prepare import PrepareConfig
-from melfusion_core.training.vae import VAEConfig
 from melfusion_core.training.vocoder import VocoderConfig
 
-CONFIGS = (TrainConfig, VAEConfig, VocoderConfig, ImageConfig, MusicConfig, PrepareConfig)
+CONFIGS = (TrainConfig, VocoderConfig, ImageConfig, MusicConfig, PrepareConfig)
 
 
 @pytest.mark.parametrize("config_class", CONFIGS)
@@ -22,9 +21,9 @@ def test_every_field_has_help(config_class):
 
 def test_flags_become_fields():
     config = parse_config(
-        VAEConfig, ["--data", "d", "--out", "o", "--max-minutes", "1.5", "--no-resume", "--kl-weight", "1e-5"]
+        VocoderConfig, ["--data", "d", "--out", "o", "--max-minutes", "1.5", "--no-resume", "--mel-noise", "1e-5"]
     )
-    assert (config.max_minutes, config.resume, config.kl_weight) == (1.5, False, 1e-5)
+    assert (config.max_minutes, config.resume, config.mel_noise) == (1.5, False, 1e-5)
 
 
 def test_lists_become_tuples():
@@ -41,7 +40,6 @@ def test_lists_become_tuples():
         (TrainConfig, {"max_steps": 1, "warmup": 1.0}),
         (TrainConfig, {"max_steps": 1, "precision": "fp8"}),
         (TrainConfig, {"max_steps": 1, "batch_size": 0}),
-        (VAEConfig, {"max_steps": 1, "crop_frames": 12}),
         (VocoderConfig, {"max_steps": 1, "adversarial_start": 2.0}),
         (ImageConfig, {"max_steps": 1, "caption_dropout": -0.1}),
         (MusicConfig, {"max_steps": 1, "text_dropout": 0.6, "image_dropout": 0.6}),
@@ -58,5 +56,5 @@ def test_bad_settings_are_refused(config_class, settings):
 
 def test_bad_flags_end_the_program(capsys):
     with pytest.raises(SystemExit):
-        parse_config(VAEConfig, ["--data", "d", "--out", "o"])
+        parse_config(VocoderConfig, ["--data", "d", "--out", "o"])
     assert "max_steps or max_minutes" in capsys.readouterr().err

@@ -13,9 +13,7 @@ from melfusion_core.training import image, music, packing, prepare
 from melfusion_core.training.data import CorpusError, clips_of_packs, load_pictures, read_corpus, read_crop
 from melfusion_core.training.packing import pack_corpus
 from melfusion_core.training.packs import PackError, Packs, PackWriter, dequantise, is_packs, quantise, write_pictures
-from melfusion_core.training.presets import build_vae
-
-TINY = {"size": "tiny", "device": "cpu", "log_steps": 1, "batch_size": 2}
+from tests.training.conftest import TINY
 
 
 @pytest.fixture
@@ -30,16 +28,9 @@ def corpus(mini_corpus, tmp_path):
 
 
 @pytest.fixture
-def codec(tmp_path):
-    torch.manual_seed(0)
-    build_vae("tiny").save_pretrained(tmp_path / "vae")
-    return tmp_path / "vae"
-
-
-@pytest.fixture
-def packed(corpus, codec, tmp_path, fake_text, monkeypatch):
+def packed(corpus, codec_folder, tmp_path, fake_text, monkeypatch):
     monkeypatch.setattr(packing, "load_minilm", prepare.load_minilm)
-    pack_corpus(corpus, codec, tmp_path / "packs", part_mb=0.004, batch_size=4)
+    pack_corpus(corpus, codec_folder, tmp_path / "packs", part_mb=0.004, batch_size=4)
     return tmp_path / "packs"
 
 
@@ -65,7 +56,7 @@ def test_pictures_fill_parts_up_to_the_limit(tmp_path):
 def test_manifest_describes_the_parts(packed, corpus):
     packs = Packs(packed)
     manifest = packs.manifest
-    assert manifest["clips"] == 6 and manifest["codec"]["_class_name"] == "AutoencoderKL"
+    assert manifest["clips"] == 6 and manifest["codec"]["_class_name"] == "PatchCodec"
     assert sum(part["count"] for part in manifest["parts"] if part["kind"] == "latents") == 6
     assert sum(part["kind"] == "latents" for part in manifest["parts"]) > 1
     assert 0 < manifest["latents"]["rms_error_in_std"] < 0.02
@@ -107,16 +98,16 @@ def test_damage_is_named(packed, harm):
         Packs(packed)
 
 
-def test_unfinished_packs_are_no_packs(packed, corpus, codec):
+def test_unfinished_packs_are_no_packs(packed, corpus, codec_folder):
     with pytest.raises(PackError, match="already"):
-        pack_corpus(corpus, codec, packed)
+        pack_corpus(corpus, codec_folder, packed)
     (packed / "packs.json").unlink()
     assert not is_packs(packed)
     with pytest.raises(PackError, match="does not exist"):
         Packs(packed)
 
 
-def test_round_trip_to_training(packed, corpus, codec, tmp_path, monkeypatch):
+def test_round_trip_to_training(packed, corpus, codec_folder, tmp_path, monkeypatch):
     """Packs and the corpus they come from prepare to the same data, up to the quantisation; two steps of training."""
     run = image.ImageConfig(data=str(packed), out=str(tmp_path / "image"), max_steps=1, sample_steps=2, **TINY)
     image.train(run)
@@ -132,7 +123,7 @@ def test_round_trip_to_training(packed, corpus, codec, tmp_path, monkeypatch):
 
     monkeypatch.setattr(prepare, "encode_ids", same_states)
     settings = {"image_unet": str(tmp_path / "image/export"), "num_inversion_steps": 2, "batch_size": 4}
-    direct = prepare.PrepareConfig(data=str(corpus), out=str(tmp_path / "direct"), vae=str(codec), **settings)
+    direct = prepare.PrepareConfig(data=str(corpus), out=str(tmp_path / "direct"), vae=str(codec_folder), **settings)
     prepare.prepare(direct)
     prepare.prepare(prepare.PrepareConfig(data=str(packed), out=str(tmp_path / "unpacked"), **settings))
     assert seen

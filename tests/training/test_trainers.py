@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import timm
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 
+from melfusion_core.engines.spectrogram.latents import encode_mel
 from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
+from melfusion_core.mel import MelConfig, MelSpectrogram
 from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.models.synapse import VisualSynapse
-from melfusion_core.research import gain
-from melfusion_core.training import heard, image, music, picture_encoder, prepare, telling, vae, vocoder
-from melfusion_core.training.data import Clip, CorpusError, read_corpus
+from melfusion_core.training import image, music, picture_encoder, prepare, vocoder
+from melfusion_core.training.data import CorpusError, read_corpus, read_crop
 from melfusion_core.training.loop import TrainLoop
-
-TINY = {"size": "tiny", "device": "cpu", "log_steps": 1, "batch_size": 2}
+from tests.training.conftest import TINY
 
 
 def train_in_two_sittings(config_class, task_class, corpus, out, **settings):
@@ -52,12 +50,6 @@ def train_in_two_sittings(config_class, task_class, corpus, out, **settings):
     summary = json.loads((out / "parts/summary.json").read_text())
     assert summary["steps"] == 2
     return out / "parts"
-
-
-def test_vae(mini_corpus, tmp_path):
-    run = train_in_two_sittings(vae.VAEConfig, vae.VAETask, mini_corpus, tmp_path, crop_frames=32)
-    AutoencoderKL.from_pretrained(run / "export")
-    assert (run / "samples/0000002/reconstruction.png").exists()
 
 
 @pytest.mark.parametrize("adversarial_start", [0.0, 1.0])
@@ -91,28 +83,6 @@ def test_settings_that_would_change_nothing_are_refused():
         vocoder.VocoderConfig(data="a", out="b", max_steps=1, codec_share=0.5)
     with pytest.raises(ValueError, match="init brings its own size"):
         image.ImageConfig(data="a", out="b", max_steps=1, size="tiny", init="c")
-
-
-@pytest.fixture
-def trained(mini_corpus, tmp_path, fake_text):
-    """Exports of an untrained VAE and image UNet, and prepared data."""
-    image_config = image.ImageConfig(
-        data=str(mini_corpus), out=str(tmp_path / "image"), max_steps=1, sample_steps=2, **TINY
-    )
-    image.train(image_config)
-    vae_config = vae.VAEConfig(data=str(mini_corpus), out=str(tmp_path / "vae"), max_steps=1, crop_frames=32, **TINY)
-    vae.train(vae_config)
-    prepare.prepare(
-        prepare.PrepareConfig(
-            data=str(mini_corpus),
-            out=str(tmp_path / "prepared"),
-            vae=str(tmp_path / "vae/export"),
-            image_unet=str(tmp_path / "image/export"),
-            num_inversion_steps=2,
-            batch_size=4,
-        )
-    )
-    return tmp_path
 
 
 def test_image(mini_corpus, tmp_path, fake_text):
@@ -156,7 +126,7 @@ def test_the_encoder_wants_moods(mini_corpus, tmp_path, encoder_folder):
         picture_encoder.EncoderConfig(weights="a", data="b", out="c", tells="lies")
 
 
-def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, encoder_folder, capsys):
+def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, encoder_folder):
     init = str(trained / "image/export")
     told, encoder = image.image_networks("mini", init, str(encoder_folder))
     before = UNet2DConditionModel.from_pretrained(init)
@@ -180,7 +150,7 @@ def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, e
     with pytest.raises(ValueError, match="told 2 numbers, and the encoder tells 256"):
         PictureEncoder("test_efficientnet", tells="embedding").save_pretrained(tmp_path / "other")
         image.image_networks("mini", str(run / "export"), str(tmp_path / "other"))
-    shared = {"data": str(mini_corpus), "vae": str(trained / "vae/export"), "num_inversion_steps": 2, "batch_size": 4}
+    shared = {"data": str(mini_corpus), "vae": str(trained / "codec"), "num_inversion_steps": 2, "batch_size": 4}
     for name, folder in (("as_told", run / "export"), ("as_before", trained / "image/export")):
         prepare.prepare(prepare.PrepareConfig(out=str(tmp_path / name), image_unet=str(folder), **shared))
     (key, _), (other, _) = (
@@ -188,59 +158,29 @@ def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, e
         for name in ("as_told", "as_before")
     )
     assert not torch.equal(key, other)
-    told = [clip["moods"]["told"] for clip in prepare.PreparedData.load(tmp_path / "as_told").clips]
-    drawn = prepare.PrepareConfig(
-        out=str(tmp_path / "as_drawn"), image_unet=str(run / "export"), drawn_moods=1.0, **shared
-    )
-    prepare.prepare(drawn)
-    data = prepare.PreparedData.load(tmp_path / "as_drawn")
-    others = [clip["moods"]["told"] for clip in data.clips]
-    assert [a == b for a, b in zip(told, others, strict=True)] == [clip["split"] != "train" for clip in data.clips]
-    assert data.drawn_moods == 1.0 and not torch.equal(key, data.features_at([1], torch.tensor([100]))[0][0])
-    config = music.MusicConfig(data=str(tmp_path / "as_drawn"), out="none", max_steps=1, pairing_width=0.01, **TINY)
-    task = music.MusicTask(config, torch.device("cpu"))
-    clip = {"picture": 0, "moods": {"music": others[2]}}  # music of the mood that picture 2 was told of
-    assert {task._picture(clip, place) for place in (0.1, 0.5, 0.9)} == {data.clips[2]["picture"]}
-    with pytest.raises(ValueError, match="need a pairing_width"):
-        music.train(dataclasses.replace(config, pairing_width=0.0, out=str(tmp_path / "unpaired")))
-    with pytest.raises(ValueError, match="told moods"):
-        prepare.prepare(dataclasses.replace(drawn, image_unet=str(trained / "image/export")))
-    command = ["--data", str(mini_corpus), "--pictures", "2", "--image-unet"]
-    heard.main([*command, str(run / "export")])
-    assert capsys.readouterr().out.splitlines()[-1].startswith("| 3 | ")
-    with pytest.raises(SystemExit):
-        heard.main([*command, str(trained / "image/export")])
-    assert "is not told moods" in capsys.readouterr().err
 
 
-def test_drawn_moods():
-    moods = telling.draw_moods([True] * 3000 + [False] * 10, 0.75)
-    drawn = ~moods.isnan().any(dim=1)
-    assert drawn.float()[:3000].mean() == pytest.approx(0.75, abs=0.03) and not drawn[3000:].any()
-    assert moods[drawn].mean() == pytest.approx(0.5, abs=0.02) and 0 <= moods[drawn].min() <= moods[drawn].max() <= 1
-    kinds = {"a": ("train", "photo"), "b": ("train", "scene"), "c": ("validation", "photo")}
-    clips = [Clip(n, s, Path(n), Path(n), ("x",), "", {"image_kind": k}) for n, (s, k) in kinds.items()]
-    pictures = [clip.image for clip in clips]
-    for chosen, expected in (((), [True, True, False]), (("photo",), [True, False, False])):
-        assert telling.drawable(clips, pictures, chosen) == expected
-    with pytest.raises(CorpusError, match="of the kind drawing"):
-        telling.drawable(clips, pictures, ("photo", "drawing"))
-    with pytest.raises(ValueError, match="drawn_kinds needs drawn_moods"):
-        prepare.PrepareConfig("a", "b", "c", "d", drawn_kinds=("photo",))
-    with pytest.raises(ValueError, match="needs the part features"):
-        prepare.PrepareConfig(data="a", out="b", parts=("captions",), drawn_moods=0.5)
-
-
-def test_prepare(trained):
+def test_prepare(trained, mini_corpus):
     data = prepare.PreparedData.load(trained / "prepared")
-    assert data.latents.shape[0] == 6
+    assert data.latents.shape == (6, 4, 8, 4)
     assert data.captions.get([0]).mask.sum() == 2  # the empty caption has its two special tokens
-    train = torch.from_numpy(data.latents[:4].astype("float32"))
-    assert torch.allclose(train.mean(dim=(0, 2, 3)), torch.tensor(data.latents_mean), atol=1e-2)
-    assert torch.allclose(train.std(dim=(0, 2, 3)), torch.tensor(data.latents_std), atol=1e-1)
+    codec = PatchCodec.from_pretrained(trained / "codec")
+    assert data.latents_std == tuple(codec.config.latents_std) and data.latents_mean == (0.0,) * 4
+    mel = MelSpectrogram(MelConfig())(torch.from_numpy(read_crop(mini_corpus / "audio/3.flac", 32000, 0, -1))[None])
+    expected = encode_mel(codec, mel).mode()[0]
+    torch.testing.assert_close(torch.from_numpy(data.latents[3].astype("float32")), expected, rtol=1e-3, atol=1e-3)
     early, late = (data.features_at([1], torch.tensor([timestep])) for timestep in (0, 999))
     assert [tuple(key.shape[1:]) for key, _ in early] == list(data.feature_shapes)
     assert not torch.equal(early[0][0], late[0][0])
+
+
+def test_a_codec_must_state_its_scales(trained, mini_corpus, tmp_path):
+    PatchCodec(patch=(8, 32), latent_channels=4).save_pretrained(tmp_path / "unfitted")
+    config = prepare.PrepareConfig(
+        data=str(mini_corpus), out=str(tmp_path / "p"), vae=str(tmp_path / "unfitted"), parts=("latents",)
+    )
+    with pytest.raises(ValueError, match="train codec"):
+        prepare.prepare(config)
 
 
 def test_prepared_parts_must_fit_together(trained):
@@ -256,7 +196,7 @@ def test_music(trained, tmp_path):
         "full_from": 0.5,
         "validation_clips": 2,
         "sample_steps": 2,
-        "vae": str(trained / "vae/export"),
+        "vae": str(trained / "codec"),
     }
     prepared = trained / "prepared"
     run = train_in_two_sittings(music.MusicConfig, music.MusicTask, prepared, tmp_path / "music", **settings)
@@ -266,33 +206,6 @@ def test_music(trained, tmp_path):
     assert (run / "samples/0000002/real_picture_text.png").exists()
     header = (run / "validation.csv").read_text().splitlines()[0]
     assert {"loss", "loss_text_only", "picture_gain", "gate_3"} <= set(header.split(","))
-
-
-def test_gains_by_noise_level(trained, tmp_path, capsys, monkeypatch):
-    settings = {"crop_frames": 4, "validation_clips": 2, "sample_steps": 2, **TINY}
-    run = tmp_path / "music"
-    music.train(music.MusicConfig(data=str(trained / "prepared"), out=str(run), max_steps=1, **settings))
-    shared = ["--data", str(trained / "prepared"), "--model", str(run / "export"), "--clips", "2"]
-    gain.main([*shared, "--timesteps", "999", "100", "--threads", "1"])
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| 999", "| 100"]
-    gain.main([*shared, "--timesteps", "999", "--split", "train"])
-    (train,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("| 999"))
-    assert train != lines[2]
-    config = music.MusicConfig(data=str(trained / "prepared"), out="none", max_steps=1, init=str(run / "export"))
-    errors = gain.errors_at(music.MusicTask(config, torch.device("cpu")), 999)
-    assert errors.keys() == {"nothing", *gain.CASES} and all(len(each) == 2 for each in errors.values())
-    assert not np.array_equal(errors["nothing"], errors["caption"])
-    assert not np.array_equal(errors["picture"], errors["another clip's picture"])
-    with pytest.raises(SystemExit):
-        gain.main([*shared, "--timesteps", "1000"])
-    assert "from 0 to 999" in capsys.readouterr().err
-    drawn = dataclasses.replace(prepare.PreparedData.load(trained / "prepared"), drawn_moods=0.5)
-    monkeypatch.setattr(prepare.PreparedData, "load", lambda folder: drawn)
-    gain.main([*shared, "--timesteps", "999"])  # held-out pictures are always told their own
-    with pytest.raises(SystemExit):
-        gain.main([*shared, "--timesteps", "999", "--split", "train"])
-    assert "drawn at random" in capsys.readouterr().err
 
 
 def test_music_without_a_picture_does_not_read_it(trained, tmp_path):
@@ -388,7 +301,6 @@ def test_music_starts_only_from_what_fits_the_data(trained, tmp_path):
         music.MusicTask(config, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("fixed", [{"size": "tiny"}, {"width": 64}, {"fusion": "interpolate"}, {"gate_init": 0.1}])
-def test_music_takes_its_shape_from_where_it_starts(fixed):
-    with pytest.raises(ValueError, match=f"init brings its own {next(iter(fixed))}"):
-        music.MusicConfig(data="a", out="b", max_steps=1, init="c", **fixed)
+def test_music_takes_its_size_from_where_it_starts():
+    with pytest.raises(ValueError, match="init brings its own size"):
+        music.MusicConfig(data="a", out="b", max_steps=1, init="c", size="tiny")

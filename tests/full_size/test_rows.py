@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from melfusion_core.full_size.rows import BadRow, RowError, check_table, open_table
-from tests.training.full_size import RATE, make_triplets
+from tests.full_size.tiny_models import RATE, make_triplets
 
 
 @pytest.fixture(scope="module")

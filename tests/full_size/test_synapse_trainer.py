@@ -21,9 +21,9 @@ from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 from melfusion_core.training.loop import TrainingError
 from melfusion_core.training.presets import told_unet
+from tests.full_size.tiny_models import make_model, make_pairs, make_small_model, make_triplets
 from tests.test_docs import commands
 from tests.test_imports import ROOT
-from tests.training.full_size import make_model, make_pairs, make_small_model, make_triplets
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -47,11 +45,6 @@ def test_who_knows_the_mood_knows_the_music():
     assert gains[linear.READ] == pytest.approx(gains[linear.RATED], abs=2)
     assert gains[linear.SEEN] == pytest.approx(gains[linear.RATED], abs=2)
     assert -5 < gains[linear.CAPTION] < 2
-
-
-def test_moods_that_are_not_the_pictures_are_refused():
-    with pytest.raises(ValueError, match="drawn at random"):
-        linear.linear_gains(dataclasses.replace(prepared(), drawn_moods=0.5))
 
 
 def test_the_penalty_fits_the_data():

@@ -9,7 +9,7 @@ import torch
 from transformers import ClapFeatureExtractor
 
 from melfusion_core.full_size.joint_embedders import Clap, OpenClip
-from tests import public_folders
+from tests.full_size import public_folders
 
 RATE = 16000
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from melfusion_core.cli import main
-from tests import public_folders
+from tests.full_size import public_folders
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +112,13 @@ def test_flags_of_assembly_are_checked(tmp_path, capsys, public):
 
 
 def test_no_flag_is_ignored(tmp_path, capsys, public, full):
-    from melfusion_core.full_size import cli_assemble as assemble_full
-    from melfusion_core.models.synapse import FUSIONS
+    from melfusion_core.cli.assemble import PARTS
+    from melfusion_core.full_size.cli_assemble import FUSIONS
+    from melfusion_core.models import synapse
 
-    assert assemble_full.FUSIONS == FUSIONS
+    assert FUSIONS == synapse.FUSIONS
     out, here = ["--out", str(tmp_path / "out")], str(public)
-    parts = [word for name in assemble_full.FROM_PARTS for word in (f"--{name}", here)]
+    parts = [word for name in PARTS for word in (f"--{name}", here)]
     image = ["--source", f"image={public / 'image'}"]
     refused = {
         "--vae has no effect with --preset": ["assemble", "--preset", "paper", "--vae", here, *out],

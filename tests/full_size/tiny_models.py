@@ -18,7 +18,7 @@ from melfusion_core.full_size.build import assemble_full
 from melfusion_core.full_size.presets import TABLE
 from melfusion_core.full_size.sources import find_sources
 from melfusion_core.mel import MelSpectrogram
-from tests import public_folders
+from tests.full_size import public_folders
 
 RATE = 800
 

@@ -19,7 +19,7 @@ from melfusion_core.full_size.imsm import imsm, released_matrix
 from melfusion_core.full_size.joint_embedders import Clap
 from melfusion_core.full_size.published import Embedders, PublishedError, find_pairs, markdown, measure
 from melfusion_core.full_size.published_takes import render_takes
-from tests.evaluation.tiny_embedders import make_clap, make_clip
+from tests.full_size.tiny_embedders import make_clap, make_clip
 
 RATE = 16000
 

@@ -14,7 +14,7 @@ from melfusion_core.full_size.build import assemble_full
 from melfusion_core.full_size.presets import TABLE
 from melfusion_core.full_size.sources import Source, SourceError, find_sources, read_record, write_record
 from melfusion_core.full_size.strict import WeightsError
-from tests import public_folders
+from tests.full_size import public_folders
 
 CALL = {"duration_s": 1.28, "num_inference_steps": 1, "output_type": "mel"}
 
