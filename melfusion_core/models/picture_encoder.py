@@ -144,7 +144,7 @@ class PictureEncoder(ModelMixin, ConfigMixin):
         ),
         words: Sequence[str] = ("thing", "other thing"),
         groups: Mapping[str, Sequence[int]] | None = None,
-        features: int = 1728,
+        features: int = 1,
         supports: int = 1,
         codes: int = 2,
         text_dim: int = 384,
@@ -269,8 +269,19 @@ class PictureEncoder(ModelMixin, ConfigMixin):
         Returns:
             Of shape ``(batch, codes)``, as in a reading.
         """
-        codes = self.text_gain * ((pooled.to(self.basis) - self.text_mean) @ self.basis)
-        return (codes - self.meaning_mean) / self.meaning_std
+        return self.text_gain * ((pooled.to(self.basis) - self.text_mean) @ self.basis) / self.meaning_std
+
+    @torch.no_grad()
+    def locate(self, meanings: torch.Tensor) -> torch.Tensor:
+        """Where meanings lie in the space of words, in which the product with a word's direction is likeness.
+
+        Args:
+            meanings: Of shape ``(batch, codes)``, as in a reading.
+
+        Returns:
+            Same shape. Words lie where their embeddings do; pictures nearer to 0 the less clear they are.
+        """
+        return meanings * self.meaning_std / self.text_gain
 
 
 def embed_pictures(
