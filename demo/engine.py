@@ -140,17 +140,8 @@ class PipelineEngine:
 
         options = {
             "prompt": settings.caption,
-            "negative_prompt": settings.negative_caption or None,
             "image": settings.image,
-            "duration_s": settings.duration_s,
-            "num_inference_steps": settings.num_inference_steps,
-            "guidance_scale": settings.guidance_scale,
-            "image_guidance_scale": settings.image_guidance_scale,
-            "guidance_stop": settings.guidance_stop,
-            "guidance_rescale": settings.guidance_rescale,
-            "synapse_strength": settings.synapse_strength,
-            "sampler": settings.sampler,
-            "generator": torch.Generator().manual_seed(settings.seed),
+            "settings": settings,
             "callback_on_step_end": on_step,
         }
         if settings.compares:

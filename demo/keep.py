@@ -18,6 +18,7 @@ from demo.exports import FORMATS, RESTORABLE, export_take, read_take
 from demo.fragments import error_html, message_html
 from demo.service import StudioService
 from demo.takes import LETTERS, Result, StudioError
+from demo.uploads import uploaded_path
 from melfusion_core.image import load_image
 from melfusion_core.recipe import Recipe, image_sha256
 
@@ -143,6 +144,7 @@ def build_history() -> tuple[gr.HTML, gr.Button, gr.File]:
         opened = gr.File(
             label=words.OPEN_FILE, file_types=list(RESTORABLE), type="filepath", height=110, elem_id="open-take"
         )
+    opened.preprocess = uploaded_path
     return listing, clear, opened
 
 

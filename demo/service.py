@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from demo.takes import (
     COMPARE,
     DOSE,
     LETTERS,
+    MAX_SEED,
     MODES,
     SWAP,
     TAKES,
@@ -40,14 +42,16 @@ from demo.takes import (
     StudioError,
     Take,
 )
-from melfusion_core import defaults
 from melfusion_core.audio import integrated_lufs, match_loudness_together, save_audio
 from melfusion_core.image import ImageError, load_image
 from melfusion_core.mel import MelConfig
 from melfusion_core.recipe import Recipe, embed_in_file, file_stem, image_sha256, library_versions, write_sidecar
 from melfusion_core.spectrogram import plot_mel, plot_pair, save_figure
+from melfusion_core.take import KNOBS, Knob, SettingError
 
-MAX_SEED = 2**32 - 1
+NUMBER = Knob(float, "", ())
+FIELDS = {"synapse_strength": "synapse", "negative_prompt": "negative"}
+"""Controls of the page that have another name than the setting's flag."""
 DOSES = (0.0, 0.5, 1.0, 1.5)
 SMALLEST_REGION = 0.1
 
@@ -98,43 +102,22 @@ class StudioService:
         """
         limits = self.limits
         caption = " ".join((request.caption or "").split())
-        negative = " ".join((request.negative_caption or "").split())
+        knobs = dict(request.knobs)
+        knobs["negative_prompt"] = " ".join((knobs.get("negative_prompt") or "").split())
         if not request.image_path and not caption:
             raise StudioError(words.NOTHING_GIVEN, "caption")
-        for text, field in ((caption, "caption"), (negative, "negative")):
+        for text, field in ((caption, "caption"), (knobs["negative_prompt"], "negative")):
             if len(text) > limits.max_caption_characters:
                 raise StudioError(words.TOO_LONG.format(given=len(text), most=limits.max_caption_characters), field)
-        most = limits.max_guidance_scale
-        _between("duration", request.duration_s, limits.min_duration_s, limits.max_duration_s)
-        _between("steps", request.num_inference_steps, 1, limits.max_steps)
-        _between("guidance", request.guidance_scale, 0, most)
-        _between("image-guidance", request.image_guidance_scale, 0, most)
-        _between("guidance-stop", request.guidance_stop, 0, 1)
-        _between("guidance-rescale", request.guidance_rescale, 0, 1)
-        _between("synapse", request.synapse_strength, 0, limits.max_synapse_strength)
-        if request.sampler not in defaults.SAMPLERS:
-            raise StudioError(
-                words.UNKNOWN_SAMPLER.format(all=", ".join(defaults.SAMPLERS), given=request.sampler), "sampler"
-            )
-        if request.seed is not None:
-            _between("seed", request.seed, 0, MAX_SEED)
+        if knobs.get("seed") is None:
+            knobs["seed"] = secrets.randbelow(MAX_SEED + 1)
+        for name, value in knobs.items():
+            field = FIELDS.get(name, KNOBS[name].flags[0])
+            knobs[name] = _checked(KNOBS[name], field, value, *limits.bounds(name))
         if request.mode not in MODES:
             raise StudioError(words.UNKNOWN_MODE.format(all=", ".join(MODES), given=request.mode))
-        return Settings(
-            caption=caption,
-            image=_picture(request.image_path, request.region) if request.image_path else None,
-            seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else int(request.seed),
-            duration_s=float(request.duration_s),
-            num_inference_steps=int(request.num_inference_steps),
-            guidance_scale=float(request.guidance_scale),
-            image_guidance_scale=float(request.image_guidance_scale),
-            synapse_strength=float(request.synapse_strength),
-            sampler=request.sampler,
-            negative_caption=negative,
-            twin=request.mode == COMPARE,
-            guidance_stop=float(request.guidance_stop),
-            guidance_rescale=float(request.guidance_rescale),
-        )
+        image = _picture(request.image_path, request.region) if request.image_path else None
+        return Settings(caption=caption, image=image, twin=request.mode == COMPARE, **knobs)
 
     def plan(self, request: Request) -> list[Variant]:
         """Say which runs of the engine a request takes.
@@ -245,17 +228,8 @@ class StudioService:
         settings = variant.settings
         hears_image = settings.image is not None
         return Recipe(
+            **dataclasses.asdict(settings.changed()),
             prompt=settings.caption,
-            negative_prompt=settings.negative_caption,
-            seed=settings.seed,
-            duration_s=settings.duration_s,
-            num_inference_steps=settings.num_inference_steps,
-            sampler=settings.sampler,
-            guidance_scale=settings.guidance_scale,
-            image_guidance_scale=settings.image_guidance_scale,
-            guidance_stop=settings.guidance_stop,
-            guidance_rescale=settings.guidance_rescale,
-            synapse_strength=settings.synapse_strength,
             sample_rate=self.mel_config.sample_rate,
             model_name=self.engine.model_name,
             model_sha256=self.engine.model_sha256,
@@ -359,15 +333,14 @@ def crop_region(image: Image.Image, region: tuple[float, float, float]) -> Image
 
 
 def _between(field: str, value: float | None, low: float, high: float) -> None:
-    if value is None or isinstance(value, bool) or not low <= value <= high:  # a NaN is never within bounds
-        bounds = {"low": f"{low:.15g}", "high": f"{high:.15g}", "given": _named(value)}
-        raise StudioError(words.OUT_OF_BOUNDS.format(what=words.NUMBERS[field], **bounds), field)
+    _checked(NUMBER, field, value, low, high)
 
 
-def _named(value: float | None) -> str:
-    if value is None or value != value:
-        return words.GIVEN_NOTHING if value is None else words.GIVEN_NO_NUMBER
-    return f"{value:.15g}" if abs(value) < 1e15 else words.GIVEN_FAR_OUT
+def _checked(knob: Knob, field: str, value: Any, low: float, high: float) -> Any:
+    try:
+        return knob.check(field, value, low, high)
+    except SettingError as error:
+        raise StudioError(f"{words.SETTINGS[field]} {error.reason}.", field) from error
 
 
 def _gain_db(before: torch.Tensor, after: torch.Tensor) -> float:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
-from melfusion_core import defaults
 from melfusion_core.mel import MelConfig
 from melfusion_core.recipe import Recipe
+from melfusion_core.take import KNOBS, TakeSettings
 
 WITH_IMAGE, TEXT_ONLY = "with_image", "text_only"
 COMPARE, TAKES, DOSE, SWAP = "compare", "takes", "dose", "swap"
 MODES = (COMPARE, TAKES, DOSE, SWAP)
 LETTERS = "ABCD"
+MAX_SEED = 2**32 - 1
 WHOLE_PICTURE = (1.0, 0.5, 0.5)
 
 
@@ -55,6 +56,25 @@ class Limits:
     max_synapse_strength: float = 2.0
     max_takes: int = len(LETTERS)
 
+    def bounds(self, name: str) -> tuple[float, float]:
+        """Smallest and largest value of a number.
+
+        Args:
+            name: Field of :class:`~melfusion_core.take.TakeSettings`.
+
+        Returns:
+            Both.
+        """
+        narrowed = {
+            "duration_s": (self.min_duration_s, self.max_duration_s),
+            "num_inference_steps": (1, self.max_steps),
+            "guidance_scale": (0, self.max_guidance_scale),
+            "image_guidance_scale": (0, self.max_guidance_scale),
+            "synapse_strength": (0, self.max_synapse_strength),
+            "seed": (0, MAX_SEED),
+        }
+        return narrowed.get(name, (KNOBS[name].low, KNOBS[name].high))
+
 
 @dataclass(frozen=True)
 class Request:
@@ -63,74 +83,37 @@ class Request:
     Attributes:
         image_path: File of the picture; ``None`` for words alone.
         caption: What the music should be; empty for the picture alone.
-        seed: Seed of the noise; ``None`` draws one.
-        duration_s: Length in seconds.
-        num_inference_steps: Denoising steps.
-        guidance_scale: Guidance by the text.
-        image_guidance_scale: Guidance by the picture.
-        synapse_strength: Multiplier of the synapse's gates, from 0 to 2.
-        sampler: One of ``melfusion_core.defaults.SAMPLERS``.
-        negative_caption: What the music should not be.
+        knobs: Fields of :class:`~melfusion_core.take.TakeSettings`, not checked yet; those that are not given have
+            their defaults.
         region: Square of the picture that should sound: its side as a share of the shorter side, from 0.1 to 1, and
             its place from left (0) to right (1) and from top (0) to bottom (1).
         mode: One of ``MODES``: with and without the picture, several seeds, several strengths, or two pictures.
         num_takes: How many takes, in the mode of several seeds.
         other_image_path: The other picture, in the mode of two.
-        guidance_stop: Share of the way from noise to music after which guidance stops, from 0 to 1.
-        guidance_rescale: Share in which guided takes are brought back to the deviation of unguided ones, from 0 to 1.
     """
 
     image_path: str | None = None
     caption: str = ""
-    seed: int | None = None
-    duration_s: float = defaults.DURATION_S
-    num_inference_steps: int = defaults.NUM_INFERENCE_STEPS
-    guidance_scale: float = defaults.GUIDANCE_SCALE
-    image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE
-    synapse_strength: float = defaults.SYNAPSE_STRENGTH
-    sampler: str = defaults.SAMPLERS[0]
-    negative_caption: str = ""
+    knobs: Mapping[str, Any] = field(default_factory=dict)
     region: tuple[float, float, float] = WHOLE_PICTURE
     mode: str = COMPARE
     num_takes: int = 3
     other_image_path: str | None = None
-    guidance_stop: float = defaults.GUIDANCE_STOP
-    guidance_rescale: float = defaults.GUIDANCE_RESCALE
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(TakeSettings):
     """A checked request, as the engine gets it; it can be pickled.
 
     Attributes:
         caption: What the music should be; may be empty when there is a picture.
         image: RGB picture, or ``None``.
-        seed: Seed of the noise.
-        duration_s: Length in seconds.
-        num_inference_steps: Denoising steps.
-        guidance_scale: Guidance by the text.
-        image_guidance_scale: Guidance by the picture.
-        synapse_strength: Multiplier of the synapse's gates.
-        sampler: Name of the sampler.
-        negative_caption: What the music should not be; may be empty.
         twin: Whether a twin from the words alone is wanted as well, where there are a picture and words.
-        guidance_stop: Share of the way after which guidance stops.
-        guidance_rescale: Share in which guided takes are brought back to the deviation of unguided ones.
     """
 
     caption: str
     image: Image.Image | None
-    seed: int
-    duration_s: float
-    num_inference_steps: int
-    guidance_scale: float
-    image_guidance_scale: float
-    synapse_strength: float
-    sampler: str
-    negative_caption: str = ""
     twin: bool = True
-    guidance_stop: float = defaults.GUIDANCE_STOP
-    guidance_rescale: float = defaults.GUIDANCE_RESCALE
 
     @property
     def compares(self) -> bool:

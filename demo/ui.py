@@ -51,6 +51,7 @@ from demo.picture_words import PictureFacts, facts_html, offer, picture_facts, s
 from demo.service import StudioService
 from demo.takes import COMPARE, DOSE, SWAP, TAKES, Progress, Request, Result, StudioError
 from demo.theme import studio_css, studio_theme
+from demo.uploads import GuardedBlocks, uploaded_path
 from demo.votes import VoteBook
 from melfusion_core.image import ImageError, load_image
 from melfusion_core.mel import MelConfig
@@ -114,7 +115,7 @@ def build_demo(
     """
     votes = votes or VoteBook(None)
     limits = service.limits
-    with gr.Blocks(title=words.PAGE_TITLE, delete_cache=CACHE_SECONDS, analytics_enabled=False) as demo:
+    with GuardedBlocks(title=words.PAGE_TITLE, delete_cache=CACHE_SECONDS, analytics_enabled=False) as demo:
         with gr.Row(elem_id="masthead"):
             gr.HTML(MASTHEAD)
             if duplicate:
@@ -147,6 +148,7 @@ def build_demo(
                     swap_upload = gr.UploadButton(
                         words.EXPLORE_SWAP, file_types=["image"], size="sm", elem_id="explore-swap"
                     )
+                    swap_upload.preprocess = uploaded_path
                     swap_picture = gr.State()
                 region_drawer, region_size, region_x, region_y = region_inputs()
                 advanced = advanced_inputs(limits, quality)

@@ -7,7 +7,7 @@ NOTHING_GIVEN = "Give a picture, a few words, or both: there is nothing to make 
 TOO_LONG = "The words are too long: {given} characters, and at most {most} fit."
 NEEDS_PICTURE = "This experiment needs a picture: choose one first."
 NEEDS_OTHER_PICTURE = "Choose the other picture first: one of the small ones below Swap the picture."
-NUMBERS = {
+SETTINGS = {
     "duration": "The length in seconds",
     "steps": "The number of steps",
     "guidance": "Text guidance",
@@ -15,18 +15,18 @@ NUMBERS = {
     "guidance-stop": "The guided share of the way",
     "guidance-rescale": "The softening of guidance",
     "synapse": "Synapse strength",
+    "sampler": "The sampler",
+    "negative": "What it should not be",
     "seed": "The seed",
     "num-takes": "The number of takes",
     "region-size": "The size of the region",
     "region-x": "The place of the region",
     "region-y": "The place of the region",
 }
-OUT_OF_BOUNDS = "{what} must be from {low} to {high}; it is {given}."
-GIVEN_NOTHING, GIVEN_NO_NUMBER, GIVEN_FAR_OUT = "nothing", "not a number", "far beyond that"
-UNKNOWN_SAMPLER = "The sampler must be one of {all}, not {given}."
 UNKNOWN_MODE = "The mode must be one of {all}, not {given}."
 NO_SOUND = "The model finished without any sound. Please try again."
 NOT_NUMBERS = "The model gave samples that are not numbers. Lower the guidance and try again."
+NOT_UPLOADED = "This file is not here, or no longer: choose it again, and it is uploaded anew."
 
 # Headings of takes
 TITLE_WITH_IMAGE = "Picture and words"

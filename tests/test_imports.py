@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BORDERS = ("audio", "mel", "image")
 # Package by package, what else of the project it may import. The root package only names its exports.
 CORE = "melfusion_core"
-GROUND = {f"{CORE}.{name}" for name in (*BORDERS, "tags", "defaults", "score")}
+GROUND = {f"{CORE}.{name}" for name in (*BORDERS, "tags", "take", "score")}
 
 
 def _packages(*names: str) -> set[str]:
@@ -25,8 +25,8 @@ def _packages(*names: str) -> set[str]:
 # From the ground up; the root package only names its exports.
 ALLOWED = {
     CORE: set(),
-    **{f"{CORE}.{name}": set() for name in (*BORDERS, "tags", "defaults", "score")},
-    f"{CORE}.recipe": _packages("tags", "defaults"),
+    **{f"{CORE}.{name}": set() for name in (*BORDERS, "tags", "take", "score")},
+    f"{CORE}.recipe": _packages("tags", "take"),
     f"{CORE}.spectrogram": _packages("mel"),
     f"{CORE}.models": GROUND,
     f"{CORE}.engines": GROUND | _packages("models", "spectrogram"),

@@ -36,14 +36,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description="Time every stage of a generation with a picture and a caption, each the median of some repeats "
         "after one run that is not counted, and tell the peak memory. The report is JSON.",
     )
-    duration, steps = options.DEFAULTS["duration"], options.DEFAULTS["steps"]
-    low, high = options.DURATION_S
-    parser.add_argument(
-        "--duration", type=options.number(low, high), default=duration, help=f"seconds (default {duration})"
-    )
-    parser.add_argument(
-        "--steps", type=options.whole_number(2, 1000), default=steps, help=f"denoising steps (default {steps})"
-    )
+    options.add_settings(parser, "duration_s", "num_inference_steps")
     parser.add_argument("--repeats", type=options.whole_number(1, 100), default=3, help="(default 3)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
     parser.add_argument("--out", type=Path, help="write the report to this file too")
@@ -76,11 +69,11 @@ def run(args: argparse.Namespace) -> int:
         "device": torch.cuda.get_device_name(pipe.device) if pipe.device.type == "cuda" else cpu_name(),
         "threads": torch.get_num_threads(),
         "packages": library_versions(),
-        "duration_s": args.duration,
-        "steps": args.steps,
+        "duration_s": args.duration_s,
+        "steps": args.num_inference_steps,
         "repeats": args.repeats,
         "loading_s": round(loading_s, 3),
-        **measure(pipe, args.duration, args.steps, args.repeats),
+        **measure(pipe, args.duration_s, args.num_inference_steps, args.repeats),
         "peak_memory_mb": round(peak_memory_bytes(pipe.device.type) / 1e6),
     }
     text = json.dumps(report, indent=2)

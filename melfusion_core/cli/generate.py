@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from melfusion_core import defaults
 from melfusion_core.cli import options
 from melfusion_core.cli.models import add_memory_arguments, add_model_arguments, model_folder, prepare_pipeline
 from melfusion_core.cli.options import CommandError
@@ -24,6 +23,7 @@ from melfusion_core.recipe import (
     library_versions,
     read_from_file,
 )
+from melfusion_core.take import KNOBS, TakeSettings
 
 if TYPE_CHECKING:
     import torch
@@ -33,10 +33,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".wav", ".flac", ".mp3")
 # What a recipe settles: flags that may not be given beside --recipe.
-SETTLED = (
-    *("prompt", "negative_prompt", "duration", "seed", "steps", "sampler", "guidance", "image_guidance"),
-    *("guidance_rescale", "guidance_stop", "synapse_strength", "text_only", "compare"),
-)
+SETTLED = ("prompt", "text_only", "compare")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -52,14 +49,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "it beside it as JSON; either one, or a sound or video of the studio, gives the same samples again with "
         "--recipe.",
     )
-    shown = {
-        name: f" (default {value:g})" for name, value in options.DEFAULTS.items() if isinstance(value, int | float)
-    }
     parser.add_argument("--image", type=Path, help="picture: JPEG, PNG, WebP, GIF ...")
     parser.add_argument("--prompt", type=options.caption, help="caption, such as 'slow solo piano in a minor key'")
-    parser.add_argument("--negative-prompt", type=options.caption, help="caption to steer away from")
-    parser.add_argument("--duration", type=options.number(*options.DURATION_S), help="seconds" + shown["duration"])
-    parser.add_argument("--seed", type=options.seed, help="of the noise; drawn, and told, if not given")
+    options.add_settings(parser, filled=False)
     parser.add_argument(
         "--out",
         type=Path,
@@ -75,33 +67,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="write the take with the picture, its twin from the caption alone and the same noise, and one "
         "figure of both spectrograms and their difference",
     )
-    parser.add_argument(
-        "--synapse-strength",
-        type=options.number(*options.SYNAPSE_STRENGTH),
-        help="how strongly the picture acts: 0 not at all, 1 as trained, up to 2" + shown["synapse_strength"],
-    )
-    parser.add_argument(
-        "--guidance",
-        type=options.number(*options.GUIDANCE),
-        help="how closely to follow the caption" + shown["guidance"],
-    )
-    parser.add_argument(
-        "--image-guidance",
-        type=options.number(*options.GUIDANCE),
-        help="how closely to follow the picture" + shown["image_guidance"],
-    )
-    parser.add_argument(
-        "--guidance-rescale",
-        type=options.number(0, 1),
-        help="rescaling of the guided prediction" + shown["guidance_rescale"],
-    )
-    parser.add_argument(
-        "--guidance-stop",
-        type=options.number(0, 1),
-        help="share of the way from noise to music after which guidance stops" + shown["guidance_stop"],
-    )
-    parser.add_argument("--steps", type=options.whole_number(*options.STEPS), help="denoising steps" + shown["steps"])
-    parser.add_argument("--sampler", choices=defaults.SAMPLERS, help=f"(default {options.DEFAULTS['sampler']})")
     parser.add_argument(
         "--recipe",
         type=Path,
@@ -194,43 +159,28 @@ def _from_flags(args: argparse.Namespace, folder: Path) -> tuple[dict[str, Any],
         raise CommandError("There is nothing to make music from: give --image, --prompt, or both.")
     image = load_image(image_path) if image_path is not None else None
     digest = _model_digest(folder)
-    value = {name: _given(args, name) for name in options.DEFAULTS}
-    seed = args.seed
-    if seed is None:
-        seed = secrets.randbelow(2**31)
-        print(f"Seed {seed}", file=sys.stderr)
-    settings = {
+    settings = TakeSettings(**options.given_settings(args))
+    if settings.seed is None:
+        settings = settings.changed(seed=secrets.randbelow(2**31))
+        print(f"Seed {settings.seed}", file=sys.stderr)
+    values = dataclasses.asdict(settings) | {
         "prompt": prompt,
-        "negative_prompt": value["negative_prompt"],
         "image_name": image_path.name if image_path is not None else None,
         "image_sha256": image_sha256(image) if image is not None else None,
-        "duration_s": value["duration"],
-        "num_inference_steps": value["steps"],
-        "sampler": value["sampler"],
-        "guidance_scale": value["guidance"],
-        "image_guidance_scale": value["image_guidance"],
-        "guidance_rescale": value["guidance_rescale"],
-        "guidance_stop": value["guidance_stop"],
-        "synapse_strength": value["synapse_strength"],
-        "seed": seed,
         "render": "compare:with_image" if args.compare else "single",
         "model_name": folder.resolve().name,
         "model_sha256": digest,
         "library_versions": library_versions(),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return settings, image
-
-
-def _given(args: argparse.Namespace, name: str):
-    value = getattr(args, name)
-    return options.DEFAULTS[name] if value is None else value
+    return values, image
 
 
 def _from_recipe(args: argparse.Namespace, folder: Path) -> tuple[Recipe, Image.Image | None]:
     from melfusion_core.image import load_image
 
     given = [f"--{name.replace('_', '-')}" for name in SETTLED if getattr(args, name) is not None]
+    given += [f"--{KNOBS[name].flags[0]}" for name in options.given_settings(args)]
     if given:
         raise CommandError(f"--recipe settles everything; leave out {', '.join(given)}.")
     recipe = read_from_file(args.recipe)

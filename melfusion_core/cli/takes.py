@@ -93,28 +93,14 @@ def render(
     """
     from melfusion_core.pipelines.inputs import GenerationRequest
 
-    settings = {
-        "prompt": recipe.prompt or None,
-        "image": image,
-        "negative_prompt": recipe.negative_prompt or None,
-        "duration_s": recipe.duration_s,
-        "num_inference_steps": recipe.num_inference_steps,
-        "sampler": recipe.sampler,
-        "guidance_scale": recipe.guidance_scale,
-        "image_guidance_scale": recipe.image_guidance_scale,
-        "guidance_rescale": recipe.guidance_rescale,
-        "guidance_stop": recipe.guidance_stop,
-        "synapse_strength": recipe.synapse_strength,
-        "generator": torch.Generator("cpu").manual_seed(recipe.seed),
-        "output_type": "pt",
-    }
+    what = {"prompt": recipe.prompt or None, "image": image, "settings": recipe.changed(), "output_type": "pt"}
     try:
-        pipe.check_inputs(GenerationRequest(**settings))
+        pipe.check_inputs(GenerationRequest(**what))
     except ValueError as error:
         raise CommandError(f"{str(error).rstrip('.')}.") from error
-    if recipe.render == "single":
-        return {"single": pipe(**settings, callback_on_step_end=on_step).audios[0].float().cpu()}
-    both = pipe.compare(**settings, callback_on_step_end=on_step)
+    if not recipe.compares:
+        return {"single": pipe(**what, callback_on_step_end=on_step).audios[0].float().cpu()}
+    both = pipe.compare(**what, callback_on_step_end=on_step)
     return {
         "compare:with_image": both.with_image[0].float().cpu(),
         "compare:text_only": both.text_only[0].float().cpu(),

@@ -15,6 +15,7 @@ from melfusion_core.engines.spectrogram.latents import add_coordinates
 from melfusion_core.models.devices import execution_device
 from melfusion_core.models.synapse import ImageFeatures, SynapseHandle
 from melfusion_core.models.text import TextCondition, unet_text_arguments
+from melfusion_core.take import TakeSettings
 
 
 @dataclass(frozen=True)
@@ -26,23 +27,14 @@ class MusicCondition:
         negative: What to steer away from, one per sample: the empty caption, or the negative prompt.
         same_text: Whether text and negative are equal in every sample, so that one branch serves both.
         image: Features of the pictures, one per sample; None for text-only.
-        synapse_strength: Multiplier of the synapse's gates.
-        guidance_scale: Weight of the caption, g_t.
-        image_guidance_scale: Weight of the picture, g_i.
-        guidance_rescale: How much the guided prediction is brought back to the conditional one's deviation, 0 to 1.
-        guidance_stop: Share of the way from noise to music after which guidance stops, 0 to 1; from there on the most
-            conditional branch runs alone.
+        settings: How the samples are made; the scales of guidance and the strength of the synapse count here.
     """
 
     text: TextCondition
     negative: TextCondition
     same_text: bool
     image: ImageFeatures | None
-    synapse_strength: float
-    guidance_scale: float
-    image_guidance_scale: float
-    guidance_rescale: float = 0.0
-    guidance_stop: float = 1.0
+    settings: TakeSettings
 
     def __len__(self) -> int:
         return len(self.text)
@@ -58,7 +50,7 @@ def branch_weights(condition: MusicCondition) -> dict[str, float]:
         Weight of each branch that is needed, by name: ``null``, ``text``, ``image``. Branches with weight 0 are left
         out, and ``null`` is left out where it equals ``text``. The weights add up to 1.
     """
-    text_scale, image_scale = condition.guidance_scale, condition.image_guidance_scale
+    text_scale, image_scale = condition.settings.guidance_scale, condition.settings.image_guidance_scale
     if condition.image is None:
         weights = {"null": 1.0 - text_scale, "text": text_scale}
     else:
@@ -121,7 +113,7 @@ class GuidedModel:
     ) -> None:
         self.unet = unet
         self.handle = handle
-        stops = {condition.guidance_stop for condition in conditions}
+        stops = {condition.settings.guidance_stop for condition in conditions}
         if len(stops) != 1:
             raise ValueError(f"all conditions must have the same guidance_stop, got {sorted(stops)}")
         self._guided_from = (1.0 - stops.pop()) * num_train_timesteps
@@ -145,9 +137,9 @@ class GuidedModel:
                     latent_rows.append(first_sample + offset)
                     weights.append((first_sample + offset, row, weight))
                     image_rows.append(first_image + offset if name == "image" else 0)
-                    strengths.append(condition.synapse_strength if name == "image" else 0.0)
+                    strengths.append(condition.settings.synapse_strength if name == "image" else 0.0)
             reference_rows += reference  # the last branch is the most conditional one
-            rescales += [condition.guidance_rescale] * len(condition)
+            rescales += [condition.settings.guidance_rescale] * len(condition)
             if condition.image is not None:
                 images.append(condition.image)
                 first_image += len(condition)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin
 
-from melfusion_core import defaults
 from melfusion_core.diffusion.timesteps import shifted_timesteps
 from melfusion_core.models.inversion import predict_clean
+from melfusion_core.take import KNOBS
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,9 @@ def make_scheduler(
         The sampler, with its timesteps set.
 
     Raises:
-        ValueError: When the sampler is unknown.
+        SettingError: When the sampler is unknown.
     """
-    if sampler not in defaults.SAMPLERS:
-        raise ValueError(f"sampler must be one of {defaults.SAMPLERS}, got {sampler!r}")
+    KNOBS["sampler"].check("sampler", sampler)
     if sampler == "ddim" and timestep_shift == 1.0:
         # Latents are normalised, not bounded: clipping them to [-1, 1], DDIM's default, would ruin them.
         made = DDIMScheduler.from_config(scheduler.config, clip_sample=False, set_alpha_to_one=True)

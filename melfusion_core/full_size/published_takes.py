@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from melfusion_core import defaults
 from melfusion_core.audio import save_audio
 from melfusion_core.full_size.published import PublishedError, read_table
 from melfusion_core.image import load_image
+from melfusion_core.take import TakeSettings
 
 STEPS = 200  # of the released script, as its guidance scale of 3
 GUIDANCE = 3.0
@@ -24,7 +24,7 @@ def render_takes(
     split: str = "",
     steps: int = STEPS,
     guidance_scale: float = GUIDANCE,
-    duration_s: float = defaults.DURATION_S,
+    duration_s: float = TakeSettings.duration_s,
     limit: int = 0,
     seed: int = 0,
     progress: bool = False,

@@ -21,7 +21,6 @@ from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from melfusion_core import defaults
 from melfusion_core.diffusion.guidance import GuidedModel, MusicCondition
 from melfusion_core.diffusion.sampling import denoise, make_scheduler
 from melfusion_core.engines.spectrogram.latents import MelCodec, compression, mel_from_latents
@@ -47,12 +46,10 @@ from melfusion_core.models.text import (
     load_minilm,
 )
 from melfusion_core.pipelines.inputs import (
-    MAX_TIMESTEP_SHIFT,
     GenerationRequest,
     ImageInput,
     as_captions,
     as_images,
-    check_number,
 )
 from melfusion_core.pipelines.loading import MOVED_MODULES, check_weights, download_pipeline
 from melfusion_core.pipelines.outputs import (
@@ -62,6 +59,7 @@ from melfusion_core.pipelines.outputs import (
     StepCallback,
     StepInfo,
 )
+from melfusion_core.take import TakeSettings
 
 IMAGE_CACHE_SIZE = 16
 HUB_OPTIONS = ("cache_dir", "force_download", "token", "local_files_only", "revision")
@@ -123,7 +121,7 @@ class MelFusionPipeline(DiffusionPipeline):
             raise ValueError("tokenizer and text_encoder are needed; load_minilm() gives both")
         if (image_unet.class_embedding is None) != (image_encoder is None):
             raise ValueError("image_encoder is needed by an image UNet with a class embedding, and by no other")
-        check_number("timestep_shift", timestep_shift, 1.0, MAX_TIMESTEP_SHIFT)
+        TakeSettings(timestep_shift=timestep_shift)
         latent_channels = vae.config.latent_channels
         coordinates = unet.config.in_channels - latent_channels
         if coordinates != 0 and (coordinates < 0 or coordinates % 2 == 0):
@@ -285,7 +283,7 @@ class MelFusionPipeline(DiffusionPipeline):
         """
         batch = request.check()
         if request.latents is not None:
-            shape = self.latent_shape(batch, request.duration_s)
+            shape = self.latent_shape(batch, request.settings.duration_s)
             if tuple(request.latents.shape) != shape:
                 raise ValueError(f"latents must have shape {shape}, got {tuple(request.latents.shape)}")
         return batch
@@ -430,13 +428,8 @@ class MelFusionPipeline(DiffusionPipeline):
         self,
         prompt: str | list[str] | None = None,
         image: ImageInput | None = None,
-        duration_s: float = defaults.DURATION_S,
-        num_inference_steps: int = defaults.NUM_INFERENCE_STEPS,
-        guidance_scale: float = defaults.GUIDANCE_SCALE,
-        image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE,
-        guidance_rescale: float = defaults.GUIDANCE_RESCALE,
-        guidance_stop: float = defaults.GUIDANCE_STOP,
-        synapse_strength: float = defaults.SYNAPSE_STRENGTH,
+        settings: TakeSettings | None = None,
+        *,
         negative_prompt: str | list[str] | None = None,
         num_waveforms_per_prompt: int = 1,
         generator: torch.Generator | list[torch.Generator] | None = None,
@@ -444,8 +437,7 @@ class MelFusionPipeline(DiffusionPipeline):
         output_type: str = "np",
         return_dict: bool = True,
         callback_on_step_end: StepCallback | None = None,
-        sampler: str = defaults.SAMPLERS[0],
-        timestep_shift: float | None = None,
+        **changes: Any,
     ) -> MelFusionPipelineOutput | tuple:
         """Generate music.
 
@@ -454,26 +446,17 @@ class MelFusionPipeline(DiffusionPipeline):
         Args:
             prompt: One caption or several; None or empty for the picture alone.
             image: One picture or several, as PIL images or paths; None for the caption alone.
-            duration_s: Length in seconds, 1 to 30.72; the model was trained on 10.24.
-            num_inference_steps: Denoising steps.
-            guidance_scale: Weight g_t of the caption; 1 is no guidance.
-            image_guidance_scale: Weight g_i of the picture; 1 is no guidance, 0 ignores it.
-            guidance_rescale: Share in which the guided prediction takes the conditional one's deviation, 0 to 1.
-            guidance_stop: Share of the way from noise to music after which guidance stops, 0 to 1. The late steps
-                then run without the extra branches, which saves their time (Kynkaanniemi et al. 2024, "Applying
-                guidance in a limited interval").
-            synapse_strength: Multiplier of the synapse's gates: 0 is bit-identical to no picture, 1 as trained, up to
-                2 exaggerates.
-            negative_prompt: Caption to steer away from; stands in for the empty one.
+            settings: How the takes are made; None for the defaults.
+            negative_prompt: Caption to steer away from, or one per caption; None for that of the settings.
             num_waveforms_per_prompt: Takes of each caption and picture; takes of one caption are neighbours.
-            generator: Random generator for the initial noise, or one per sample.
+            generator: Random generator for the initial noise, or one per sample, in place of a seed.
             latents: Initial noise of the shape that :meth:`latent_shape` gives.
             output_type: ``"np"`` or ``"pt"`` for waveforms, ``"mel"`` for spectrograms of shape
                 ``(batch, frames, n_mels)``, ``"latent"`` for latents.
             return_dict: Whether to return a :class:`MelFusionPipelineOutput` rather than a tuple.
             callback_on_step_end: Called after every step with a :class:`StepInfo`; returning False stops.
-            sampler: ``"dpm++"`` or ``"ddim"``.
-            timestep_shift: How much the steps crowd towards the noise, 1 to 100; None for the model's own.
+            changes: Fields of :class:`~melfusion_core.take.TakeSettings` that differ from the settings, such as
+                ``num_inference_steps=50`` or ``seed=7``.
 
         Returns:
             The waveforms of shape ``(batch, samples)``.
@@ -484,23 +467,16 @@ class MelFusionPipeline(DiffusionPipeline):
             ImageError: When a picture cannot be used.
             GenerationInterrupted: When the callback or :meth:`interrupt` stopped it.
         """
-        request = GenerationRequest(
-            prompt=prompt,
-            image=image,
-            duration_s=duration_s,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            image_guidance_scale=image_guidance_scale,
-            guidance_rescale=guidance_rescale,
-            guidance_stop=guidance_stop,
-            synapse_strength=synapse_strength,
+        request = GenerationRequest.of(
+            prompt,
+            image,
+            settings,
             negative_prompt=negative_prompt,
             num_waveforms_per_prompt=num_waveforms_per_prompt,
             generator=generator,
             latents=latents,
             output_type=output_type,
-            sampler=sampler,
-            timestep_shift=timestep_shift,
+            **changes,
         )
         output = self._drain(self.stream(request), callback_on_step_end)
         return output if return_dict else (output.audios,)
@@ -509,43 +485,20 @@ class MelFusionPipeline(DiffusionPipeline):
         self,
         prompt: str | list[str] | None = None,
         image: ImageInput | None = None,
-        duration_s: float = defaults.DURATION_S,
-        num_inference_steps: int = defaults.NUM_INFERENCE_STEPS,
-        guidance_scale: float = defaults.GUIDANCE_SCALE,
-        image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE,
-        guidance_rescale: float = defaults.GUIDANCE_RESCALE,
-        guidance_stop: float = defaults.GUIDANCE_STOP,
-        synapse_strength: float = defaults.SYNAPSE_STRENGTH,
-        negative_prompt: str | list[str] | None = None,
-        num_waveforms_per_prompt: int = 1,
-        generator: torch.Generator | list[torch.Generator] | None = None,
-        latents: torch.Tensor | None = None,
-        output_type: str = "np",
+        settings: TakeSettings | None = None,
+        *,
         callback_on_step_end: StepCallback | None = None,
-        sampler: str = defaults.SAMPLERS[0],
-        timestep_shift: float | None = None,
+        **options: Any,
     ) -> ComparisonOutput:
         """Generate the same noise twice in one batch: with the picture, and from the caption alone.
 
         Args:
             prompt: See :meth:`__call__`.
             image: See :meth:`__call__`; needed here.
-            duration_s: See :meth:`__call__`.
-            num_inference_steps: See :meth:`__call__`.
-            guidance_scale: See :meth:`__call__`.
-            image_guidance_scale: See :meth:`__call__`.
-            guidance_rescale: See :meth:`__call__`.
-            guidance_stop: See :meth:`__call__`.
-            synapse_strength: See :meth:`__call__`; at 0 both results are the same samples.
-            negative_prompt: See :meth:`__call__`.
-            num_waveforms_per_prompt: See :meth:`__call__`.
-            generator: See :meth:`__call__`.
-            latents: See :meth:`__call__`; shared by both.
-            output_type: See :meth:`__call__`.
+            settings: See :meth:`__call__`; at synapse strength 0 both results are the same samples.
             callback_on_step_end: See :meth:`__call__`; the samples with the picture come first. At strength 0 there
                 is one set of samples only.
-            sampler: See :meth:`__call__`.
-            timestep_shift: See :meth:`__call__`.
+            options: More arguments of :meth:`__call__`; the noise is shared by both.
 
         Returns:
             Both sets of waveforms.
@@ -556,24 +509,7 @@ class MelFusionPipeline(DiffusionPipeline):
             ImageError: When a picture cannot be used.
             GenerationInterrupted: When the callback or :meth:`interrupt` stopped it.
         """
-        request = GenerationRequest(
-            prompt=prompt,
-            image=image,
-            duration_s=duration_s,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            image_guidance_scale=image_guidance_scale,
-            guidance_rescale=guidance_rescale,
-            guidance_stop=guidance_stop,
-            synapse_strength=synapse_strength,
-            negative_prompt=negative_prompt,
-            num_waveforms_per_prompt=num_waveforms_per_prompt,
-            generator=generator,
-            latents=latents,
-            output_type=output_type,
-            sampler=sampler,
-            timestep_shift=timestep_shift,
-        )
+        request = GenerationRequest.of(prompt, image, settings, **options)
         return self._drain(self.stream(request, compare=True), callback_on_step_end)
 
     @torch.no_grad()
@@ -601,17 +537,18 @@ class MelFusionPipeline(DiffusionPipeline):
             raise ValueError("A comparison needs a picture.")
         batch = self.check_inputs(request)
         # 2. Conditions
-        with_image = request.image is not None and request.synapse_strength > 0
+        settings = request.settings
+        with_image = request.image is not None and settings.synapse_strength > 0
         conditions = [self._condition(request, batch, with_image)]
         if compare and with_image:
             conditions.append(self._condition(request, batch, False))
         # 3. Noise
-        latents = self.prepare_latents(batch, request.duration_s, request.generator, request.latents)
+        latents = self.prepare_latents(batch, settings.duration_s, request.noise_source, request.latents)
         latents = torch.cat([latents] * len(conditions))
         # 4. Denoise
-        shift = self.config.timestep_shift if request.timestep_shift is None else request.timestep_shift
-        num_steps = request.num_inference_steps
-        scheduler = make_scheduler(self.scheduler, request.sampler, num_steps, shift)
+        shift = self.config.timestep_shift if settings.timestep_shift is None else settings.timestep_shift
+        num_steps = settings.num_inference_steps
+        scheduler = make_scheduler(self.scheduler, settings.sampler, num_steps, shift)
         with self._synapse_installed(conditions) as handle, self.progress_bar(total=num_steps) as progress:
             model = GuidedModel(self.unet, handle, conditions, scheduler.config.num_train_timesteps)
             for step in denoise(model, scheduler, latents):
@@ -626,7 +563,7 @@ class MelFusionPipeline(DiffusionPipeline):
                 if self._interrupt:
                     raise GenerationInterrupted(f"stopped after step {step.index + 1} of {step.num_steps}")
         # 5. Decode
-        audios, mels = self._decode(latents, request.duration_s, request.output_type)
+        audios, mels = self._decode(latents, settings.duration_s, request.output_type)
         self.maybe_free_model_hooks()
         if not compare:
             yield MelFusionPipelineOutput(audios=audios, mels=mels)
@@ -655,7 +592,7 @@ class MelFusionPipeline(DiffusionPipeline):
 
     def _condition(self, request: GenerationRequest, batch: int, with_image: bool) -> MusicCondition:
         captions = as_captions("prompt", request.prompt) or [""]
-        negatives = as_captions("negative_prompt", request.negative_prompt) or [""]
+        negatives = request.negatives
         texts = self.encode_prompt(captions + negatives)
         caption_rows = _spread(len(captions), batch)
         negative_rows = _spread(len(negatives), batch)
@@ -671,11 +608,7 @@ class MelFusionPipeline(DiffusionPipeline):
             negative=texts.index([len(captions) + row for row in negative_rows]),
             same_text=same_text,
             image=features,
-            synapse_strength=request.synapse_strength,
-            guidance_scale=request.guidance_scale,
-            image_guidance_scale=request.image_guidance_scale,
-            guidance_rescale=request.guidance_rescale,
-            guidance_stop=request.guidance_stop,
+            settings=request.settings,
         )
 
     @contextmanager

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from melfusion_core import defaults
 from melfusion_core.audio import save_audio
 from melfusion_core.cli.takes import load_pipeline
 from melfusion_core.evaluation.cues import audio_cues
 from melfusion_core.evaluation.listening import listen
 from melfusion_core.image import load_image
+from melfusion_core.take import TakeSettings
 
 PEAK_CEILING = 0.98
 """All takes of a report are turned down together until the highest peak is here, as `melfusion generate` does."""
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--prompt", default="a piece of music", help='caption (default "a piece of music")')
     parser.add_argument("--seed", type=int, default=0, help="(default 0)")
     parser.add_argument(
-        "--steps", type=int, default=defaults.NUM_INFERENCE_STEPS, help="denoising steps (default %(default)s)"
+        "--steps", type=int, default=TakeSettings.num_inference_steps, help="denoising steps (default %(default)s)"
     )
     args = parser.parse_args(argv)
     pipeline = load_pipeline(args.model, "cpu")

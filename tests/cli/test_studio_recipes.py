@@ -13,10 +13,11 @@ from PIL import Image
 from demo.engine import PipelineEngine
 from demo.exports import export_take
 from demo.service import StudioService
-from demo.takes import Request, Result
+from demo.takes import Result
 from melfusion_core import ISTFTVocoder
 from melfusion_core.cli import main
 from tests import system
+from tests.demo.fakes import wish
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_a_studio_file_is_made_again(model_folder, sunset: Image.Image, tmp_path
     system.require_program("ffmpeg")
     sunset.save(tmp_path / "sunset.png")
     service = StudioService(PipelineEngine.from_folder(model_folder))
-    request = Request(str(tmp_path / "sunset.png"), "slow piano", seed=5, duration_s=2.56, num_inference_steps=2)
+    request = wish(str(tmp_path / "sunset.png"), "slow piano", seed=5, duration_s=2.56, num_inference_steps=2)
     files = []
     for event in service.compose(request):
         if isinstance(event, Result):

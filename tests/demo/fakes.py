@@ -6,13 +6,21 @@ import threading
 import time
 from collections.abc import Generator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from demo.takes import TEXT_ONLY, WITH_IMAGE, Settings, Sound, Step
+from demo.takes import TEXT_ONLY, WITH_IMAGE, Request, Settings, Sound, Step
 from melfusion_core.mel import MelConfig, MelSpectrogram, mel_to_db
+from melfusion_core.take import KNOBS
+
+
+def wish(image_path: str | None = None, caption: str = "", **others: Any) -> Request:
+    """A request from loose settings."""
+    knobs = {name: others.pop(name) for name in [*others] if name in KNOBS}
+    return Request(image_path, caption, knobs, **others)
 
 
 class FakeEngine:
@@ -31,8 +39,10 @@ class FakeEngine:
         self.closed = threading.Event()
         self.settings: list[Settings] = []
         self.said: str | None = None
+        self.looked: list[Image.Image] = []
 
     def scene(self, image: Image.Image) -> str | None:
+        self.looked.append(image)
         return self.said
 
     def render(self, settings: Settings) -> Generator[Step | dict[str, Sound], None, None]:

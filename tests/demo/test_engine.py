@@ -10,9 +10,10 @@ import torch
 
 from demo.engine import PipelineEngine, gpu_seconds
 from demo.service import StudioService
-from demo.takes import Request, Settings, Step
+from demo.takes import Settings, Step
 from melfusion_core.mel import mel_to_db
 from melfusion_core.pipelines.loading import HubError
+from tests.demo.fakes import wish
 
 
 @pytest.fixture
@@ -101,7 +102,9 @@ def test_recipes_name_the_folder(tiny_pipeline, tmp_path, monkeypatch):
 
 
 def test_the_service_takes_the_real_pipeline(engine, pictures):
-    *progress, result = StudioService(engine).compose(Request(str(pictures[0]), "Harp", None, 2.56, 2))
+    *progress, result = StudioService(engine).compose(
+        wish(str(pictures[0]), "Harp", duration_s=2.56, num_inference_steps=2)
+    )
     assert [event.step for event in progress] == [0, 1, 2]
     assert result.with_image.recipe.model_name == "tiny"
 
@@ -113,7 +116,7 @@ def test_the_lent_gpu_is_asked_for_as_long_as_the_work_needs():
 
 def test_words_to_steer_away_from_change_the_music(engine):
     *_, plain = engine.render(settings(steps=2))
-    *_, steered = engine.render(settings(steps=2, negative_caption="drums"))
+    *_, steered = engine.render(settings(steps=2, negative_prompt="drums"))
     assert not np.array_equal(plain["text_only"].waveform, steered["text_only"].waveform)
 
 

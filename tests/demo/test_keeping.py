@@ -17,10 +17,10 @@ from demo.exports import export_take, read_take
 from demo.keep import MOST_KEPT, Kept, take_choices
 from demo.render_examples import render
 from demo.service import StudioService
-from demo.takes import Request, Result, StudioError
+from demo.takes import Result, StudioError
 from melfusion_core.audio import integrated_lufs
 from tests import system
-from tests.demo.fakes import FakeEngine
+from tests.demo.fakes import FakeEngine, wish
 
 SHORT = {"num_inference_steps": 1, "duration_s": 2.56}
 CONFIG = FakeEngine().mel_config
@@ -28,7 +28,7 @@ CONFIG = FakeEngine().mel_config
 
 @pytest.fixture(scope="module")
 def result(pictures) -> Result:
-    request = Request(str(pictures[0]), "Ünder the $(sea)", seed=3, negative_caption="drums", **SHORT)
+    request = wish(str(pictures[0]), "Ünder the $(sea)", seed=3, negative_prompt="drums", **SHORT)
     *_, result = StudioService(FakeEngine()).compose(request)
     return result
 
@@ -118,7 +118,7 @@ def test_examples_are_rendered_once_and_read_without_an_engine(pictures, tmp_pat
     assert [Path(path).name for path in example.takes] == ["checkers-a.flac", "checkers-b.flac"]
     found = finished_result(example, CONFIG)
     *_, made = StudioService(FakeEngine()).compose(
-        Request(example.image_path, example.caption, seed=5, num_inference_steps=1)
+        wish(example.image_path, example.caption, seed=5, num_inference_steps=1)
     )
     for read, fresh in zip(found.takes, made.takes, strict=True):
         assert read.title == fresh.title and (read.image is None) == (fresh.image is None)

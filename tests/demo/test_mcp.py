@@ -18,11 +18,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, Tool
 
 import app
-from demo.service import MAX_SEED
-from demo.takes import Limits
+from demo.takes import MAX_SEED, Limits
 from demo.ui import launch
-from melfusion_core import defaults
 from melfusion_core.recipe import read_from_file
+from melfusion_core.take import SAMPLERS
 from tests.demo.fakes import FakeEngine
 
 QUICK = {"steps": 3, "duration_s": 2.56}
@@ -112,7 +111,7 @@ def test_arguments_have_types_defaults_and_whole_descriptions(tools):
     assert {name for name, kind in kinds.items() if kind == "string"} == words
     assert {name for name, kind in kinds.items() if kind in ("number", "integer")} == kinds.keys() - words
     assert kinds["seed"] == "integer" and len(kinds) == 15
-    assert schema["properties"]["sampler"]["enum"] == list(defaults.SAMPLERS)
+    assert schema["properties"]["sampler"]["enum"] == list(SAMPLERS)
     assert "required" not in schema
     for name, argument in schema["properties"].items():
         assert re.fullmatch(r"\S.{8,}\.", argument["description"]), f"{name} is cut short: {argument['description']}"
@@ -194,7 +193,10 @@ def test_what_is_wrong_is_said_in_plain_words(address, fake, wishes, said):
 
 def test_files_of_the_studio_s_own_machine_are_out_of_reach(address, fake, pictures, tmp_path):
     made = len(fake.settings)
-    assert "provide a url" in refusal(address, image=str(pictures[0]))
+    for path in (str(pictures[0]), f"file://{pictures[0]}", "/etc/passwd"):
+        assert "provide a url" in refusal(address, image=path)
+    refusal(address, image={"path": str(pictures[0])})
+    refusal(address, image={"path": str(pictures[0]), "meta": {"_type": "gradio.FileData"}})
     assert "not a picture" in refusal(address, image="data:image/png;base64,AAAA")
     assert len(fake.settings) == made
     [answer] = call(address, "generate", caption="Harp", **QUICK).content

@@ -8,16 +8,16 @@ import pytest
 
 from demo import votes
 from demo.service import StudioService
-from demo.takes import TAKES, Request, StudioError
+from demo.takes import TAKES, StudioError
 from demo.votes import VoteBook, preference, read_votes, report
-from tests.demo.fakes import FakeEngine
+from tests.demo.fakes import FakeEngine, wish
 
 SHORT = {"num_inference_steps": 1, "duration_s": 2.56}
 
 
 @pytest.fixture(scope="module")
 def result(pictures):
-    *_, result = StudioService(FakeEngine()).compose(Request(str(pictures[0]), "Harp", seed=3, **SHORT))
+    *_, result = StudioService(FakeEngine()).compose(wish(str(pictures[0]), "Harp", seed=3, **SHORT))
     return result
 
 
@@ -67,7 +67,7 @@ def test_bad_votes_are_refused_and_leave_the_trial_open(result, tmp_path, change
 
 def test_only_pairs_are_voted_on_and_only_where_votes_are_kept(result, tmp_path):
     assert VoteBook(None).open(result) is None
-    *_, takes = StudioService(FakeEngine()).compose(Request(caption="x", mode=TAKES, num_takes=2, **SHORT))
+    *_, takes = StudioService(FakeEngine()).compose(wish(caption="x", mode=TAKES, num_takes=2, **SHORT))
     assert VoteBook(tmp_path / "votes.jsonl").open(takes) is None
 
 

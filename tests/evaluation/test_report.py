@@ -30,9 +30,9 @@ from melfusion_core.evaluation.takes import (
 )
 from melfusion_core.evaluation.triplets import load_triplets
 from tests.conftest import TINY_MEL as PIPELINE_MEL
-from tests.evaluation.conftest import RATE, SAMPLES, make_network, tone
+from tests.evaluation.conftest import RATE, make_network, tone
 
-SETTINGS = SamplingSettings(duration_s=SAMPLES / RATE, num_inference_steps=2)
+SETTINGS = SamplingSettings(duration_s=1.0, num_inference_steps=2)
 
 
 class ObedientPipeline:

@@ -316,7 +316,7 @@ def test_cancelling(shared_pipeline, sunset):
 
 def test_streaming_and_closing_early(shared_pipeline, sunset):
     before = processors(shared_pipeline)
-    request = GenerationRequest(prompt=CAPTION, image=sunset, generator=seeded(), **FAST)
+    request = GenerationRequest.of(CAPTION, sunset, generator=seeded(), **FAST)
     events = list(shared_pipeline.stream(request))
     assert [event["step"] for event in events[:-1]] == [1, 2, 3]
     direct = shared_pipeline(CAPTION, sunset, generator=seeded(), **FAST)
