@@ -33,7 +33,8 @@ ALLOWED = {
     f"{CORE}.diffusion": GROUND | _packages("models", "engines"),
     f"{CORE}.data": GROUND,
     f"{CORE}.pipelines": GROUND | _packages("models", "diffusion", "engines"),
-    f"{CORE}.training": GROUND | _packages("models", "diffusion", "engines", "spectrogram"),
+    f"{CORE}.training": GROUND
+    | _packages("models", "diffusion", "engines", "spectrogram", "data", "evaluation.metrics"),
     f"{CORE}.evaluation": GROUND | _packages("models", "diffusion", "engines", "spectrogram", "recipe"),
     f"{CORE}.cli": {CORE},
     f"{CORE}.full_size": {CORE},

@@ -35,6 +35,7 @@ TRAINERS = {
     "codec": ("melfusion_core.training.codec", "train"),
     "vocoder": ("melfusion_core.training.vocoder", "train"),
     "encoder": ("melfusion_core.training.picture_encoder", "train"),
+    "pictures": ("melfusion_core.training.picture_bank", "train"),
     "image": ("melfusion_core.training.image", "train"),
     "judge": ("melfusion_core.training.judge", "train"),
     "prepare": ("melfusion_core.training.prepare", "prepare"),

@@ -1,9 +1,9 @@
 """What a picture may sound like: a table from what is shown to styles and lead instruments, and the rule beside it.
 
 The table names what most people would expect (a church: organ and choir; a city at night: synthesizers or jazz). What
-it does not name is decided by likeness of words: a scene goes with the rows whose words it is near to, and a little with
-styles whose own words it is near to, in the space of the caption encoder. Where nothing is near, every style is about
-as likely.
+it does not name is decided by likeness of words: a scene goes with the rows whose words it is near to, and a little
+with styles whose own words it is near to, in the space of the caption encoder. Where nothing is near, every style is
+about as likely.
 
 Shape legend: ``scenes`` meanings to be judged, ``dim`` of the space of words, ``styles`` of :data:`STYLE_WORDS`,
 ``leads`` of ``LEAD_INSTRUMENTS``.
@@ -147,9 +147,11 @@ ASSOCIATIONS: tuple[Association, ...] = (
     _row("dancing couple, flamenco, passion", "tango, waltz, samba", "bandoneon, violin, accordion"),
     _row("ballet, theatre, opera, cello, orchestra", "orchestral music, classical, string ensemble",
          "strings, violin, cello, flute"),
-    _row("cafe, restaurant, wine, dinner table", "jazz, bossa nova, tango", "jazz guitar, accordion, saxophone, piano"),
+    _row("cafe, restaurant, wine, dinner table", "jazz, bossa nova, tango",
+         "jazz guitar, accordion, saxophone, piano"),
     _row("bar, pub, beer, whiskey", "blues, jazz, celtic", "harmonica, saxophone, honky-tonk piano"),
-    _row("circus, carousel, clown, amusement park", "waltz, march, ska", "accordion, piccolo, glockenspiel, xylophone"),
+    _row("circus, carousel, clown, amusement park", "waltz, march, ska",
+         "accordion, piccolo, glockenspiel, xylophone"),
     _row("cradle, baby, mother and child, teddy bear, bed", "lullaby, music box tune",
          "music box, celesta, harp, kalimba"),
     _row("school, children playing, playground, toys", "folk, music box tune, ska",

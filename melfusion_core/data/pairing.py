@@ -1,8 +1,8 @@
 """Which picture goes with which piece of music: near in mood, and likely by what is shown and what plays.
 
-A corpus of sound pairs every clip with a picture of its own (`triplets.pair_by_affect`). Here pictures are drawn, as often
-as they fit: a model that sees a piece with one picture again and again learns the pair by heart, and any other picture
-that fits is as true a partner.
+A corpus of sound pairs every clip with a picture of its own (`triplets.pair_by_affect`). Here pictures are drawn, as
+often as they fit: a model that sees a piece with one picture again and again learns the pair by heart, and any other
+picture that fits is as true a partner.
 
 Shape legend: ``music`` pieces, ``pictures``, ``styles`` of `associations.STYLE_WORDS`, ``leads`` of
 `LEAD_INSTRUMENTS`.
@@ -104,13 +104,7 @@ class PicturePairing:
             raise ValueError(f"width must be positive and meaning not negative, got {width} and {meaning}")
         self.width, self.meaning = width, meaning
         self._moods = pictures.moods.astype(np.float32)
-        # How much likelier than by chance, in logarithms; the last row, of what is unknown, is 0.
-        self._styles, self._leads = (
-            np.concatenate(
-                [meaning * np.log(chances.T * chances.shape[1] + 1e-9), np.zeros((1, len(chances)))]
-            ).astype(np.float32)
-            for chances in (pictures.styles, pictures.leads)
-        )
+        self._styles, self._leads = (_gains(chances, meaning) for chances in (pictures.styles, pictures.leads))
 
     def scores(self, music: MusicFacts, rows: slice | np.ndarray) -> np.ndarray:
         """How well pictures go with pieces.
@@ -146,6 +140,12 @@ class PicturePairing:
             found = (chances <= aims[:, None]).sum(axis=1)
             chosen[part] = np.minimum(found, chances.shape[1] - 1)
         return chosen
+
+
+def _gains(chances: np.ndarray, weight: float) -> np.ndarray:
+    """How much likelier than by chance, in logarithms, one row each; the last row, of what is unknown, is 0."""
+    likelier = weight * np.log(np.maximum(chances.T * chances.shape[1], 1e-6))
+    return np.concatenate([likelier, np.zeros((1, len(chances)))]).astype(np.float32)
 
 
 def pair_by_mood_and_meaning(

@@ -167,13 +167,14 @@ class FullModel:
         return [found.index([place]) for place in range(len(rows))]
 
     def _look(self, rows: Sequence[Row]) -> ImageFeatures:
-        pixels = torch.stack([image_to_tensor(row.read_image(), self.image_size) for row in rows]).to(self.device)
+        images = [row.read_image() for row in rows]
+        pixels = torch.stack([image_to_tensor(image, self.image_size) for image in images]).to(self.device)
         null = self.text("") if self.image_null is None else self.image_null.condition()
         config = self.synapse.config
         latents = encode_pixels(self.image_vae, pixels)
         found = capture_image_features(
             self.image_unet, self.image_scheduler, latents, null, config.key_timesteps, config.num_inversion_steps,
-            embedding=embed_pictures(self.image_encoder, pixels),
+            embedding=embed_pictures(self.image_encoder, images),
         )  # fmt: skip
         return found.to("cpu")
 

@@ -5,11 +5,11 @@ people feel about a photograph is mostly about that. Frozen classifiers know. Th
 unCLIP's way (Ramesh et al. 2022, arXiv 2204.06125: added to the timestep's embedding), and so they reach the
 self-attention keys and values that the visual synapse listens to:
 
-- **mood**, valence and arousal, by kernel regression on what the networks' last two stages hold on average and how much
-  it varies over the picture;
-- **meaning**, the words that the networks know, weighted by their probabilities, in the caption encoder's own space and
-  reduced to some tens of numbers. So meaning goes beyond pictures: any words have one. A kernel regression adds what
-  the words lack (there is none for a galaxy or a party).
+- **mood**, valence and arousal, by kernel regression on what the networks' last two stages hold on average and how
+  much it varies over the picture;
+- **meaning**, the words that the networks know, weighted by their probabilities, in the caption encoder's own space
+  and reduced to some tens of numbers. So meaning goes beyond pictures: any words have one. A kernel regression adds
+  what the words lack (there is none for a galaxy or a party).
 
 What is told is standardised: 0 is what pictures are on average, 1 how much they differ.
 
@@ -44,8 +44,8 @@ class PictureReading:
     """What an encoder reads off pictures; any part may be replaced by what is known better.
 
     Args:
-        moods: Valence and arousal as people would rate them, best guess, of shape ``(batch, 2)``; 0 is the mean of
-            pictures, 1 their deviation.
+        moods: Valence and arousal, of shape ``(batch, 2)``; 0 is the mean of what is read of photographs, 1 its
+            deviation.
         words: Probabilities of the encoder's words, of shape ``(batch, words)``.
         meanings: What is shown, standardised, of shape ``(batch, codes)``.
     """
@@ -120,7 +120,7 @@ class Eye(nn.Module):
 
 
 class PictureEncoder(ModelMixin, ConfigMixin):
-    """Frozen classifiers, and what they say of mood and meaning. :mod:`melfusion_core.training.picture_encoder` fits it.
+    """Frozen classifiers, and what they say of mood and meaning; `melfusion train encoder` fits it.
 
     Args:
         eyes: Arguments of each :class:`Eye` but its number of words.

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 
 from melfusion_core.models.picture_encoder import MOOD_AXES, PictureEncoder
+from melfusion_core.models.text import encode_text, load_minilm
 from melfusion_core.training.encoder_examples import LEAST_STD, Examples
 
 TOLERANCE = 0.1  # epsilon of the support vectors: errors of the mood that do not count
 RIDGE = 1.0  # penalty of what is learned of meanings
 CLEAR = 0.75  # typed words are as loud as a picture at this quantile
+LONGEST_WORDS = 24  # tokens of what a picture shows
 SCENE_COUNT = 0.3  # what all scenes count together in what is learned of meanings, relative to photographs
 
 
@@ -117,3 +119,18 @@ def calibrate(encoder: PictureEncoder, said: np.ndarray, truth: np.ndarray) -> N
     error = np.sqrt(np.square(truth - truth.mean(axis=0) - slope * standard).mean(axis=0))
     for name, value in {"mood_mean": mean, "mood_std": std, "mood_slope": slope, "mood_error": error}.items():
         setattr(encoder, name, torch.as_tensor(value, dtype=torch.float32))
+
+
+def text_embedder() -> Callable[[Sequence[str]], np.ndarray]:
+    """The caption encoder as a function.
+
+    Returns:
+        From texts to an array of shape ``(texts, text)``.
+    """
+    parts = load_minilm()
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        batches = (list(texts[start : start + 64]) for start in range(0, len(texts), 64))
+        return np.concatenate([encode_text(*parts, batch, LONGEST_WORDS).pooled.double().numpy() for batch in batches])
+
+    return embed

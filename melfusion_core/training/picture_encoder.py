@@ -22,15 +22,13 @@ import torch
 from melfusion_core.data.scenes import SCENE_KINDS
 from melfusion_core.evaluation.metrics import spearman_interval
 from melfusion_core.models.picture_encoder import MOOD_AXES, PictureEncoder
-from melfusion_core.models.text import encode_text, load_minilm
 from melfusion_core.training.config import use_threads
 from melfusion_core.training.encoder_examples import Examples, collect
-from melfusion_core.training.encoder_fit import calibrate, fit_meaning, fit_moods, kernel
+from melfusion_core.training.encoder_fit import calibrate, fit_meaning, fit_moods, kernel, text_embedder
 from melfusion_core.training.eyes import GROUPS, eye_settings, fill_eye, imagenet_words
 
 CLOSENESS = (0.5, 2.0, 5.0, 15.0)  # C of the support vectors
 WIDTHS = (0.1, 0.2, 0.4)  # gamma, times the number of features
-LONGEST_WORDS = 24  # tokens of what a picture shows
 
 
 @dataclass(frozen=True)
@@ -225,21 +223,6 @@ def scene_check(examples: Examples, config: EncoderConfig, gram: np.ndarray, clo
     said = gram[np.ix_(asked, known)] @ dual[:-1] + dual[-1]
     rhos = [float(spearmanr(said[:, axis], examples.moods[asked, axis]).statistic) for axis in range(2)]
     return {"n": len(asked), **{axis: round(rho, 3) for axis, rho in zip(MOOD_AXES, rhos, strict=True)}}
-
-
-def text_embedder() -> Callable[[Sequence[str]], np.ndarray]:
-    """The caption encoder as a function.
-
-    Returns:
-        From texts to an array of shape ``(texts, text)``.
-    """
-    parts = load_minilm()
-
-    def embed(texts: Sequence[str]) -> np.ndarray:
-        batches = (list(texts[start : start + 64]) for start in range(0, len(texts), 64))
-        return np.concatenate([encode_text(*parts, batch, LONGEST_WORDS).pooled.double().numpy() for batch in batches])
-
-    return embed
 
 
 def build_encoder(config: EncoderConfig) -> PictureEncoder:
