@@ -37,6 +37,8 @@ ENCODER_FOLDER = "image_encoder"
 MOOD_AXES = ("valence", "arousal")
 STAGES = 2
 LIBRARIES = ("timm", "open_clip")
+NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 8, "heads": 1, "layers": 1}
+"""The smallest text half that CLIP can have: only its other half is wanted."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,12 @@ class Eye(nn.Module):
         else:
             import open_clip
 
-            model = open_clip.create_model(architecture, load_weights=False, pretrained_text=False)
-            self.network = model.visual
-            with torch.no_grad():
-                width = self.network(torch.zeros(1, 3, size, size)).shape[-1]
-            self.head = nn.Linear(width, words, bias=False)
+            known = open_clip.get_model_config(architecture)
+            if known is None:
+                raise ValueError(f"open_clip does not know {architecture}")
+            half = {"embed_dim": known["embed_dim"], "vision_cfg": known["vision_cfg"], "text_cfg": NO_TEXT}
+            self.network = open_clip.CLIP(**half, quick_gelu=known.get("quick_gelu", False)).visual
+            self.head = nn.Linear(known["embed_dim"], words, bias=False)
         if not hasattr(self.network, "forward_intermediates"):
             raise ValueError(f"{architecture} does not give its stages away; choose another network")
 
@@ -125,8 +128,8 @@ class PictureEncoder(ModelMixin, ConfigMixin):
     Args:
         eyes: Arguments of each :class:`Eye` but its number of words.
         words: What the eyes' classes are called.
-        groups: Plain words, each with the places of the words that it stands for; see
-            :func:`~melfusion_core.models.picture_words.describe`.
+        spoken: What may be said of pictures, in plain words, each with the places of the words that it stands for;
+            see :func:`~melfusion_core.models.picture_words.describe`.
         features: Number of features of all eyes together.
         supports: Pictures that the regressions remember.
         codes: Numbers of a meaning.
@@ -143,7 +146,7 @@ class PictureEncoder(ModelMixin, ConfigMixin):
              "std": [0.5] * 3},
         ),
         words: Sequence[str] = ("thing", "other thing"),
-        groups: Mapping[str, Sequence[int]] | None = None,
+        spoken: Mapping[str, Sequence[int]] = {},  # noqa: B006 - read only
         features: int = 1,
         supports: int = 1,
         codes: int = 2,

@@ -25,7 +25,8 @@ from melfusion_core.models.picture_encoder import MOOD_AXES, PictureEncoder
 from melfusion_core.training.config import use_threads
 from melfusion_core.training.encoder_examples import Examples, collect
 from melfusion_core.training.encoder_fit import calibrate, fit_meaning, fit_moods, kernel, text_embedder
-from melfusion_core.training.eyes import GROUPS, eye_settings, fill_eye, imagenet_words
+from melfusion_core.training.eyes import eye_settings, fill_eye, imagenet_words
+from melfusion_core.training.spoken_words import GROUPS, candidates, fit_confidence
 
 CLOSENESS = (0.5, 2.0, 5.0, 15.0)  # C of the support vectors
 WIDTHS = (0.1, 0.2, 0.4)  # gamma, times the number of features
@@ -239,9 +240,9 @@ def build_encoder(config: EncoderConfig) -> PictureEncoder:
     """
     words = Path(config.words).read_text(encoding="utf-8").split("\n") if config.words else imagenet_words()
     words = [word.strip() for word in words if word.strip()]
-    groups = {} if config.words else {name: list(places) for name, places in GROUPS.items()}
+    spoken = {word: list(places) for word, places in candidates(words, {} if config.words else GROUPS)}
     settings = [eye_settings(name) for name in config.eyes]
-    encoder = PictureEncoder(settings, words, groups, codes=config.codes, temperature=config.temperature).eval()
+    encoder = PictureEncoder(settings, words, spoken, codes=config.codes, temperature=config.temperature).eval()
     for place, (eye, name) in enumerate(zip(encoder.networks, config.eyes, strict=True)):
         fill_eye(eye, name, config.weights[place] if config.weights else "", words)
     return encoder.requires_grad_(False)
@@ -275,6 +276,12 @@ def train(config: EncoderConfig) -> dict[str, Any]:
     encoder.mood_dual[torch.from_numpy(known)] = torch.from_numpy(dual[:-1]).float()
     calibrate(encoder, said - dual[-1], examples.moods[examples.rated])
     fit_meaning(encoder, examples, gram, text_embedder())
+    photographs = ~examples.scenes
+    truth = fit_confidence(
+        np.exp(examples.logs[photographs]), examples.texts[: photographs.sum()], list(encoder.config.spoken.items())
+    )
+    if truth is not None:
+        encoder.word_truth = torch.tensor(truth)
     result = {
         "photographs": int((~examples.scenes).sum()), "scenes": int(examples.scenes.sum()),
         "gamma_times_features": gamma * examples.features.shape[1], "closeness": list(closeness),
