@@ -40,7 +40,7 @@ class PictureWords:
     """What is said of a picture.
 
     Args:
-        shows: What it looks like, the surest first; empty where nothing is sure enough.
+        shows: What it looks like, the surest first, no coarse word where an exact one is sure; empty where none is.
         feels: How it feels; empty where nothing is sure enough.
     """
 
@@ -49,7 +49,7 @@ class PictureWords:
 
     @property
     def text(self) -> str:
-        """One line, such as "looks like: the shore, beach; calm, rather pleasant"."""
+        """One line, such as "looks like: beach, lighthouse; calm, rather pleasant"."""
         shows = f"looks like: {', '.join(each.word for each in self.shows)}" if self.shows else UNCLEAR
         return f"{shows}; {', '.join(each.word for each in self.feels) or NO_MOOD}"
 
@@ -68,14 +68,14 @@ def describe(encoder: PictureEncoder, reading: PictureReading) -> list[PictureWo
     chances = torch.stack([reading.words[:, places].sum(dim=1) for _, places in spoken], dim=1)
     slope, offset = encoder.word_truth.tolist()
     confidence = torch.sigmoid(slope * torch.logit(chances.clamp(1e-6, 1 - 1e-6)) + offset)
-    names = [word for word, _ in spoken]
     feels = _feelings(encoder, reading.moods)
-    return [PictureWords(_surest(names, row.tolist()), feel) for row, feel in zip(confidence, feels, strict=True)]
+    return [PictureWords(_surest(spoken, row.tolist()), feel) for row, feel in zip(confidence, feels, strict=True)]
 
 
-def _surest(names: Sequence[str], confidence: Sequence[float]) -> tuple[Said, ...]:
-    sure = sorted((-each, place) for place, each in enumerate(confidence) if each >= SURE)
-    return tuple(Said(names[place], -each) for each, place in sure[:MOST_WORDS])
+def _surest(spoken: Sequence[tuple[str, Sequence[int]]], confidence: Sequence[float]) -> tuple[Said, ...]:
+    sure = [(each, word, set(places)) for each, (word, places) in zip(confidence, spoken, strict=True) if each >= SURE]
+    exact = [(each, word) for each, word, places in sure if not any(places > other for *_, other in sure)]
+    return tuple(Said(word, each) for each, word in sorted(exact, reverse=True)[:MOST_WORDS])
 
 
 def _feelings(encoder: PictureEncoder, moods: torch.Tensor) -> list[tuple[Said, ...]]:
