@@ -170,12 +170,11 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
             Names and values.
         """
         limits = dataclasses.asdict(service.limits)
-        config = service.mel_config
         return {
             "model_name": service.engine.model_name,
             "model_sha256": service.engine.model_sha256,
             "device": service.engine.device,
-            "sample_rate_hz": config.sample_rate,
+            "sample_rate_hz": service.engine.sample_rate,
             "samplers": list(SAMPLERS),
             "max_seed": MAX_SEED,
             **limits,

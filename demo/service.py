@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
 from demo import words
+from demo.pictures import PictureReader
 from demo.takes import (
     COMPARE,
     DOSE,
@@ -29,24 +29,22 @@ from demo.takes import (
     MODES,
     SWAP,
     TAKES,
-    TEXT_ONLY,
     WHOLE_PICTURE,
-    WITH_IMAGE,
     Engine,
     Limits,
     Progress,
     Request,
     Result,
     Settings,
-    Sound,
     StudioError,
     Take,
 )
 from melfusion_core.audio import integrated_lufs, match_loudness_together, save_audio
-from melfusion_core.image import ImageError, load_image
-from melfusion_core.mel import MelConfig
+from melfusion_core.engines.base import Rendered
+from melfusion_core.image import ImageError
+from melfusion_core.pipelines.rendering import TEXT_ONLY, WITH_IMAGE, Finished
 from melfusion_core.recipe import Recipe, embed_in_file, file_stem, image_sha256, library_versions, write_sidecar
-from melfusion_core.spectrogram import plot_mel, plot_pair, save_figure
+from melfusion_core.spectrogram import save_figure
 from melfusion_core.take import KNOBS, Knob, SettingError
 
 NUMBER = Knob(float, "", ())
@@ -77,16 +75,13 @@ class StudioService:
     Args:
         engine: What makes the music.
         limits: What a request may ask for; ``None`` takes the usual ones.
+        pictures: What reads pictures; services of one page share it, so that one picture is decoded at a time.
     """
 
-    def __init__(self, engine: Engine, limits: Limits | None = None) -> None:
+    def __init__(self, engine: Engine, limits: Limits | None = None, pictures: PictureReader | None = None) -> None:
         self.engine = engine
         self.limits = limits or Limits()
-
-    @property
-    def mel_config(self) -> MelConfig:
-        """Settings of the mels in progress and results."""
-        return self.engine.mel_config
+        self.pictures = pictures or PictureReader()
 
     def check(self, request: Request) -> Settings:
         """Check a request, read its picture and draw the seed where none is given.
@@ -116,8 +111,15 @@ class StudioService:
             knobs[name] = _checked(KNOBS[name], field, value, *limits.bounds(name))
         if request.mode not in MODES:
             raise StudioError(words.UNKNOWN_MODE.format(all=", ".join(MODES), given=request.mode))
-        image = _picture(request.image_path, request.region) if request.image_path else None
+        image = self._picture(request.image_path, request.region) if request.image_path else None
         return Settings(caption=caption, image=image, twin=request.mode == COMPARE, **knobs)
+
+    def _picture(self, path: str, region: tuple[float, float, float], field: str = "picture") -> Image.Image:
+        try:
+            image = self.pictures(path)
+        except ImageError as error:
+            raise StudioError(str(error), field) from error
+        return crop_region(image, region)
 
     def plan(self, request: Request) -> list[Variant]:
         """Say which runs of the engine a request takes.
@@ -153,7 +155,7 @@ class StudioService:
             ]
         if not request.other_image_path:
             raise StudioError(words.NEEDS_OTHER_PICTURE, "explore-swap")
-        other = replace(first, image=_picture(request.other_image_path, WHOLE_PICTURE, "explore-swap"))
+        other = replace(first, image=self._picture(request.other_image_path, WHOLE_PICTURE, "explore-swap"))
         return [
             _variant(first, words.TITLE_THIS_PICTURE, name),
             _variant(other, words.TITLE_OTHER_PICTURE, Path(request.other_image_path).name),
@@ -174,17 +176,17 @@ class StudioService:
         variants = self.plan(request)
         num_steps = variants[0].settings.num_inference_steps
         yield Progress(0, num_steps, num_takes=len(variants))
-        made: list[tuple[Variant, str, Sound]] = []
+        made: list[tuple[Variant, str, Rendered]] = []
         clock = _Clock(num_steps * len(variants))
         for index, variant in enumerate(variants):
-            sounds: dict[str, Sound] = {}
+            sounds: dict[str, Rendered] = {}
             with contextlib.closing(self.engine.render(variant.settings)) as work:
                 for event in work:
-                    if isinstance(event, dict):
-                        sounds = event
+                    if isinstance(event, Finished):
+                        sounds = event.takes
                         break
                     left = clock.seconds_left(index * num_steps + event.step)
-                    yield Progress(event.step, event.num_steps, left, event.mel_db, index + 1, len(variants))
+                    yield Progress(event.step, event.num_steps, left, event.view, index + 1, len(variants))
             if not sounds:
                 raise StudioError(words.NO_SOUND)
             names = [name for name in (WITH_IMAGE, TEXT_ONLY) if name in sounds]
@@ -192,9 +194,9 @@ class StudioService:
         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
             yield self._write(Path(folder), request, made)
 
-    def _write(self, folder: Path, request: Request, made: list[tuple[Variant, str, Sound]]) -> Result:
-        sample_rate = self.mel_config.sample_rate
-        waveforms = [torch.from_numpy(np.asarray(sound.waveform, dtype=np.float32)) for _, _, sound in made]
+    def _write(self, folder: Path, request: Request, made: list[tuple[Variant, str, Rendered]]) -> Result:
+        sample_rate = self.engine.sample_rate
+        waveforms = [sound.audio for _, _, sound in made]
         if not all(torch.isfinite(waveform).all() for waveform in waveforms):
             raise StudioError(words.NOT_NUMBERS)
         # Rounded gains: whoever applies the recipe's figure to the model's samples gets this file, bit by bit.
@@ -213,7 +215,7 @@ class StudioService:
             image = settings.image if name == WITH_IMAGE else None
             embed_in_file(path, recipe, settings.image)
             title = variant.titles[name]
-            takes.append(Take(title, str(path), sound.mel_db, recipe, exact.numpy(), image, settings.image))
+            takes.append(Take(title, str(path), sound.view, recipe, exact.numpy(), image, settings.image))
         main = takes[0]
         return Result(
             takes=tuple(takes),
@@ -221,7 +223,6 @@ class StudioService:
             seed=main.recipe.seed,
             notes=_notes(request, made[0][0].settings, len(takes), silent),
             recipe_path=str(write_sidecar(main.path, main.recipe)),
-            config=self.mel_config,
         )
 
     def _recipe(self, name: str, variant: Variant, gain_db: float) -> Recipe:
@@ -230,7 +231,7 @@ class StudioService:
         return Recipe(
             **dataclasses.asdict(settings.changed()),
             prompt=settings.caption,
-            sample_rate=self.mel_config.sample_rate,
+            sample_rate=self.engine.sample_rate,
             model_name=self.engine.model_name,
             model_sha256=self.engine.model_sha256,
             image_name=variant.image_name if hears_image else None,
@@ -244,7 +245,7 @@ class StudioService:
 
 
 def write_figure(result: Result, folder: str | Path) -> Path:
-    """Draw the spectrograms of a result with axes: a pair with its difference, or the main take.
+    """Draw a result with axes: a pair with its difference, or the main take.
 
     Args:
         result: From the service.
@@ -253,12 +254,9 @@ def write_figure(result: Result, folder: str | Path) -> Path:
     Returns:
         PNG file.
     """
-    first, config = result.main, result.config
-    if len(result.takes) == 2:
-        second = result.takes[1]
-        figure = plot_pair(first.mel_db, second.mel_db, config, (first.title, second.title))
-    else:
-        figure = plot_mel(first.mel_db, config, first.title)
+    first, others = result.main, result.takes[1:]
+    beside = (others[0].view, others[0].title) if len(others) == 1 else ()
+    figure = first.view.figure(first.title, *beside)
     return save_figure(figure, Path(folder) / f"{take_stem(first.recipe, result.mode)}.png")
 
 
@@ -299,14 +297,6 @@ class _Clock:
 
 def _variant(settings: Settings, title: str, image_name: str | None) -> Variant:
     return Variant(settings, {WITH_IMAGE: title, TEXT_ONLY: title}, image_name)
-
-
-def _picture(path: str, region: tuple[float, float, float], field: str = "picture") -> Image.Image:
-    try:
-        image = load_image(path)
-    except ImageError as error:
-        raise StudioError(str(error), field) from error
-    return crop_region(image, region)
 
 
 def crop_region(image: Image.Image, region: tuple[float, float, float]) -> Image.Image:

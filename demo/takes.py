@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from PIL import Image
 
-from melfusion_core.mel import MelConfig
+from melfusion_core.engines.base import View
+from melfusion_core.pipelines.rendering import Finished, Step
 from melfusion_core.recipe import Recipe
 from melfusion_core.take import KNOBS, TakeSettings
 
-WITH_IMAGE, TEXT_ONLY = "with_image", "text_only"
 COMPARE, TAKES, DOSE, SWAP = "compare", "takes", "dose", "swap"
 MODES = (COMPARE, TAKES, DOSE, SWAP)
 LETTERS = "ABCD"
@@ -121,51 +122,29 @@ class Settings(TakeSettings):
         return self.twin and self.image is not None and bool(self.caption)
 
 
-@dataclass(frozen=True)
-class Step:
-    """One denoising step done.
-
-    Attributes:
-        step: Steps done so far, from 1.
-        num_steps: Steps in all.
-        mel_db: Estimate of the finished mel in dB, ``(frames, n_mels)``; ``None`` where no preview was made.
-    """
-
-    step: int
-    num_steps: int
-    mel_db: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Sound:
-    """One finished piece of audio as the model made it.
-
-    Attributes:
-        waveform: Samples of shape ``(samples,)``, float32.
-        mel_db: Its mel in dB, of shape ``(frames, n_mels)``.
-    """
-
-    waveform: np.ndarray
-    mel_db: np.ndarray
-
-
 class Engine(Protocol):
-    """What makes the music. ``render`` yields each ``Step`` and last a dictionary of the sounds.
+    """What makes the music. Closing the generator that ``render`` gives stops the work."""
 
-    The keys of that dictionary are ``with_image`` and ``text_only``: both where there are a picture and words, else
-    the one that was possible. Closing the generator stops the work.
-    """
-
-    mel_config: MelConfig
+    sample_rate: int
     model_name: str
     model_sha256: str
     device: str
 
-    def render(self, settings: Settings) -> Generator[Step | dict[str, Sound], None, None]:
+    def render(self, settings: Settings) -> Generator[Step | Finished, None, None]:
         """Make the music step by step.
 
         Args:
             settings: What to make.
+        """
+
+    def look(self, audio: torch.Tensor) -> View:
+        """Draw finished sound.
+
+        Args:
+            audio: Of shape ``(channels, samples)``, at the engine's sample rate.
+
+        Returns:
+            What it looks like.
         """
 
     def scene(self, image: Image.Image) -> str | None:
@@ -187,7 +166,7 @@ class Progress:
         step: Steps done of this take; 0 while the picture and the words are being read.
         num_steps: Steps of one take.
         seconds_left: Estimate of the time left in seconds, for all takes; ``None`` before there is one.
-        mel_db: Preview of the mel in dB, ``(frames, n_mels)``, or ``None``.
+        view: What the take looks like so far, or ``None``.
         take: Which take is being made, from 1; a take with its twin counts as one.
         num_takes: How many takes are made.
     """
@@ -195,7 +174,7 @@ class Progress:
     step: int
     num_steps: int
     seconds_left: float | None = None
-    mel_db: np.ndarray | None = None
+    view: View | None = None
     take: int = 1
     num_takes: int = 1
 
@@ -207,16 +186,17 @@ class Take:
     Attributes:
         title: Heading for people.
         path: WAV file, with the recipe in its tags; see :class:`Result` for how long it lives.
-        mel_db: Mel in dB of shape ``(frames, n_mels)``, as the model made it.
+        view: What it looks like, as the model made it.
         recipe: What made it.
-        samples: What the file holds, of shape ``(samples,)``, float32; ``None`` where only the file was wanted.
+        samples: What the file holds, of shape ``(channels, samples)``, float32; ``None`` where only the file was
+            wanted.
         image: The picture it heard, or ``None``.
         cover: The picture of the request, whether or not this take heard it, or ``None``.
     """
 
     title: str
     path: str
-    mel_db: np.ndarray
+    view: View
     recipe: Recipe
     samples: np.ndarray | None = None
     image: Image.Image | None = None
@@ -233,7 +213,6 @@ class Result:
         seed: Seed of the noise, of the first take.
         notes: What the listener should know, one sentence each.
         recipe_path: JSON file of the main take's recipe; empty where there is none.
-        config: Settings of the mels and of the sound.
     """
 
     takes: tuple[Take, ...]
@@ -241,7 +220,6 @@ class Result:
     seed: int
     notes: tuple[str, ...]
     recipe_path: str
-    config: MelConfig = MelConfig()
 
     @property
     def main(self) -> Take:

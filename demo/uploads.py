@@ -11,7 +11,6 @@ from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
-from gradio_client.utils import is_file_obj_with_meta, is_http_url_like
 
 from demo import words
 
@@ -106,4 +105,6 @@ def not_uploaded() -> gr.Error:
 
 
 def _is_download(node: dict[str, Any]) -> bool:
-    return isinstance(node.get("meta"), dict) and is_file_obj_with_meta(node) and is_http_url_like(node["path"])
+    meta, path = node.get("meta"), node["path"]
+    marked = isinstance(meta, dict) and meta.get("_type") == "gradio.FileData"
+    return marked and isinstance(path, str) and path.startswith(("http://", "https://"))

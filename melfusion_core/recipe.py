@@ -23,11 +23,17 @@ from melfusion_core.take import KNOBS, SettingError, TakeSettings
 
 RECIPE_VERSION = 2
 VERSION_1 = {
-    **{"negative_prompt": "", "guidance_rescale": 0.0, "guidance_stop": 1.0, "timestep_shift": None},
+    **{"negative_prompt": "", "guidance_rescale": 0.0, "guidance_stop": 1.0},
     **{"image_name": None, "image_path": None, "image_sha256": None, "render": "single", "gain_db": 0.0},
     **{"device": "cpu", "library_versions": {}, "created_at": None},
 }
-"""What a recipe of version 1 meant by a field that it left out; version 2 leaves nothing out."""
+"""What a recipe of version 1 meant by a field that it left out."""
+UNASKED = {name: getattr(TakeSettings, name) for name in KNOBS if getattr(TakeSettings, name) in (None, "")}
+"""Settings that ask for nothing where a recipe leaves them out, as it does when they came later than it."""
+VERSION_1_NEEDED = (
+    *("version", "prompt", "seed", "duration_s", "num_inference_steps", "sampler", "guidance_scale"),
+    *("image_guidance_scale", "synapse_strength", "sample_rate", "model_name", "model_sha256"),
+)
 RECIPE_TAG = "MELFUSION_RECIPE"
 MAX_RECIPE_CHARACTERS = 65_536
 RENDERS = ("single", "compare:with_image", "compare:text_only")
@@ -137,12 +143,13 @@ class Recipe(TakeSettings):
         if version not in (1, RECIPE_VERSION) or isinstance(version, bool):
             raise RecipeError(_strange_version(version))
         names = [field.name for field in dataclasses.fields(cls)]
-        known = set(names) - ({"timestep_shift"} if version == 1 else set())
-        unknown = sorted(str(name) for name in set(values) - known)
+        known = names if version > 1 else (*VERSION_1, *VERSION_1_NEEDED)
+        unknown = sorted(str(name) for name in set(values) - set(known))
         if unknown:
             raise RecipeError(f"The recipe has fields that version {version} does not know: {_listed(unknown)}.")
         if version == 1:
             values = VERSION_1 | values | {"version": RECIPE_VERSION}
+        values = UNASKED | values
         missing = [name for name in names if name not in values]
         if missing:
             raise RecipeError(f"The recipe lacks {_listed(missing)}.")

@@ -119,6 +119,9 @@ class TakeSettings:
 
     Args:
         duration_s: Length in seconds; melfusion-mini was trained on 10.24.
+        bars: Length in bars, where the model makes notes; None for the seconds nearest in whole bars.
+        tempo_bpm: Quarter notes a minute, where the model makes notes; None leaves it to caption and picture.
+        key: Key such as "A minor", where the model makes notes; empty leaves it to caption and picture.
         num_inference_steps: Denoising steps.
         sampler: Name of the sampler.
         guidance_scale: Weight of the caption; 1 is no guidance.
@@ -139,6 +142,9 @@ class TakeSettings:
     """
 
     duration_s: float = _knob(10.24, "seconds", "duration", limits=(1.0, 30.72))
+    bars: int | None = _knob(None, "length in bars, in place of seconds", "bars", limits=(1, 64), kind=int)
+    tempo_bpm: float | None = _knob(None, "quarter notes a minute", "tempo", limits=(40.0, 220.0), kind=float)
+    key: str = _knob("", "key, such as A minor or F#", "key")
     num_inference_steps: int = _knob(25, "denoising steps", "steps", limits=(1, 1000))
     sampler: str = _knob(SAMPLERS[0], "how the steps are made", "sampler", choices=SAMPLERS)
     guidance_scale: float = _knob(3.0, "how closely to follow the caption", "guidance", limits=(0.0, 50.0))

@@ -17,7 +17,18 @@ LONGEST_MODULE = 400
 LONGEST_PIPELINE = 700
 LARGEST_FILE_BYTES = 10_000_000
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".txt", ".json", ".js", ".css", ".html", ".yaml", ".yml", ""}
-LEFT_OUT = {".git", ".venv", ".pytest_cache", ".ruff_cache", "__pycache__", "runs", "corpus", "outputs", "reports"}
+LEFT_OUT = {
+    ".git",
+    ".venv",
+    ".hypothesis",
+    ".pytest_cache",
+    ".ruff_cache",
+    "__pycache__",
+    "runs",
+    "corpus",
+    "outputs",
+    "reports",
+}
 
 
 def repository_files() -> list[Path]:

@@ -99,6 +99,7 @@ def check_out(out: Path) -> None:
 def _load_parts(args: argparse.Namespace) -> MelFusionPipeline:
     from diffusers import DDIMScheduler, UNet2DConditionModel
 
+    from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
     from melfusion_core.engines.spectrogram.latents import load_codec
     from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
     from melfusion_core.models.inversion import load_image_scheduler
@@ -115,11 +116,10 @@ def _load_parts(args: argparse.Namespace) -> MelFusionPipeline:
     tokenizer, text_encoder = load_minilm()
     image_unet = UNet2DConditionModel.from_pretrained(args.image)
     return MelFusionPipeline(
-        vae=codec,
+        engine=SpectrogramEngine(codec, ISTFTVocoder.from_pretrained(args.vocoder)),
         unet=UNet2DConditionModel.from_pretrained(args.music / "unet"),
         image_unet=image_unet,
         synapse=VisualSynapse.from_pretrained(args.music / "synapse"),
-        vocoder=ISTFTVocoder.from_pretrained(args.vocoder),
         scheduler=DDIMScheduler.from_pretrained(args.music / "scheduler"),
         image_scheduler=load_image_scheduler(args.image),
         image_encoder=load_picture_encoder(args.image, image_unet),
@@ -145,7 +145,7 @@ def write_checkpoint(
         dtype: Name of a torch dtype.
         max_shard_size: Size of the largest weight file, as diffusers reads it.
         add: Called with the folder when the pipeline is in it, to add to it.
-        eight_bit: Components whose matrices are stored in 8-bit floats, of `EIGHT_BIT`.
+        eight_bit: Components, or parts of the engine, whose matrices are stored in 8-bit floats, of `EIGHT_BIT`.
 
     Raises:
         CommandError: A weight is not finite in that dtype.
@@ -157,10 +157,10 @@ def write_checkpoint(
             torch.nn.Module.to(component, getattr(torch, dtype))  # diffusers' own warns of what is not the case here
             if not all(torch.isfinite(weight).all() for weight in component.state_dict().values()):
                 raise CommandError(f"A weight of {name} is not finite in {dtype}.", code=1)
-        if name in eight_bit:
-            for weight in component.parameters():
-                if weight.ndim > 1:
-                    weight.data = weight.data.to(torch.float8_e4m3fn)
+    for name in eight_bit:
+        for weight in (pipe.components | pipe.engine.parts)[name].parameters():
+            if weight.ndim > 1:
+                weight.data = weight.data.to(torch.float8_e4m3fn)
     part = out.with_name(f".{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from melfusion_core.cli import options
 from melfusion_core.cli.generate import add_model_arguments
 from melfusion_core.recipe import checkpoint_sha256, library_versions
+from melfusion_core.take import TakeSettings
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -122,6 +123,8 @@ def measure(pipe: MelFusionPipeline, duration_s: float, steps: int, repeats: int
 
     settings = {"prompt": CAPTION, "duration_s": duration_s, "num_inference_steps": steps}
 
+    plan = pipe.engine.plan([CAPTION], TakeSettings(duration_s=duration_s))
+
     def take(image: Image.Image | None, **more: Any) -> Any:
         return pipe(image=image, generator=torch.Generator("cpu").manual_seed(0), **settings, **more).audios
 
@@ -144,14 +147,13 @@ def measure(pipe: MelFusionPipeline, duration_s: float, steps: int, repeats: int
 
     with torch.no_grad():
         latents = take(picture, output_type="latent")
-        mel = pipe.decode_latents(latents)
         stages = {
             "text_encoding_s": median_s(lambda: pipe.encode_prompt(CAPTION)),
             "image_branch_s": median_s(encode_picture),
             "step_text_only_s": step_s(None),
             "step_with_picture_s": step_s(picture),
-            "decoding_s": median_s(lambda: pipe.decode_latents(latents)),
-            "vocoder_s": median_s(lambda: pipe.vocode(mel)),
+            "view_s": median_s(lambda: pipe.engine.view(latents)),
+            "decoding_s": median_s(lambda: pipe.engine.decode(latents, plan)),
             "take_text_only_s": median_s(lambda: take(None)),
             "take_with_picture_s": median_s(lambda: take(picture)),
             "compare_s": median_s(compare),

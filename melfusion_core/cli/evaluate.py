@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from melfusion_core.cli import options
 from melfusion_core.cli.options import CommandError
@@ -54,6 +53,7 @@ def _run(args: argparse.Namespace) -> int:
     import torch
 
     from melfusion_core.cli.takes import load_pipeline
+    from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
     from melfusion_core.evaluation.codec import CodecUnderTest
     from melfusion_core.evaluation.judging import fingerprint, load_judge
     from melfusion_core.evaluation.report import Extent, evaluate
@@ -67,9 +67,10 @@ def _run(args: argparse.Namespace) -> int:
     try:
         judge = load_judge(args.judge or default_judge(), args.device)
         pipeline = load_pipeline(args.model, args.device)
-        codec = CodecUnderTest(pipeline.vae, pipeline.vocoder) if hasattr(pipeline, "vocoder") else None
+        engine = getattr(pipeline, "engine", None)
+        codec = CodecUnderTest(engine.vae, engine.vocoder) if isinstance(engine, SpectrogramEngine) else None
         extent = Extent(args.n, min(args.dose_n, args.n), args.batch, args.split)
-        evaluate(pipeline, judge, args.corpus, args.out, extent, settings, codec, colour_features)
+        evaluate(pipeline, judge, args.corpus, args.out, extent, settings, codec)
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
     print((args.out / "report.md").read_text(encoding="utf-8"))
@@ -83,22 +84,6 @@ def default_judge() -> Path:
         The folder `melfusion-judge` beside the shipped model.
     """
     return options.default_model().with_name("melfusion-judge")
-
-
-def colour_features(image: Any) -> list[float]:
-    """Colour and texture features of a picture, those of the corpus' colour model.
-
-    Args:
-        image: PIL picture.
-
-    Returns:
-        Seven numbers.
-    """
-    from dataclasses import astuple
-
-    from melfusion_core.data.picture_affect import picture_features
-
-    return list(astuple(picture_features(image)))
 
 
 def _add_judge_parser(commands: argparse._SubParsersAction) -> None:
@@ -121,10 +106,8 @@ def _run_judge(args: argparse.Namespace) -> int:
     import numpy as np
     from tqdm.auto import tqdm
 
-    from melfusion_core.audio import load_audio
-    from melfusion_core.evaluation.judging import judge_quality, load_judge
+    from melfusion_core.evaluation.judging import judge_quality, load_judge, load_triplets
     from melfusion_core.evaluation.markdown import format_quality
-    from melfusion_core.evaluation.triplets import load_triplets
 
     try:
         judge = load_judge(args.judge, args.device)
@@ -133,7 +116,7 @@ def _run_judge(args: argparse.Namespace) -> int:
         raise CommandError(str(error)) from error
     order = np.random.default_rng(0).permutation(len(triplets))[: args.n]
     chosen = [triplets[index] for index in order]
-    clips = (load_audio(triplet.audio, judge.sample_rate).numpy() for triplet in tqdm(chosen, desc="listening"))
+    clips = (triplet.read_audio(judge.sample_rate).numpy() for triplet in tqdm(chosen, desc="listening"))
     quality = judge_quality(judge, judge.hear(clips), chosen)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "judge.json").write_text(json.dumps(quality, indent=1) + "\n", encoding="utf-8")

@@ -57,18 +57,16 @@ def _run(args: argparse.Namespace) -> int:
     import numpy as np
     import torch
 
-    from melfusion_core.audio import load_audio
     from melfusion_core.cli.known_pieces import composed_pieces, solo_pieces
     from melfusion_core.data.renderer import RendererError
     from melfusion_core.evaluation.codec import CodecUnderTest
     from melfusion_core.evaluation.codec_report import evaluate_codec
-    from melfusion_core.evaluation.judging import load_judge
-    from melfusion_core.evaluation.triplets import load_triplets
+    from melfusion_core.evaluation.judging import load_judge, load_triplets
 
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        codec = CodecUnderTest(*load_components(args.model, args.vae, args.vocoder, args.device))
+        codec = CodecUnderTest(*_load_components(args.model, args.vae, args.vocoder, args.device))
         judge = load_judge(args.judge, args.device)
         triplets = load_triplets(args.corpus, args.split)
         rate = codec.sample_rate
@@ -79,7 +77,7 @@ def _run(args: argparse.Namespace) -> int:
     except (RendererError, ValueError) as error:
         raise CommandError(str(error)) from error
     order = np.random.default_rng(args.seed).permutation(len(triplets))[: args.n]
-    originals = [load_audio(triplets[index].audio, rate).numpy() for index in order]
+    originals = [triplets[index].read_audio(rate).numpy() for index in order]
     shortest = min(len(clip) for clip in originals)
     source = {"model": args.model} if args.model else {"vae": args.vae, "vocoder": args.vocoder}
     notes = {name: "/".join(path.parts[-2:]) for name, path in source.items()} | {"split": args.split}
@@ -89,24 +87,17 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def load_components(model: Path | None, vae: Path | None, vocoder: Path | None, device: str) -> tuple:
-    """Load a VAE and a vocoder.
-
-    Args:
-        model: Folder of a whole model, or None.
-        vae: Folder of the VAE, where `model` is None.
-        vocoder: Folder of the vocoder, where `model` is None.
-        device: Where to put them.
-
-    Returns:
-        VAE and vocoder.
-    """
+def _load_components(model: Path | None, vae: Path | None, vocoder: Path | None, device: str) -> tuple:
+    """VAE and vocoder, of a whole model or of their own folders."""
+    from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
     from melfusion_core.engines.spectrogram.latents import load_codec
     from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 
     if model is not None:
         from melfusion_core.cli.takes import load_pipeline
 
-        pipe = load_pipeline(model, device)
-        return pipe.vae, pipe.vocoder
+        engine = load_pipeline(model, device).engine
+        if not isinstance(engine, SpectrogramEngine):
+            raise CommandError(f"{model} makes no spectrograms: it has no codec to measure.")
+        return engine.vae, engine.vocoder
     return load_codec(vae).to(device), ISTFTVocoder.from_pretrained(vocoder).to(device)

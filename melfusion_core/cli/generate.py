@@ -26,9 +26,9 @@ from melfusion_core.recipe import (
 from melfusion_core.take import KNOBS, TakeSettings
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
+    from melfusion_core.engines.base import Rendered
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 
 SUFFIXES = (".wav", ".flac", ".mp3")
@@ -68,6 +68,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "figure of both spectrograms and their difference",
     )
     parser.add_argument(
+        "--midi", action="store_true", help="write the notes as a MIDI file too, where the model makes notes"
+    )
+    parser.add_argument(
+        "--stems", action="store_true", help="write the sound of every part too, where the model makes notes"
+    )
+    parser.add_argument(
         "--recipe",
         type=Path,
         help="make again, sample for sample, what a .json file or a .wav, .flac, .mp3 or .mp4 file of ours describes",
@@ -99,34 +105,39 @@ def run(args: argparse.Namespace) -> int:
         recipe, image = _from_recipe(args, folder)
 
     from melfusion_core.cli import takes
-    from melfusion_core.mel import MelConfig
 
     pipe = prepare_pipeline(takes.load_pipeline(folder, args.device), args)
-    mel_config: MelConfig = pipe.vocoder.mel_config
+    if (args.midi or args.stems) and not pipe.engine.makes_notes:
+        raise CommandError("--midi and --stems need a model that makes notes; this one paints spectrograms.")
     if args.recipe is None:
-        recipe = Recipe(**settings, sample_rate=mel_config.sample_rate, device=str(pipe.device))
-    elif recipe.sample_rate != mel_config.sample_rate:
-        raise CommandError(f"The recipe asks for {recipe.sample_rate} Hz; {folder} gives {mel_config.sample_rate} Hz.")
+        recipe = Recipe(**settings, sample_rate=pipe.sample_rate, device=str(pipe.device))
+    elif recipe.sample_rate != pipe.sample_rate:
+        raise CommandError(f"The recipe asks for {recipe.sample_rate} Hz; {folder} gives {pipe.sample_rate} Hz.")
     else:
         _warn_of_changes(recipe, str(pipe.device))
 
-    waveforms = _render(pipe, recipe, image)
+    made = _render(pipe, recipe, image)
     if args.recipe is None:
-        recipe = dataclasses.replace(recipe, gain_db=takes.safe_gain_db(list(waveforms.values())))
-    waveforms = {name: takes.apply_gain(waveform, recipe.gain_db) for name, waveform in waveforms.items()}
+        recipe = dataclasses.replace(recipe, gain_db=takes.safe_gain_db([take.audio for take in made.values()]))
+    waveforms = {name: takes.apply_gain(take.audio, recipe.gain_db) for name, take in made.items()}
 
     out = args.out or takes.unused_path(Path(f"{file_stem(recipe)}.wav"))
+    twin = out.with_stem(f"{out.stem}-text-only")
     written = []
     if args.compare:
-        twin = out.with_stem(f"{out.stem}-text-only")
         for path, render in ((out, "compare:with_image"), (twin, "compare:text_only")):
             cover = image if render == "compare:with_image" else None
             written += takes.write_take(path, waveforms[render], _placed(args, recipe, path, render), cover)
         figure = out.with_name(f"{out.stem}-spectrogram.png")
-        written.append(takes.write_spectrogram(figure, list(waveforms.values()), recipe.sample_rate, mel_config))
+        written.append(takes.write_figure(figure, *made.values()))
     else:
         cover = None if recipe.render == "compare:text_only" else image
         written += takes.write_take(out, waveforms[recipe.render], _placed(args, recipe, out, recipe.render), cover)
+    for render, path in zip(made, (out, twin), strict=False):
+        if args.midi:
+            written.append(takes.write_midi(path.with_suffix(".mid"), made[render]))
+        if args.stems:
+            written += takes.write_stems(path, made[render], recipe.gain_db)
     for path in written:
         print(path)
     return 0
@@ -231,7 +242,7 @@ def _warn_of_changes(recipe: Recipe, device: str) -> None:
         print(f"The samples may differ in their last bits: {'; '.join(changes)}.", file=sys.stderr)
 
 
-def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) -> dict[str, torch.Tensor]:
+def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) -> dict[str, Rendered]:
     from tqdm import tqdm
 
     from melfusion_core.cli import takes
@@ -243,10 +254,7 @@ def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) 
     ):
         warnings.simplefilter("always", UserWarning)
 
-        def on_step(_: Any) -> None:  # the pipeline stops when this returns False, as `bar.update` may
-            bar.update(1)
-
-        waveforms = takes.render(pipe, recipe, image, on_step)
+        made = takes.render(pipe, recipe, image, lambda _: bar.update(1))
     for note in dict.fromkeys(str(warning.message) for warning in notes):
         print(note, file=sys.stderr)
-    return waveforms
+    return made

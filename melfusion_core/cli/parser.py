@@ -25,6 +25,7 @@ COMMANDS = (
     "melfusion_core.full_size.cli_evaluate",
     "melfusion_core.research.cli_probe",
     "melfusion_core.cli.tune",
+    "melfusion_core.cli.bank",
     "melfusion_core.cli.bench",
     "melfusion_core.cli.info",
     "melfusion_core.full_size.cli_info",
@@ -33,6 +34,9 @@ COMMANDS = (
 # `melfusion train COMPONENT`: module and function; the function takes a configuration, whose fields are the flags.
 TRAINERS = {
     "codec": ("melfusion_core.training.codec", "train"),
+    "score-codec": ("melfusion_core.training.score_codec", "train"),
+    "score-prepare": ("melfusion_core.training.score_data", "prepare"),
+    "score-music": ("melfusion_core.training.score_music", "train"),
     "vocoder": ("melfusion_core.training.vocoder", "train"),
     "encoder": ("melfusion_core.training.picture_encoder", "train"),
     "pictures": ("melfusion_core.training.picture_bank", "train"),
@@ -74,10 +78,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _train(component: str, flags: list[str]) -> int:
+    from melfusion_core.data.corpus import CorpusError
+    from melfusion_core.data.packs import PackError
     from melfusion_core.training.config import parse_config
-    from melfusion_core.training.data import CorpusError
     from melfusion_core.training.loop import TrainingError
-    from melfusion_core.training.packs import PackError
 
     module, function = TRAINERS[component]
     train = getattr(importlib.import_module(module), function)

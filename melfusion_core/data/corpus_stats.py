@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from melfusion_core.data.corpus import SCENE, read_corpus
 from melfusion_core.data.triplets import SECONDS
-
-
-def read_rows(root: Path | str) -> list[dict]:
-    """The lines of a corpus' manifest.
-
-    Args:
-        root: folder with `metadata.jsonl`.
-
-    Returns:
-        One dictionary per clip.
-
-    Raises:
-        ValueError: the manifest is empty.
-    """
-    text = (Path(root) / "metadata.jsonl").read_text(encoding="utf-8")
-    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    if not rows:
-        raise ValueError(f"{root} holds an empty corpus")
-    return rows
 
 
 def corpus_stats(root: Path | str) -> dict[str, object]:
@@ -43,45 +23,44 @@ def corpus_stats(root: Path | str) -> dict[str, object]:
         keys, tempi, metres, picture kinds and SoundFonts; size of the captions' vocabulary; and the correlation of the
         pairing for valence and arousal.
     """
-    rows = read_rows(root)
+    rows = read_corpus(root)
 
-    def count(get: Callable[[dict], object]) -> dict[str, int]:
-        return dict(Counter(str(get(row)) for row in rows).most_common())
+    def count(name: str) -> dict[str, int]:
+        return dict(Counter(str(getattr(row, name) or "unmarked") for row in rows).most_common())
 
     def agreement(axis: str) -> float:
-        pairs = np.array([[row[f"image_{axis}"], row[f"music_{axis}"]] for row in rows])
+        pairs = np.array([[getattr(row, f"{side}_{axis}") for side in ("image", "music")] for row in rows])
         return round(float(np.corrcoef(pairs.T)[0, 1]), 3)
 
-    captions = [caption for row in rows for caption in row["captions"]]
+    captions = [caption for row in rows for caption in row.captions]
     words = Counter(word for caption in captions for word in re.findall(r"[a-z0-9#'-]+", caption.lower()))
-    splits = {row["split"] for row in rows}
-    themes = {split: {row["theme"] for row in rows if row["split"] == split and row["image_kind"] != "scene"}
-              for split in splits}  # fmt: skip
-    works = {split: {row["piece"] for row in rows if row["split"] == split} for split in splits}
-    instruments = Counter(name for row in rows for name in row["attributes"]["instruments"])
-    tempi = np.array([row["attributes"]["tempo_bpm"] for row in rows])
+    splits = {row.split for row in rows}
+    themes = {split: {row.theme for row in rows if row.split == split and row.kind != SCENE} for split in splits}
+    works = {split: {row.piece for row in rows if row.split == split} for split in splits}
+    instruments = Counter(name for row in rows for name in row.instruments)
+    tempi = np.array([row.tempo_bpm for row in rows])
     return {
         "clips": len(rows),
         "hours": round(len(rows) * SECONDS / 3600, 2),
-        "works": len({row["piece"] for row in rows}),
-        "splits": count(lambda r: r["split"]),
+        "works": len({row.piece for row in rows}),
+        "splits": count("split"),
         "works_in_two_splits": _shared(works),
         "photo_themes_in_two_splits": _shared(themes),
-        "subsets": count(lambda r: r.get("subset", "unmarked")),
-        "sources": count(lambda r: r["source"]),
-        "styles": count(lambda r: r["attributes"]["style"]),
-        "leads": count(lambda r: r["attributes"]["lead"]),
+        "subsets": count("subset"),
+        "sources": count("source"),
+        "styles": count("style"),
+        "leads": count("lead"),
         "instruments": dict(instruments.most_common()),
-        "different_ensembles": len({tuple(row["attributes"]["instruments"]) for row in rows}),
-        "tracks": count(lambda r: len(r["attributes"]["instruments"])),
-        "keys": count(lambda r: r["attributes"]["key"]),
-        "metres": count(lambda r: r["attributes"].get("beats_per_bar", "unmarked")),
-        "tempo_words": count(lambda r: r["attributes"]["tempo_word"]),
+        "different_ensembles": len({row.instruments for row in rows}),
+        "tracks": dict(Counter(str(len(row.instruments)) for row in rows).most_common()),
+        "keys": count("key"),
+        "metres": count("beats_per_bar"),
+        "tempo_words": count("tempo_word"),
         "tempo_percentiles_bpm": {str(p): round(float(np.percentile(tempi, p)), 1) for p in (0, 10, 50, 90, 100)},
         "different_tempi": len(set(tempi.round(1))),
-        "picture_kinds": count(lambda r: r["image_kind"]),
-        "picture_themes": len({row["theme"] for row in rows}),
-        "soundfonts": count(lambda r: r["attributes"].get("soundfont", "unmarked")),
+        "picture_kinds": count("kind"),
+        "picture_themes": len({row.theme for row in rows}),
+        "soundfonts": count("soundfont"),
         "captions": {
             "count": len(captions),
             "different": len(set(captions)),
@@ -112,7 +91,7 @@ def plot_stats(root: Path | str, out: Path | str) -> list[Path]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows, stats = read_rows(root), corpus_stats(root)
+    rows, stats = read_corpus(root), corpus_stats(root)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
@@ -137,8 +116,8 @@ def plot_stats(root: Path | str, out: Path | str) -> list[Path]:
     bars(axes[0, 0], stats["styles"], "Styles")
     bars(axes[0, 1], stats["leads"], "Lead instruments")
     bars(axes[1, 0], stats["keys"], "Keys")
-    subsets = sorted({row.get("subset", "unmarked") for row in rows})
-    tempi = [[r["attributes"]["tempo_bpm"] for r in rows if r.get("subset", "unmarked") == name] for name in subsets]
+    subsets = sorted({row.subset or "unmarked" for row in rows})
+    tempi = [[row.tempo_bpm for row in rows if (row.subset or "unmarked") == name] for name in subsets]
     axes[1, 1].hist(tempi, bins=np.arange(40, 201, 4), stacked=True, label=subsets, color=_colours(len(subsets)))
     axes[1, 1].set(title="Tempi", xlabel="BPM", ylabel="clips")
     axes[1, 1].legend(title="subset")
@@ -151,14 +130,14 @@ def plot_stats(root: Path | str, out: Path | str) -> list[Path]:
     figure = Figure(figsize=(14, 4.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     for axes, name in ((left, "music"), (middle, "image")):
-        plane = np.array([[row[f"{name}_valence"], row[f"{name}_arousal"]] for row in rows])
+        plane = np.array([row.mood(name) for row in rows])
         bins = min(24, max(4, int(len(rows) ** 0.5 / 2)))
         drawn = axes.hist2d(*plane.T, bins=bins, range=[[0, 1], [0, 1]], cmap="viridis")
         title = "Music" if name == "music" else "Pictures"
         axes.set(title=title, xlabel="valence (rank)", ylabel="arousal (rank)", aspect="equal")
         figure.colorbar(drawn[3], ax=axes, label="clips")
     for axis, colour in (("valence", "#4463a8"), ("arousal", "#c2563b")):
-        pairs = np.array([[row[f"music_{axis}"], row[f"image_{axis}"]] for row in rows])
+        pairs = np.array([[getattr(row, f"{side}_{axis}") for side in ("music", "image")] for row in rows])
         label = f"{axis}, r = {stats['pairing_correlation'][axis]}"
         right.scatter(*pairs.T, s=4, alpha=min(1.0, 400 / len(rows) + 0.08), color=colour, label=label, linewidths=0)
     right.set(title="Pairing", xlabel="music", ylabel="picture", aspect="equal")
@@ -169,7 +148,7 @@ def plot_stats(root: Path | str, out: Path | str) -> list[Path]:
 
     figure = Figure(figsize=(14, 5), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    lengths = [len(caption.split()) for row in rows for caption in row["captions"]]
+    lengths = [len(caption.split()) for row in rows for caption in row.captions]
     left.hist(lengths, bins=np.arange(0.5, max(lengths) + 1.5), color="#4463a8")
     words = stats["captions"]["vocabulary"]
     left.set(title=f"Words per caption (vocabulary {words:,})", xlabel="words", ylabel="captions")

@@ -125,6 +125,18 @@ STYLE_WORDS: dict[str, tuple[str, ...]] = {
 """Every style word of the corpus with its synonyms, for captions."""
 
 
+def exact_style(style: str, tracks: int) -> str:
+    """The style word, made more exact where the number of players allows.
+
+    Args:
+        style: style word of an ensemble.
+        tracks: how many play.
+    """
+    if style == "string ensemble":
+        return {2: "string duo", 3: "string trio", 4: "string quartet"}.get(tracks, style)
+    return style
+
+
 def choose_ensemble(rng: np.random.Generator, pack: str, arousal: float) -> Ensemble:
     """Draw an ensemble that suits a score pack and an arousal.
 

@@ -12,16 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from melfusion_core.score.keys import SCALES
-from melfusion_core.score.score import PITCH_CLASSES
-
-QUALITIES: dict[str, tuple[int, ...]] = {
-    "": (0, 4, 7), "m": (0, 3, 7), "dim": (0, 3, 6), "sus4": (0, 5, 7), "5": (0, 7), "6": (0, 4, 7, 9),
-    "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "m7": (0, 3, 7, 10), "m7b5": (0, 3, 6, 10), "dim7": (0, 3, 6, 9),
-    "9": (0, 4, 10, 14), "maj9": (0, 4, 11, 14), "m9": (0, 3, 10, 14), "add9": (0, 4, 7, 14), "madd9": (0, 3, 7, 14),
-    "m6": (0, 3, 7, 9),
-}  # fmt: skip
-"""Chord qualities as semitones above the root."""
+from melfusion_core.score.chords import CHORD_KINDS
+from melfusion_core.score.keys import PITCH_CLASSES, SCALES
 
 _ROMAN = {"i": 0, "ii": 1, "iii": 2, "iv": 3, "v": 4, "vi": 5, "vii": 6}
 _NUMERAL = re.compile(r"^([b#]?)([ivIV]+)(.*?)(?:/([35]))?$")
@@ -35,7 +27,7 @@ class Chord:
 
     Args:
         numeral: Roman numeral, for example "V7" or "ii/3" (third in the bass).
-        quality: a key of `QUALITIES`.
+        quality: a key of `CHORD_KINDS`.
         root: pitch class of the root, 0 to 11.
         tones: pitch classes, root first.
         bass: pitch class of the lowest note.
@@ -95,14 +87,14 @@ def parse_chord(numeral: str, tonic: int, mode: str) -> Chord:
     accidental, roman, suffix, inversion = match.groups()
     lower = roman.islower()
     quality = (_LOWER if lower else _UPPER).get(suffix, suffix)
-    if quality not in QUALITIES:
+    if quality not in CHORD_KINDS:
         raise ValueError(f"unknown chord quality {suffix!r} in {numeral!r}")
     root = SCALES[mode][degree] + {"b": -1, "#": 1, "": 0}[accidental]
     if mode == "minor" and degree == 6 and "dim" in quality:
         root = 11
     if mode == "minor" and accidental == "b":
         root = SCALES["major"][degree] - 1
-    steps = QUALITIES[quality]
+    steps = CHORD_KINDS[quality]
     tones = tuple((tonic + root + step) % 12 for step in steps)
     bass = {"3": steps[1], "5": 7, None: 0}[inversion]
     if root % 12 in (7, 11) or (mode == "minor" and root % 12 == 10):

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from jinja2 import Environment
 
-from melfusion_core.data.corpus_stats import read_rows
+from melfusion_core.data.corpus import Triplet, read_corpus
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -86,10 +86,10 @@ def write_listening_page(root: Path | str, out: Path | str, n: int = 30, seed: i
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
     root, folder = Path(root), Path(out)
-    rows = read_rows(root)
+    rows = read_corpus(root)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:n])
     (folder / "media").mkdir(parents=True, exist_ok=True)
-    clips = [_describe(root, folder, rows[int(index)]) for index in chosen]
+    clips = [_describe(folder, rows[int(index)]) for index in chosen]
     page = Environment(autoescape=True, trim_blocks=True).from_string(_PAGE)
     title = f"{len(clips)} of {len(rows):,} triplets"
     subtitle = f"Corpus {root.resolve().name}, drawn with seed {seed}. Valence and arousal are ranks from 0 to 1."
@@ -98,32 +98,41 @@ def write_listening_page(root: Path | str, out: Path | str, n: int = 30, seed: i
     return path
 
 
-def _describe(root: Path, folder: Path, row: dict) -> dict[str, object]:
+def _describe(folder: Path, row: Triplet) -> dict[str, object]:
     """Copy a triplet's files and say what the page shows of it."""
     names = {}
-    for kind in ("audio", "image"):
-        names[kind] = f"media/{row['id']}{Path(row[kind]).suffix}"
-        shutil.copyfile(root / row[kind], folder / names[kind])
-    names["spectrogram"] = f"media/{row['id']}.png"
-    _save_spectrogram(root / row["audio"], folder / names["spectrogram"])
-    attributes = row["attributes"]
+    for kind, path in (("audio", row.audio), ("image", row.image)):
+        names[kind] = f"media/{row.id}{path.suffix}"
+        shutil.copyfile(path, folder / names[kind])
+    names["spectrogram"] = f"media/{row.id}.png"
+    _save_spectrogram(row.audio, folder / names["spectrogram"])
     facts = [
-        ("Style", attributes["style"]), ("Lead", attributes["lead"]),
-        ("Instruments", ", ".join(attributes["instruments"])), ("Key", attributes["key"]),
-        ("Tempo", f"{attributes['tempo_bpm']:.0f} BPM, {attributes['tempo_word']}"),
-        ("Music", _mood(row, "music")), ("Source", row["source"]), ("Work", row["piece"]), ("Split", row["split"]),
-        ("Subset", row.get("subset", "unmarked")),
-    ]  # fmt: skip
-    kind = {"photo": "photograph", "regraded": "regraded photograph"}.get(row["image_kind"], row["image_kind"])
-    captions = list(dict.fromkeys([row["caption"], *row["captions"]]))
+        ("Style", row.style),
+        ("Lead", row.lead),
+        ("Instruments", ", ".join(row.instruments)),
+        ("Key", row.key),
+        ("Tempo", f"{row.tempo_bpm:.0f} BPM, {row.tempo_word}"),
+        ("Music", _mood(row, "music")),
+        ("Source", row.source),
+        ("Work", row.piece),
+        ("Split", row.split),
+        ("Subset", row.subset or "unmarked"),
+    ]
+    kind = {"photo": "photograph", "regraded": "regraded photograph"}.get(row.kind, row.kind)
     return {
-        **names, "id": row["id"], "caption": captions[0], "more": captions[1:], "facts": facts,
-        "image_caption": row["image_caption"], "image_mood": f"{kind}, {_mood(row, 'image')}",
-    }  # fmt: skip
+        **names,
+        "id": row.id,
+        "caption": row.caption,
+        "more": row.captions[1:],
+        "facts": facts,
+        "image_caption": row.image_caption,
+        "image_mood": f"{kind}, {_mood(row, 'image')}",
+    }
 
 
-def _mood(row: dict, name: str) -> str:
-    return f"valence {row[f'{name}_valence']:.2f}, arousal {row[f'{name}_arousal']:.2f}"
+def _mood(row: Triplet, side: str) -> str:
+    valence, arousal = row.mood(side)
+    return f"valence {valence:.2f}, arousal {arousal:.2f}"
 
 
 def _save_spectrogram(source: Path, path: Path) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from melfusion_core.data.composer import CORE_LEADS, CORE_TRACKS, choose_subset, choose_tempo
-from melfusion_core.data.ensembles import Ensemble, choose_ensemble
+from melfusion_core.data.ensembles import Ensemble, choose_ensemble, exact_style
 from melfusion_core.data.leadsheets import accompaniment
+from melfusion_core.data.parts import longest_pause, skyline, thinned, tunefulness
 from melfusion_core.data.score_files import Piece, ScoreError
 from melfusion_core.score.instruments import INSTRUMENTS, Instrument, fit_register
 from melfusion_core.score.keys import TONICS, krumhansl_key
@@ -24,9 +25,6 @@ LONGEST_SILENCE_IN_S = 1.5
 
 LONGEST_PAUSE_IN_S = 5.0
 """The melody may not be without a new note for longer."""
-
-VOICES = 4
-"""Most notes one part may start together."""
 
 _Cut = list[list[Note]]
 
@@ -90,53 +88,14 @@ def _passage(rng: np.random.Generator, piece: Piece, tempo: float, seconds: floa
     return min(found, key=lambda item: item[:2])[2]
 
 
-def _skyline(notes: list[Note], lowest: bool = False) -> list[Note]:
-    """The highest (or lowest) of the notes that start together, each shortened to where the next one starts."""
-    kept: dict[int, Note] = {}
-    for note in sorted(notes, key=lambda n: n.pitch, reverse=lowest):
-        kept[round(note.start * 12)] = note
-    line = [kept[place] for place in sorted(kept)]
-    ends = [*(n.start for n in line[1:]), np.inf]
-    return [
-        Note(n.start, max(min(n.duration, end - n.start), 0.05), n.pitch, n.velocity)
-        for n, end in zip(line, ends, strict=True)
-    ]
-
-
-def _thinned(notes: list[Note]) -> list[Note]:
-    """At most `VOICES` notes at a time: the lowest and the highest ones stay."""
-    groups: dict[int, list[Note]] = {}
-    for note in notes:
-        groups.setdefault(round(note.start * 12), []).append(note)
-    out = []
-    for place in sorted(groups):
-        group = sorted(groups[place], key=lambda n: n.pitch)
-        out += group if len(group) <= VOICES else [group[0], *group[-(VOICES - 1) :]]
-    return out
-
-
-def _tunefulness(part: list[Note], span: float) -> float:
-    """How much a part looks like the melody: high, one voice, moving, and there most of the time."""
-    places = {round(n.start * 12) for n in part}
-    covered = min(sum(n.duration for n in part) / span, 1.0)
-    variety = min(len({n.pitch for n in part}) / 6, 1.0)
-    mean = float(np.mean([n.pitch for n in part]))
-    return 0.07 * mean + len(places) / len(part) + variety + 1.5 * covered + min(len(places) / 10, 1.0)
-
-
-def _longest_gap(part: list[Note], span: float) -> float:
-    """Longest time in beats without an onset."""
-    return float(max(np.diff([0.0, *sorted(n.start for n in part), span])))
-
-
 def _roles(
     cut: _Cut, span: float, most: int, longest_gap: float
 ) -> tuple[list[Note], list[list[Note]], list[Note] | None]:
     """Melody, middle parts and bass of a passage."""
     usable = [part for part in cut if len(part) >= 3]
-    usable.sort(key=lambda part: (_longest_gap(part, span) > longest_gap, -_tunefulness(part, span)))
+    usable.sort(key=lambda part: (longest_pause(part, span) > longest_gap, -tunefulness(part, span)))
     melody, rest = usable[0], usable[1:]
-    line = _skyline(melody)
+    line = skyline(melody)
     if len(line) < 0.8 * len(melody):  # chords under the tune, as in a keyboard part, become a part of their own
         tune = {(n.start, n.pitch) for n in line}
         below = [n for n in melody if (n.start, n.pitch) not in tune]
@@ -194,11 +153,11 @@ def _backing(
     second = lead if ensemble.unison else _pick(rng, ensemble.inner, mean - 8, arousal, False)
     for part in inner:
         player = second if core or ensemble.unison else INSTRUMENTS[str(rng.choice(ensemble.inner))]
-        notes = _thinned(part) if player.polyphonic else _skyline(part)
+        notes = thinned(part) if player.polyphonic else skyline(part)
         tracks.append(_play(notes, player, "chords", shift, level - 8, legato, beats))
     if bass is not None:
         player = lead if ensemble.unison else INSTRUMENTS[str(rng.choice(ensemble.bass))]
-        notes = _thinned(bass) if player.polyphonic else _skyline(bass, lowest=True)
+        notes = thinned(bass) if player.polyphonic else skyline(bass, lowest=True)
         tracks.append(_play(notes, player, "bass", shift, level - 2, legato, beats))
     return tracks
 
@@ -208,13 +167,6 @@ def _target_key(rng: np.random.Generator, tonic: int, mode: str, core: bool) -> 
     if core:
         return min(TONICS[mode], key=lambda t: (abs((t - tonic + 6) % 12 - 6), t))
     return (tonic + int(rng.integers(-5, 6))) % 12
-
-
-def _style_word(ensemble: Ensemble, tracks: list[Track]) -> str:
-    """The style word, made more exact where the number of players allows."""
-    if ensemble.style == "string ensemble":
-        return {2: "string duo", 3: "string trio", 4: "string quartet"}.get(len(tracks), "string ensemble")
-    return ensemble.style
 
 
 def excerpt(
@@ -254,7 +206,7 @@ def excerpt(
     most = (CORE_TRACKS if core else 6) - int(with_drums)
     longest_gap = LONGEST_PAUSE_IN_S * tempo / 60
     tune, inner, bass = _roles(cut, span, most, longest_gap)
-    if _longest_gap(tune, span) > longest_gap or len(tune) < 3:
+    if longest_pause(tune, span) > longest_gap or len(tune) < 3:
         raise ScoreError(f"{piece.name}: the melody of the passage pauses for too long")
 
     histogram = np.zeros(12)
@@ -287,9 +239,7 @@ def excerpt(
         tracks.append(Track("drums", 0, drums, is_drum=True, role="drums"))
     balance(tracks)
     seed = int(rng.integers(2**31))
-    style = _style_word(ensemble, tracks)
+    style = exact_style(ensemble.style, len(tracks))
     noise = 0.002 if core else 0.006
-    score = Score(
-        tracks, tempo, beats, target, mode, style, piece.name, piece.pack, seed, subset, chords, noise
-    )  # fmt: skip
+    score = Score(tracks, tempo, beats, target, mode, style, piece.name, piece.pack, seed, subset, chords, noise)
     return score.clipped(seconds)

@@ -1,6 +1,7 @@
 """Classifier-free guidance with a caption and a picture, every branch of every sample in one UNet call.
 
-Shape legend: ``batch`` samples, ``rows`` UNet inputs (branches of samples), ``channels``, ``time``, ``frequency``.
+Shape legend: ``batch`` samples, ``rows`` UNet inputs (branches of samples), ``channels``, ``time``, and the ``height``
+of an engine's latents.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from diffusers import UNet2DConditionModel
 
-from melfusion_core.engines.spectrogram.latents import add_coordinates
+from melfusion_core.engines.base import Composes, Known
 from melfusion_core.models.devices import execution_device
 from melfusion_core.models.synapse import ImageFeatures, SynapseHandle
 from melfusion_core.models.text import TextCondition, unet_text_arguments
@@ -94,11 +95,13 @@ class GuidedModel:
     """A music UNet with guidance: latents and timestep in, guided prediction out.
 
     Args:
+        engine: Says what the UNet sees of latents.
         unet: The music UNet, with the synapse installed where a condition has a picture.
         handle: The installed synapse's handle; None when no condition has a picture.
         conditions: Conditions of consecutive runs of samples; together they cover the batch. Guidance stops at the
             same time for all of them.
         num_train_timesteps: Timesteps of the noise schedule, by which the end of guidance is found.
+        known: The settled part of the samples; None for nothing.
 
     Raises:
         ValueError: When conditions stop guidance at different times.
@@ -106,11 +109,14 @@ class GuidedModel:
 
     def __init__(
         self,
+        engine: Composes,
         unet: UNet2DConditionModel,
         handle: SynapseHandle | None,
         conditions: Sequence[MusicCondition],
         num_train_timesteps: int,
+        known: Known | None = None,
     ) -> None:
+        self.engine = engine
         self.unet = unet
         self.handle = handle
         stops = {condition.settings.guidance_stop for condition in conditions}
@@ -154,6 +160,7 @@ class GuidedModel:
             strengths=torch.tensor(strengths, device=device),
         )
         self._weights = weight_matrix.to(device)
+        self._known = None if known is None else known.to(device)
         self._reference_rows = torch.tensor(reference_rows, device=device)
         self._alone = self._guided.only(self._reference_rows) if self._guided_from > 0 else None
         self._rescale = torch.tensor(rescales, device=device).view(-1, 1, 1, 1) if any(rescales) else None
@@ -162,7 +169,7 @@ class GuidedModel:
         """Predict.
 
         Args:
-            latents: Noisy latents of shape ``(batch, channels, time, frequency)``.
+            latents: Noisy latents of shape ``(batch, channels, time, height)``.
             timestep: The timestep, a scalar.
 
         Returns:
@@ -178,7 +185,8 @@ class GuidedModel:
 
     def _run(self, rows: _Rows, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
         sample = latents[rows.latents].to(self.unet.dtype)
-        sample = add_coordinates(sample, self.unet.config.in_channels)
+        known = None if self._known is None else self._known.index(rows.latents)
+        sample = self.engine.model_input(sample, self.unet.config.in_channels, known=known)
         if self.handle is not None:
             if rows.image is None:
                 self.handle.clear()
@@ -192,7 +200,7 @@ def rescale_guidance(guided: torch.Tensor, conditional: torch.Tensor, amount: to
     """Bring a guided prediction back towards the conditional one's standard deviation (Lin et al. 2023, section 3.4).
 
     Args:
-        guided: Guided prediction of shape ``(batch, channels, time, frequency)``.
+        guided: Guided prediction of shape ``(batch, channels, time, height)``.
         conditional: Prediction of the most conditional branch, same shape.
         amount: 0 leaves it as it is, 1 takes the conditional deviation; a number or of shape ``(batch, 1, 1, 1)``.
 

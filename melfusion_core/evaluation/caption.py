@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from melfusion_core.data.corpus import Triplet
 from melfusion_core.evaluation.judging import Judge, Judgement, class_accuracy, commonest_share, truths
 from melfusion_core.evaluation.measure import Measured
 from melfusion_core.evaluation.metrics import (
@@ -19,7 +20,6 @@ from melfusion_core.evaluation.metrics import (
     retrieval_hits,
     spearman_interval,
 )
-from melfusion_core.evaluation.triplets import Triplet
 
 ATTRIBUTES = ("lead", "style", "tempo", "mode")
 
@@ -49,7 +49,7 @@ def caption_obeyed(
         named = np.array([triplet.mode in ("major", "minor") for triplet in triplets])
         major = np.array([triplet.mode == "major" for triplet in triplets])
         row["mode_by_krumhansl"] = accuracy_interval(((each.cues["mode"] > 0) == major)[named]).to_dict()
-        tempo = np.array([triplet.tempo_bpm for triplet in triplets])
+        tempo = np.array([triplet.tempo_bpm or 0.0 for triplet in triplets])
         row["tempo_by_librosa"] = spearman_interval(tempo, each.cues["tempo_bpm"], seed).to_dict()
         if len(triplets) > 1:
             hits = retrieval_hits(each.heard.joint @ read.T)

@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
+from melfusion_core.data.corpus import MOODS, Triplet, read_corpus, select
 from melfusion_core.evaluation.metrics import (
     Estimate,
     accuracy_interval,
@@ -24,8 +24,7 @@ from melfusion_core.evaluation.metrics import (
     retrieval_hits,
     spearman_interval,
 )
-from melfusion_core.evaluation.triplets import Triplet
-from melfusion_core.image import image_to_tensor
+from melfusion_core.image import image_to_tensor, load_image
 from melfusion_core.models.judge import PICTURE_SIZE, SCALARS, MelFusionJudge
 from melfusion_core.models.text import encode_text, load_minilm
 from melfusion_core.recipe import checkpoint_sha256
@@ -143,7 +142,7 @@ class Judge:
         """
         parts = []
         for start in range(0, len(paths), 64):
-            pixels = [image_to_tensor(open_picture(path), PICTURE_SIZE) for path in paths[start : start + 64]]
+            pixels = [image_to_tensor(load_image(path), PICTURE_SIZE) for path in paths[start : start + 64]]
             parts.append(self.network.see(torch.stack(pixels).to(self.network.device))[0].cpu().numpy())
         return np.concatenate(parts)
 
@@ -165,17 +164,20 @@ class Judge:
         return vectors[[texts.index(caption) for caption in captions]]
 
 
-def open_picture(path: Path) -> Image.Image:
-    """Open a picture of a corpus.
+def load_triplets(root: Path | str, split: str) -> list[Triplet]:
+    """Read one split of a corpus whose moods and lead instruments are known.
 
     Args:
-        path: The file.
+        root: Corpus folder.
+        split: "train", "validation" or "test".
 
     Returns:
-        RGB picture.
+        The triplets, in the order of the file.
+
+    Raises:
+        CorpusError: If there is no corpus, the split is empty, or a row is damaged or lacks one of these.
     """
-    with Image.open(path) as image:
-        return image.convert("RGB")
+    return select(read_corpus(root, needs=("lead", *MOODS)), split)
 
 
 def load_judge(folder: Path | str, device: str = "cpu") -> Judge:
@@ -295,7 +297,7 @@ def judge_quality(judge: Judge, heard: Judgement, triplets: Sequence[Triplet], s
     known = {"log_tempo": "tempo_bpm", "log_onset_rate": "onset_rate_hz"}
     known |= {"valence": "music_valence", "arousal": "music_arousal"}
     for column, name in enumerate(SCALARS):
-        values = np.array([getattr(triplet, known[name]) for triplet in triplets])
+        values = np.array([getattr(triplet, known[name]) or 0.0 for triplet in triplets])
         quality[f"{name}_spearman"] = spearman_interval(values, heard.scalars[:, column], seed).to_dict()
     if len(triplets) > 1:
         seen, read = judge.see([triplet.image for triplet in triplets]), judge.read([t.caption for t in triplets])
@@ -303,16 +305,3 @@ def judge_quality(judge: Judge, heard: Judgement, triplets: Sequence[Triplet], s
         quality["own_caption_among_20"] = mean_interval(retrieval_hits(heard.joint @ read.T), seed).to_dict()
         quality["chance_among_20"] = round(1 / min(20, len(triplets)), 4)
     return quality
-
-
-def take_rows(heard: Judgement, rows: np.ndarray) -> Judgement:
-    """Pick clips.
-
-    Args:
-        heard: What is heard in clips.
-        rows: Indices or a mask.
-
-    Returns:
-        What is heard in those clips.
-    """
-    return Judgement(*(getattr(heard, field.name)[rows] for field in fields(heard)))

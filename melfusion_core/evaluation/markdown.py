@@ -118,9 +118,13 @@ def _caption(report: dict[str, Any]) -> list[str]:
     ]
     chance = obeyed["chance"]
     labels = {
-        "lead": "lead instrument", "lead_top3": "lead among the first three", "style": "style", "tempo": "tempo word",
-        "mode": "major or minor", "mode_by_krumhansl": "major or minor, by Krumhansl (librosa)",
-    }  # fmt: skip
+        "lead": "lead instrument",
+        "lead_top3": "lead among the first three",
+        "style": "style",
+        "tempo": "tempo word",
+        "mode": "major or minor",
+        "mode_by_krumhansl": "major or minor, by Krumhansl (librosa)",
+    }
     for key, label in labels.items():
         cells = " | ".join(format_estimate(obeyed[variant][key], True) for variant, _ in _VARIANTS)
         row = chance.get(key)

@@ -14,9 +14,9 @@ from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
 from melfusion_core.audio import peak_dbfs
+from melfusion_core.data.corpus import Triplet
 from melfusion_core.evaluation.cues import AudioCues, audio_cues, rms_dbfs
 from melfusion_core.evaluation.judging import Judge, Judgement
-from melfusion_core.evaluation.triplets import Triplet
 
 AROUSAL_CUES = ("onset_rate_hz", "tempo_bpm", "rms_dbfs", "centroid_hz", "flux")
 VALENCE_CUES = ("mode", "centroid_hz")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm.auto import tqdm
 
-from melfusion_core.evaluation.judging import open_picture
+from melfusion_core.data.corpus import PHOTO, Triplet
+from melfusion_core.data.picture_affect import picture_features
 from melfusion_core.evaluation.measure import AROUSAL_CUES, VALENCE_CUES, Measured
 from melfusion_core.evaluation.metrics import (
     mean_interval,
@@ -21,7 +22,6 @@ from melfusion_core.evaluation.metrics import (
 )
 from melfusion_core.evaluation.ridge import ridge_predict
 from melfusion_core.evaluation.takes import DOSES
-from melfusion_core.evaluation.triplets import PHOTO, Triplet
 
 LEAST_GROUP = 10
 CEILING_PICTURES = 1200
@@ -29,7 +29,6 @@ PAIRS = (
     *(("arousal", name) for name in ("arousal_cues", *AROUSAL_CUES)),
     *(("valence", name) for name in ("valence_cues", *VALENCE_CUES)),
 )
-PictureMeasure = Callable[[Image.Image], Sequence[float]]
 
 
 def moods(triplets: Sequence[Triplet]) -> dict[str, np.ndarray]:
@@ -44,15 +43,8 @@ def moods(triplets: Sequence[Triplet]) -> dict[str, np.ndarray]:
     return {axis: np.array([getattr(t, f"image_{axis}") for t in triplets]) for axis in ("arousal", "valence")}
 
 
-def groups_of(triplets: Sequence[Triplet]) -> dict[str, np.ndarray]:
-    """Kinds of pictures that are reported apart.
-
-    Args:
-        triplets: The triplets.
-
-    Returns:
-        Indices by group: "all", and each kind of picture with at least ten.
-    """
+def _groups_of(triplets: Sequence[Triplet]) -> dict[str, np.ndarray]:
+    """Kinds of pictures that are reported apart."""
     groups = {"all": np.arange(len(triplets))}
     for kind in sorted({triplet.kind for triplet in triplets if triplet.kind}):
         rows = np.array([index for index, triplet in enumerate(triplets) if triplet.kind == kind])
@@ -78,7 +70,7 @@ def picture_obeyed(
     """
     mood = moods(triplets)
     result: dict[str, Any] = {}
-    for group, rows in groups_of(triplets).items():
+    for group, rows in _groups_of(triplets).items():
         themes = [triplets[row].theme or triplets[row].id for row in rows] if group == PHOTO else None
         sets = {name: each.take(rows) for name, each in (*measured.items(), ("real", real))}
         judged = {name: each.heard.affect[rows] for name, each in (*measured.items(), ("real", real))}
@@ -98,7 +90,6 @@ def picture_obeyed(
 def feature_ceiling(
     train: Sequence[Triplet],
     triplets: Sequence[Triplet],
-    picture_measure: PictureMeasure,
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, Any]:
@@ -107,7 +98,6 @@ def feature_ceiling(
     Args:
         train: Triplets of the train split.
         triplets: Held-out triplets.
-        picture_measure: Gives a picture's features.
         seed: Seed of the choice of at most 1,200 training pictures per group.
         progress: Show progress bars.
 
@@ -122,10 +112,10 @@ def feature_ceiling(
     def table(some: Sequence[Triplet], label: str) -> np.ndarray:
         for triplet in tqdm(some, desc=f"features, {label}", disable=not progress):
             if triplet.image not in known:
-                known[triplet.image] = list(picture_measure(open_picture(triplet.image)))
+                known[triplet.image] = list(astuple(picture_features(triplet.read_image())))
         return np.array([known[triplet.image] for triplet in some])
 
-    for group, rows in groups_of(triplets).items():
+    for group, rows in _groups_of(triplets).items():
         pool = [triplet for triplet in train if group in ("all", triplet.kind)]
         pool = [pool[index] for index in rng.permutation(len(pool))[:CEILING_PICTURES]]
         themes = [triplet.theme or triplet.id for triplet in pool]

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from melfusion_core.audio import load_audio, save_audio
+from melfusion_core.audio import save_audio
+from melfusion_core.data.corpus import Triplet
 from melfusion_core.evaluation.caption import caption_obeyed, confusion, likeness
 from melfusion_core.evaluation.codec import CodecUnderTest, stft_distances
 from melfusion_core.evaluation.figures import save_confusion, save_doses, save_scatter
-from melfusion_core.evaluation.judging import Judge, judge_quality
+from melfusion_core.evaluation.judging import Judge, judge_quality, load_triplets
 from melfusion_core.evaluation.markdown import format_markdown
 from melfusion_core.evaluation.measure import Measured, measure
 from melfusion_core.evaluation.metrics import mean_interval
 from melfusion_core.evaluation.picture import (
-    PictureMeasure,
     dose_curves,
     dose_slopes,
     feature_ceiling,
@@ -44,7 +44,6 @@ from melfusion_core.evaluation.takes import (
     load_take,
     take_path,
 )
-from melfusion_core.evaluation.triplets import Triplet, load_triplets
 
 DEFAULT_SAMPLING = SamplingSettings()
 
@@ -139,9 +138,15 @@ class Evaluation:
         for strength in DOSES:
             if dose_variant(strength) not in VARIANTS:
                 generate_takes(
-                    self.pipeline, self.triplets[: self.extent.dose_n], "neutral", self.out, self.settings,
-                    self.extent.batch_size, self.progress, dose=strength,
-                )  # fmt: skip
+                    self.pipeline,
+                    self.triplets[: self.extent.dose_n],
+                    "neutral",
+                    self.out,
+                    self.settings,
+                    self.extent.batch_size,
+                    self.progress,
+                    dose=strength,
+                )
 
     def real_clip(self, triplet: Triplet) -> np.ndarray:
         """Read a real clip, cut or padded to the length of the takes.
@@ -152,7 +157,7 @@ class Evaluation:
         Returns:
             Waveform of shape `(samples,)`.
         """
-        waveform = load_audio(triplet.audio, self.judge.sample_rate).numpy()[: self.samples]
+        waveform = triplet.read_audio(self.judge.sample_rate).numpy()[: self.samples]
         return np.pad(waveform, (0, self.samples - len(waveform)))
 
     def measure(self, part: str, variant: str, triplets: Sequence[Triplet] | None = None) -> Measured:
@@ -214,7 +219,6 @@ def evaluate(
     extent: Extent = DEFAULT_EXTENT,
     settings: SamplingSettings = DEFAULT_SAMPLING,
     codec: CodecUnderTest | None = None,
-    picture_measure: PictureMeasure | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Evaluate a model on held-out triplets and write `report.json`, `report.md` and the figures.
@@ -229,8 +233,6 @@ def evaluate(
         extent: How much is evaluated.
         settings: How to generate.
         codec: The pipeline's codec; None leaves its section out, and the report says so.
-        picture_measure: Gives a picture's colour and texture features, for the ceiling of what needs no eye; None
-            leaves the ceiling out.
         progress: Show progress bars.
 
     Returns:
@@ -264,9 +266,7 @@ def evaluate(
         "doses": {name: {"points": curve, "monotone": is_monotone(curve)} for name, curve in curves.items()},
     }
     report["dose_slopes"] = dose_slopes(dosed, doses, real, seed)
-    if picture_measure is not None:
-        train = load_triplets(corpus_root, "train")
-        report["feature_ceiling"] = feature_ceiling(train, triplets, picture_measure, seed, progress)
+    report["feature_ceiling"] = feature_ceiling(load_triplets(corpus_root, "train"), triplets, seed, progress)
     captions = [caption_for(triplet, "described") for triplet in triplets]
     report["caption_obeyed"] = caption_obeyed(judge, {**described, "real": real}, triplets, captions, seed)
     if codec is not None:

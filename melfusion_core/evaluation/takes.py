@@ -13,8 +13,7 @@ import torch
 from tqdm.auto import tqdm
 
 from melfusion_core.audio import load_audio, save_audio
-from melfusion_core.evaluation.judging import open_picture
-from melfusion_core.evaluation.triplets import Triplet
+from melfusion_core.data.corpus import Triplet
 from melfusion_core.take import TakeSettings
 
 NEUTRAL_CAPTION = "a piece of music"
@@ -150,7 +149,7 @@ def generate_takes(
         seeds = [take_seed(settings.seed, part, places[triplet.id]) for triplet in batch]
         made = (pipeline.compare if dose is None else pipeline)(
             prompt=[caption_for(triplet, part) for triplet in batch],
-            image=[open_picture(triplet.image) for triplet in batch],
+            image=[triplet.read_image() for triplet in batch],
             generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             output_type="np",
             **sampling,

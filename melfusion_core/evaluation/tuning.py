@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from melfusion_core.audio import load_audio
+from melfusion_core.data.corpus import Triplet
 from melfusion_core.evaluation.caption import caption_obeyed, likeness
-from melfusion_core.evaluation.judging import Judge, Judgement, truths
+from melfusion_core.evaluation.judging import Judge, Judgement, load_triplets, truths
 from melfusion_core.evaluation.measure import Measured, measure
 from melfusion_core.evaluation.metrics import retrieval_hits, spearman_interval
 from melfusion_core.evaluation.picture import moods, own_mood
@@ -30,7 +30,6 @@ from melfusion_core.evaluation.takes import (
     generate_takes,
     load_take,
 )
-from melfusion_core.evaluation.triplets import Triplet, load_triplets
 from melfusion_core.take import KNOBS
 
 SPLIT = "validation"
@@ -137,7 +136,7 @@ def tune(
         report = {"n": len(triplets), "split": SPLIT, "base": asdict(base), "judge": judge.name, "trials": rows}
         report["real_contrast"] = real.sound["contrast_db"]
         (out / "tuning.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        (out / "tuning.md").write_text(format_tuning(report), encoding="utf-8")
+        (out / "tuning.md").write_text(_format_tuning(report), encoding="utf-8")
     return rows
 
 
@@ -145,7 +144,7 @@ def _measure_real(judge: Judge, triplets: Sequence[Triplet], duration_s: float, 
     samples = round(duration_s * judge.sample_rate)
 
     def read(triplet: Triplet) -> np.ndarray:
-        waveform = load_audio(triplet.audio, judge.sample_rate).numpy()[:samples]
+        waveform = triplet.read_audio(judge.sample_rate).numpy()[:samples]
         return np.pad(waveform, (0, samples - len(waveform)))
 
     return measure(judge, triplets, read, "real clips", out / "real.json", progress)
@@ -212,15 +211,8 @@ def true_probability(judge: Judge, heard: Judgement, attribute: str, triplets: S
     return round(float(getattr(heard, attribute)[rows, truth[rows]].mean()), 4) if len(rows) else None
 
 
-def format_tuning(report: dict[str, Any]) -> str:
-    """Write the trials as Markdown.
-
-    Args:
-        report: As in `tuning.json`.
-
-    Returns:
-        The text.
-    """
+def _format_tuning(report: dict[str, Any]) -> str:
+    """Write the trials as Markdown."""
     base = ", ".join(f"{name} {value}" for name, value in report["base"].items() if value not in ("", None))
     lines = [
         "# Sampler settings compared",

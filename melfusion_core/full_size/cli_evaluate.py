@@ -62,9 +62,9 @@ def _run(args: argparse.Namespace) -> int:
     from melfusion_core.full_size.published import PublishedError, find_pairs, markdown, measure
 
     try:
-        make_takes(args)
+        _make_takes(args)
         pairs = find_pairs(args.generated, args.reference, args.table)
-        embedders = load_embedders(args)
+        embedders = _load_embedders(args)
         report = measure(pairs, embedders, args.imsm_batch or 0, progress=True)
     except (PublishedError, EmbedderError) as error:
         raise CommandError(str(error)) from error
@@ -76,15 +76,8 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def make_takes(args: argparse.Namespace) -> None:
-    """Render the clips where a model is named.
-
-    Args:
-        args: Parsed command line.
-
-    Raises:
-        CommandError: Flags have no effect, or there is no such model.
-    """
+def _make_takes(args: argparse.Namespace) -> None:
+    """Render the clips where a model is named."""
     wanted = {"split": "split", "limit": "limit", "steps": "steps", "duration": "duration_s", "seed": "seed"}
     wanted["guidance"] = "guidance_scale"
     given = {field: getattr(args, name) for name, field in wanted.items() if getattr(args, name) is not None}
@@ -102,18 +95,8 @@ def make_takes(args: argparse.Namespace) -> None:
     render_takes(pipe, args.table, args.generated, progress=True, **given)
 
 
-def load_embedders(args: argparse.Namespace) -> Any:
-    """Load the networks that the command line names.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        An :class:`~melfusion_core.full_size.published.Embedders`.
-
-    Raises:
-        CommandError: There is no such device.
-    """
+def _load_embedders(args: argparse.Namespace) -> Any:
+    """Load the networks that the command line names."""
     import torch
 
     from melfusion_core.full_size.embedders import Cnn14, VGGish, load_weights

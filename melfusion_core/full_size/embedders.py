@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+from melfusion_core.full_size.strict import WeightsError, load_state
+
 RATE = 16000
 
 
@@ -28,34 +30,8 @@ class EmbedderError(RuntimeError):
     """An embedder's weights cannot be used; the message says why."""
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a checkpoint: safetensors, or a pickle through torch's reader that executes nothing.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Weights by name.
-
-    Raises:
-        EmbedderError: When there is no such file, or it holds something else than weights.
-    """
-    if not path.is_file():
-        raise EmbedderError(f"There are no weights at {path}.")
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, EOFError, OSError) as error:
-        raise EmbedderError(f"{path} could not be read as weights: {str(error).splitlines()[0]}") from error
-    state = state.get("model", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise EmbedderError(f"{path} holds something else than weights.")
-    return state
-
-
 def load_weights(network: nn.Module, path: Path) -> nn.Module:
-    """Load a checkpoint strictly.
+    """Load a checkpoint strictly: safetensors, or a pickle through torch's reader that executes nothing.
 
     Args:
         network: Where to.
@@ -65,15 +41,22 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
         The network, in evaluation mode and frozen.
 
     Raises:
-        EmbedderError: When weights are missing, unexpected or of another shape.
+        EmbedderError: When there is no such file, it holds something else than weights, or they do not fit.
     """
+    if not path.is_file():
+        raise EmbedderError(f"There are no weights at {path}.")
     try:
-        network.load_state_dict(read_weights(path), strict=True)
-    except RuntimeError as error:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        state = state.get("model", state) if isinstance(state, dict) else state
+        if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+            raise EmbedderError(f"{path} holds something else than weights.")
+        return load_state(network, state, f"{type(network).__name__} in {path}")
+    except WeightsError as error:
+        raise EmbedderError(f"{error}.") from error
+    except (RuntimeError, ValueError, EOFError, OSError) as error:
         if isinstance(error, EmbedderError):
             raise
-        raise EmbedderError(f"The weights in {path} do not fit {type(network).__name__}: {error}") from error
-    return network.eval().requires_grad_(False)
+        raise EmbedderError(f"{path} could not be read as weights: {str(error).splitlines()[0]}") from error
 
 
 class VGGish(nn.Module):

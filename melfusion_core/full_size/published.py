@@ -3,7 +3,6 @@ references."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,15 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from tqdm.auto import tqdm
 
 from melfusion_core.audio import load_audio
+from melfusion_core.data.corpus import CorpusError, Triplet, read_table
 from melfusion_core.evaluation.metrics import frechet_distance, kl_divergence
 from melfusion_core.full_size.embedders import RATE, Cnn14, VGGish
 from melfusion_core.full_size.imsm import imsm
 from melfusion_core.full_size.joint_embedders import Clap, OpenClip
-from melfusion_core.image import load_image
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
 # Chowdhury et al., CVPR 2024; MusicGen is their strongest text-only system.
@@ -43,15 +41,13 @@ class Pair:
         name: Common name of the files, without suffix.
         generated: The generated clip.
         reference: The real one.
-        image: Its picture, or None.
-        caption: Its caption, or None.
+        row: Its picture and caption, or None.
     """
 
     name: str
     generated: Path
     reference: Path
-    image: Path | None = None
-    caption: str | None = None
+    row: Triplet | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +73,8 @@ def find_pairs(generated: Path, reference: Path, table: Path | None = None) -> l
     Args:
         generated: Folder of generated clips.
         reference: Folder of real clips of the same names; the suffixes may differ.
-        table: JSON lines with the clips' pictures and captions: ``audio`` or ``location``, ``image`` or ``img_path``,
-            ``caption`` or ``captions``; pictures are below its folder. None where IMSM is not wanted.
+        table: JSON lines with the clips' pictures and captions, see :mod:`melfusion_core.data.corpus`. None where IMSM
+            is not wanted.
 
     Returns:
         The pairs, sorted by name.
@@ -97,46 +93,33 @@ def find_pairs(generated: Path, reference: Path, table: Path | None = None) -> l
         raise PublishedError(f"{len(alone)} generated clips have no reference of their name, such as {alone[0]}.")
     if len(files[generated]) < 2:
         raise PublishedError(f"{generated} has fewer than two clips.")
-    known = {} if table is None else read_table(table)
-    pairs = []
-    for name, path in files[generated].items():
-        image, caption = known.get(name, (None, None))
-        if table is not None and image is None:
-            raise PublishedError(f"{table} has no row of the clip {name}.")
-        pairs.append(Pair(name, path, files[reference][name], image, caption))
-    return pairs
+    known = {} if table is None else {row.audio.stem: row for row in read_rows(table)}
+    lost = [name for name in files[generated] if table is not None and name not in known]
+    if lost:
+        raise PublishedError(f"{table} has no row of the clip {lost[0]}.")
+    return [Pair(name, path, files[reference][name], known.get(name)) for name, path in files[generated].items()]
 
 
-def read_table(table: Path, split: str = "") -> dict[str, tuple[Path, str]]:
-    """Read which clip has which picture and caption.
+def read_rows(table: Path, split: str = "") -> list[Triplet]:
+    """Read a table of which every row counts.
 
     Args:
-        table: JSON lines, see :func:`find_pairs`.
+        table: JSON lines.
         split: Split whose rows count; empty for all.
 
     Returns:
-        Picture and first caption by the clip's name without suffix.
+        Its rows.
 
     Raises:
         PublishedError: When the table is missing or a line of it damaged.
     """
-    if not table.is_file():
-        raise PublishedError(f"There is no table {table}.")
-    rows = {}
-    for number, line in enumerate(table.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            fields = json.loads(line)
-            if split and fields.get("split") != split:
-                continue
-            audio = fields.get("audio") or fields["location"]
-            image = fields.get("image") or fields["img_path"]
-            captions = fields.get("captions") or fields["caption"]
-        except (json.JSONDecodeError, KeyError, AttributeError) as error:
-            raise PublishedError(f"Line {number} of {table} is damaged or lacks a field: {error}") from error
-        rows[Path(audio).stem] = table.parent / image, captions if isinstance(captions, str) else captions[0]
-    return rows
+    try:
+        rows, reasons = read_table(table, "jsonl")
+    except CorpusError as error:
+        raise PublishedError(f"{error}.") from error
+    if reasons:
+        raise PublishedError(f"{reasons[0]}.")
+    return [row for row in rows if not split or row.split == split]
 
 
 def measure(pairs: list[Pair], embedders: Embedders, batch: int = 0, progress: bool = False) -> dict[str, Any]:
@@ -188,10 +171,11 @@ def measure(pairs: list[Pair], embedders: Embedders, batch: int = 0, progress: b
         figures["FAD_CLAP"] = {"value": frechet_distance(*sets), "embedder": clap.name}
     else:
         report["left_out"].append("FAD (CLAP): no CLAP given")
-    if audios is not None and embedders.clip is not None and all(pair.image and pair.caption for pair in pairs):
+    rows = [pair.row for pair in pairs if pair.row is not None]
+    if audios is not None and embedders.clip is not None and len(rows) == len(pairs):
         clip = embedders.clip
-        captions = [pair.caption for pair in pairs]
-        images = np.concatenate([clip.embed_images([_picture(pair.image)]) for pair in pairs])
+        captions = [row.caption for row in rows]
+        images = np.concatenate([clip.embed_images([row.read_image()]) for row in rows])
         scores = imsm(
             images,
             clip.embed_text(captions),
@@ -210,12 +194,6 @@ def measure(pairs: list[Pair], embedders: Embedders, batch: int = 0, progress: b
 
 def _clap_row(clap: Clap) -> Callable[[torch.Tensor], np.ndarray]:
     return lambda waveform: clap.embed_audio([waveform.numpy()])
-
-
-def _picture(path: Path | None) -> Image.Image:
-    if path is None:
-        raise PublishedError("a picture is missing")
-    return load_image(path)
 
 
 def markdown(report: dict[str, Any], label: str = "this model") -> str:

@@ -9,8 +9,7 @@ import torch
 from tqdm.auto import tqdm
 
 from melfusion_core.audio import save_audio
-from melfusion_core.full_size.published import PublishedError, read_table
-from melfusion_core.image import load_image
+from melfusion_core.full_size.published import PublishedError, read_rows
 from melfusion_core.take import TakeSettings
 
 STEPS = 200  # of the released script, as its guidance scale of 3
@@ -36,7 +35,7 @@ def render_takes(
 
     Args:
         pipe: A MelFusionPipeline.
-        table: JSON lines, see :func:`~melfusion_core.full_size.published.find_pairs`.
+        table: JSON lines, see :mod:`melfusion_core.data.corpus`.
         folder: Where to write ``NAME.wav``, NAME being that of the row's clip.
         split: Split whose rows count; empty for all.
         steps: Denoising steps.
@@ -52,19 +51,19 @@ def render_takes(
     Raises:
         PublishedError: When no row is left.
     """
-    rows = list(read_table(table, split).items())
+    rows = read_rows(table, split)
     rows = rows[:limit] if limit else rows
     if not rows:
         raise PublishedError(f"{table} has no row" + (f" of the split {split}." if split else "."))
     folder.mkdir(parents=True, exist_ok=True)
     made = 0
-    for number, (name, (image, caption)) in enumerate(tqdm(rows, desc="takes", disable=not progress)):
-        file = folder / f"{name}.wav"
+    for number, row in enumerate(tqdm(rows, desc="takes", disable=not progress)):
+        file = folder / f"{row.audio.stem}.wav"
         if file.is_file():
             continue
         take = pipe(
-            caption,
-            load_image(image),
+            row.caption,
+            row.read_image(),
             duration_s=duration_s,
             num_inference_steps=steps,
             guidance_scale=guidance_scale,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
+from melfusion_core.engines.base import Known
+from melfusion_core.engines.score.direction import Direction
 from melfusion_core.take import MAX_TAKES, Knob, TakeSettings
 
 ImageInput = Image.Image | str | Path | list[Image.Image | str | Path]
 
-OUTPUT_TYPES = ("np", "pt", "latent", "mel")
+OUTPUT_TYPES = ("np", "pt", "latent")
 TAKES = Knob(int, "takes of each caption and picture", (), 1, MAX_TAKES)
 
 
@@ -30,7 +32,10 @@ class GenerationRequest:
         num_waveforms_per_prompt: Takes per caption, 1 to 64.
         generator: Random generators.
         latents: Initial noise.
-        output_type: One of ``np``, ``pt``, ``mel``, ``latent``.
+        known: The settled part of the latents.
+        directions: What the takes are told beside caption and settings, where the engine takes it; one for all, or
+            as many as captions.
+        output_type: One of ``np``, ``pt``, ``latent``.
     """
 
     prompt: str | list[str] | None = None
@@ -40,6 +45,8 @@ class GenerationRequest:
     num_waveforms_per_prompt: int = 1
     generator: torch.Generator | list[torch.Generator] | None = None
     latents: torch.Tensor | None = None
+    known: Known | None = None
+    directions: Sequence[Direction] | None = None
     output_type: str = "np"
 
     @classmethod
@@ -68,6 +75,24 @@ class GenerationRequest:
         own = {name: options.pop(name) for name in cls.__dataclass_fields__ if name in options}
         return cls(prompt, image, (settings or TakeSettings()).changed(**options), **own)
 
+    def each(self, rows: Sequence[int]) -> GenerationRequest:
+        """A request that names the caption and direction of some samples one by one.
+
+        Args:
+            rows: The samples.
+
+        Returns:
+            The request; what else it holds is as before.
+        """
+        batch = max(rows) + 1
+        captions = as_captions("prompt", self.prompt) or [""]
+        spread = spread_rows(len(captions), batch)
+        told = self.directions
+        if told is not None:
+            own = spread_rows(len(told), batch)
+            told = [told[own[row]] for row in rows]
+        return replace(self, prompt=[captions[spread[row]] for row in rows], directions=told)
+
     @property
     def negatives(self) -> list[str]:
         """What to steer away from."""
@@ -91,8 +116,9 @@ class GenerationRequest:
         TAKES.check("num_waveforms_per_prompt", self.num_waveforms_per_prompt)
         if self.output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type must be one of {OUTPUT_TYPES}, got {self.output_type!r}")
-        lengths = [None if items is None else len(items) for items in (captions, images, self.negatives)]
-        batch = common_length(prompt=lengths[0], image=lengths[1], negative_prompt=lengths[2])
+        lists = (captions, images, self.negatives, self.directions)
+        lengths = [None if items is None else len(items) for items in lists]
+        batch = common_length(prompt=lengths[0], image=lengths[1], negative_prompt=lengths[2], directions=lengths[3])
         batch *= self.num_waveforms_per_prompt
         check_generator(self.generator, batch)
         if self.generator is not None and self.settings.seed is not None:
@@ -105,6 +131,19 @@ class GenerationRequest:
         if self.settings.seed is None:
             return self.generator
         return torch.Generator().manual_seed(self.settings.seed)
+
+
+def spread_rows(length: int, batch: int) -> list[int]:
+    """Which of some items each of a batch's samples takes: takes of one item are neighbours.
+
+    Args:
+        length: Number of items, 1 or a divisor of the batch.
+        batch: Number of samples.
+
+    Returns:
+        The item's number of each sample.
+    """
+    return [0] * batch if length == 1 else [sample * length // batch for sample in range(batch)]
 
 
 def as_captions(name: str, prompt: str | Sequence[str] | None) -> list[str] | None:

@@ -13,8 +13,8 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,11 @@ import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
+from melfusion_core.data.picture_affect import picture_features
 from melfusion_core.evaluation.figures import format_estimate, save_heat_map
-from melfusion_core.evaluation.judging import open_picture
 from melfusion_core.evaluation.metrics import mean_interval, spearman_interval
 from melfusion_core.evaluation.ridge import class_groups, ridge_cross_predict, ridge_predict
-from melfusion_core.image import image_to_tensor
+from melfusion_core.image import image_to_tensor, load_image
 from melfusion_core.models.features import (
     ImageFeatures,
     capture_image_features,
@@ -121,13 +121,19 @@ def collect(
     bar = tqdm(total=len(pictures), desc="image features", disable=not progress)
     for start in range(0, len(pictures), 8):
         batch = pictures[start : start + 8]
-        pixels = read_pixels(model, batch)
+        pixels = _read_pixels(model, batch)
         started = time.perf_counter()
-        embedding = embed_pictures(model.encoder, [open_picture(picture.path) for picture in batch])
+        embedding = embed_pictures(model.encoder, [load_image(picture.path) for picture in batch])
         captured = capture_image_features(
-            model.unet, model.scheduler, pixels, model.null_text, timesteps, steps, torch.float32,
+            model.unet,
+            model.scheduler,
+            pixels,
+            model.null_text,
+            timesteps,
+            steps,
+            torch.float32,
             embedding,
-        )  # fmt: skip
+        )
         seconds += time.perf_counter() - started
         if embedding is not None:
             parts.setdefault("told", []).append(embedding.cpu().numpy())
@@ -138,37 +144,19 @@ def collect(
     return {name: np.concatenate(values) for name, values in parts.items()}, seconds / max(len(pictures), 1)
 
 
-def read_pixels(model: ImageModel, pictures: Sequence[ProbePicture]) -> torch.Tensor:
-    """Read pictures as the image model sees them.
-
-    Args:
-        model: The image model.
-        pictures: The pictures.
-
-    Returns:
-        Pixels of shape `(n, 3, size, size)` in [-1, 1].
-    """
+def _read_pixels(model: ImageModel, pictures: Sequence[ProbePicture]) -> torch.Tensor:
+    """Read pictures as the image model sees them."""
     size = picture_size(model.unet)
-    return torch.stack([image_to_tensor(open_picture(picture.path), size) for picture in pictures])
+    return torch.stack([image_to_tensor(load_image(picture.path), size) for picture in pictures])
 
 
-def baselines(
-    pictures: Sequence[ProbePicture], colour_features: Callable[[Image.Image], Sequence[float]]
-) -> dict[str, np.ndarray]:
-    """Features that need no network.
-
-    Args:
-        pictures: The pictures.
-        colour_features: Colour and texture features of a picture.
-
-    Returns:
-        "mean colour" of shape `(n, 3)` and "colour and texture" of shape `(n, d)`.
-    """
+def _baselines(pictures: Sequence[ProbePicture]) -> dict[str, np.ndarray]:
+    """Features that need no network: "mean colour" of shape `(n, 3)` and "colour and texture" of shape `(n, d)`."""
     means, rows = [], []
     for picture in pictures:
-        image = open_picture(picture.path)
+        image = load_image(picture.path)
         means.append(image_to_tensor(image, 16).mean((1, 2)).numpy())
-        rows.append(list(colour_features(image)))
+        rows.append(astuple(picture_features(image)))
     return {"mean colour": np.array(means), "colour and texture": np.array(rows, dtype=np.float64)}
 
 
@@ -183,7 +171,7 @@ def score(
         crossed: Test every picture by folds over themes, instead of the held-out pictures only.
         classes: "kind" or "theme": what is told apart beside the mood. Themes are told apart by folds over pictures,
             since a theme that is held out has no name.
-        seed: Seed of folds and bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         Rank correlation of valence and arousal and accuracy of the class, each with a 95 % interval over themes, with
@@ -198,8 +186,8 @@ def score(
     held = np.ones(len(pictures), dtype=bool) if crossed else np.array([picture.held_out for picture in pictures])
     groups = class_groups(labels, themes)
     if crossed:
-        mood_said = ridge_cross_predict(features, mood, themes, seed=seed)
-        class_said = ridge_cross_predict(features, targets[:, 2:], groups, seed=seed)
+        mood_said = ridge_cross_predict(features, mood, themes)
+        class_said = ridge_cross_predict(features, targets[:, 2:], groups)
         predicted = np.concatenate([mood_said, class_said], axis=1)
     else:
         predicted = np.zeros(targets.shape)
@@ -245,9 +233,13 @@ def reconstruct(
 
     def predict(noisy: torch.Tensor, timestep: int) -> torch.Tensor:
         return unet(
-            noisy, timestep, encoder_hidden_states=text.states, encoder_attention_mask=text.mask,
-            class_labels=embedding, return_dict=False,
-        )[0]  # fmt: skip
+            noisy,
+            timestep,
+            encoder_hidden_states=text.states,
+            encoder_attention_mask=text.mask,
+            class_labels=embedding,
+            return_dict=False,
+        )[0]
 
     timesteps = inversion_timesteps((last,), steps, first_timestep(scheduler))
     sample = ddim_invert(predict, sample, scheduler, timesteps)
@@ -261,13 +253,8 @@ def reconstruct(
     return unfold_pixels(unet, sample).float().cpu()
 
 
-def save_grid(path: Path, rows: Sequence[torch.Tensor]) -> None:
-    """Write rows of pictures.
-
-    Args:
-        path: PNG file to write.
-        rows: Batches of shape `(n, 3, size, size)` in [-1, 1], one per row.
-    """
+def _save_grid(path: Path, rows: Sequence[torch.Tensor]) -> None:
+    """Write rows of pictures."""
     lines = [torch.cat(list(row.clamp(-1, 1)), dim=-1) for row in rows]
     grid = ((torch.cat(lines, dim=-2) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
     Image.fromarray(grid).save(path)
@@ -276,7 +263,6 @@ def save_grid(path: Path, rows: Sequence[torch.Tensor]) -> None:
 def probe(
     model: ImageModel,
     sets: dict[str, Sequence[ProbePicture]],
-    colour_features: Callable[[Image.Image], Sequence[float]],
     out: Path | str,
     timesteps: Sequence[int] = DEFAULT_TIMESTEPS,
     steps: int = 8,
@@ -288,11 +274,10 @@ def probe(
     Args:
         model: The image model.
         sets: Pictures by name; a set with held-out pictures is tested on those, any other by folds over themes.
-        colour_features: Colour and texture features of a picture, for the baseline.
         out: Folder to write.
         timesteps: Key timesteps.
         steps: Even steps of the inversion.
-        seed: Seed of folds and bootstrap.
+        seed: Seed of the bootstrap.
         progress: Show progress bars.
 
     Returns:
@@ -305,7 +290,7 @@ def probe(
         crossed = not any(picture.held_out for picture in pictures)
         classes = "kind" if len({picture.kind for picture in pictures}) > 1 else "theme"
         features, seconds = collect(model, pictures, timesteps, steps, progress)
-        rows = baselines(pictures, colour_features) | features
+        rows = _baselines(pictures) | features
         bar = tqdm(rows.items(), desc=f"probes, {name}", disable=not progress)
         scores = {label: score(values, pictures, crossed, classes, seed) for label, values in bar}
         report["sets"][name] = {
@@ -320,13 +305,13 @@ def probe(
     shown = [picture for picture in first if picture.held_out][:SHOWN] or list(first)[:SHOWN]
     report["reconstruction"] = _reconstructions(model, shown, out / "reconstructions.png")
     (out / "probe.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (out / "probe.md").write_text(format_probe(report), encoding="utf-8")
+    (out / "probe.md").write_text(_format_probe(report), encoding="utf-8")
     return report
 
 
 def _reconstructions(model: ImageModel, pictures: Sequence[ProbePicture], path: Path) -> dict[str, Any]:
-    pixels = read_pixels(model, pictures)
-    embedding = embed_pictures(model.encoder, [open_picture(picture.path) for picture in pictures])
+    pixels = _read_pixels(model, pictures)
+    embedding = embed_pictures(model.encoder, [load_image(picture.path) for picture in pictures])
     rows, result = [pixels], {}
     for steps, last in ((10, 500), (25, 900)):
         started = time.perf_counter()
@@ -336,7 +321,7 @@ def _reconstructions(model: ImageModel, pictures: Sequence[ProbePicture], path: 
             "mean_absolute_error": round(float((made - pixels).abs().mean()) / 2, 4),
             "seconds_per_picture": round((time.perf_counter() - started) / len(pictures), 3),
         }
-    save_grid(path, rows)
+    _save_grid(path, rows)
     return result
 
 
@@ -355,15 +340,8 @@ def _heat_map(path: Path, scores: dict[str, dict[str, Any]], timesteps: Sequence
     save_heat_map(path, table, rows, columns, names)
 
 
-def format_probe(report: dict[str, Any]) -> str:
-    """Write the probes as Markdown.
-
-    Args:
-        report: As `probe` returns it.
-
-    Returns:
-        The text.
-    """
+def _format_probe(report: dict[str, Any]) -> str:
+    """Write the probes as Markdown."""
     lines = ["# Probes of the image model", "", "Brackets are 95 % intervals over themes.", ""]
     for name, part in report["sets"].items():
         classes = part["classes"]

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+from melfusion_core.score.chords import BeatChord
+from melfusion_core.score.keys import PITCH_CLASSES
+
+ROLES = ("lead", "counter", "chords", "pad", "bass", "drums")
+"""What a part does in the piece."""
+
+TICKS_PER_BEAT = 12
+"""Sections stand on this grid: sixteenths, triplets and swing are all whole ticks."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +37,10 @@ class Track:
 
     Args:
         instrument: name as in `instruments.INSTRUMENTS`, or "drums".
-        program: General MIDI program, 0 to 127 (ignored for drums).
+        program: General MIDI program, 0 to 127; for drums the kit, 0 the standard one.
         notes: the notes, in any order.
         is_drum: whether the notes go to the percussion channel.
-        role: "lead", "chords", "bass", "pad", "counter" or "drums".
+        role: one of `ROLES`.
         gain_db: level of the instrument in the mix, about -16 to 8 dB.
     """
 
@@ -63,6 +70,8 @@ class Score:
         chords: chord symbols in playing order, for example ("C", "Am", "F", "G7"); empty when not known.
         timing_noise_in_s: standard deviation of the timing noise the renderer may add; swing and laid-back playing are
             already in the notes.
+        harmony: the chord of every beat, None where it is not known; empty when nothing is known.
+        swing: where the off-beat eighth falls in the beat, 0.5 (straight) to 0.75; it is already in the notes.
     """
 
     tracks: list[Track]
@@ -77,6 +86,8 @@ class Score:
     subset: str = "full"
     chords: tuple[str, ...] = ()
     timing_noise_in_s: float = 0.005
+    harmony: tuple[BeatChord | None, ...] = ()
+    swing: float = 0.5
 
     @property
     def lead(self) -> Track:

@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
+from melfusion_core.data.corpus import Triplet, read_corpus, select
 from melfusion_core.engines.spectrogram.latents import decode_mel, encode_mel
 from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 from melfusion_core.mel import MelConfig, MelSpectrogram
 from melfusion_core.training.config import use_threads
-from melfusion_core.training.data import Clip, read_corpus, read_crop, select
+from melfusion_core.training.data import read_crop
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class CodecConfig:
             raise ValueError("clips and validation_clips must be positive")
 
 
-def _mels(clips: list[Clip], config: MelConfig) -> torch.Tensor:
+def _mels(clips: list[Triplet], config: MelConfig) -> torch.Tensor:
     transform = MelSpectrogram(config)
     waveforms = (torch.from_numpy(read_crop(clip.audio, config.sample_rate, 0, -1))[None] for clip in clips)
     return torch.cat([transform(waveform).half() for waveform in waveforms])

@@ -114,7 +114,7 @@ def parse_config(
         The validated configuration.
     """
     parser = argparse.ArgumentParser(prog=program, description=(config_class.__doc__ or "").split("\n")[0])
-    add_config_arguments(parser, config_class)
+    _add_config_arguments(parser, config_class)
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in vars(parser.parse_args(arguments)).items()}
     try:
         return config_class(**values)
@@ -122,13 +122,8 @@ def parse_config(
         parser.error(str(error))
 
 
-def add_config_arguments(parser: argparse.ArgumentParser, config_class: type) -> None:
-    """Add one flag per field of a dataclass; booleans also get a ``--no-`` form.
-
-    Args:
-        parser: The parser to extend.
-        config_class: A dataclass whose docstring documents its fields.
-    """
+def _add_config_arguments(parser: argparse.ArgumentParser, config_class: type) -> None:
+    """Add one flag per field of a dataclass; booleans also get a ``--no-`` form."""
     hints = typing.get_type_hints(config_class)
     helps = field_help(config_class)
     for field in dataclasses.fields(config_class):

@@ -1,160 +1,17 @@
-"""The corpus on disk as tensors: the manifest, audio crops, pictures."""
+"""Clips and pictures of a corpus as tensors."""
 
 from __future__ import annotations
 
-import io
-import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
-from PIL import Image
 from tqdm.auto import tqdm
 
-from melfusion_core.image import image_to_tensor, load_image
-from melfusion_core.training.packs import Packs, is_packs
-
-MANIFEST = "metadata.jsonl"
-SPLITS = ("train", "validation", "test")
-SUBSETS = ("all", "core", "full")
-
-
-class CorpusError(ValueError):
-    """A corpus that cannot be used; the message names the file or line."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One triplet of the corpus.
-
-    Args:
-        id: Unique name.
-        split: ``train``, ``validation`` or ``test``.
-        audio: Path of the audio file.
-        image: Path of the picture.
-        captions: Captions of the music, at least one.
-        image_caption: Caption of the picture, may be empty.
-        record: The whole line of the manifest.
-        image_bytes: Content of the picture file where it comes from a pack.
-    """
-
-    id: str
-    split: str
-    audio: Path
-    image: Path
-    captions: tuple[str, ...]
-    image_caption: str
-    record: dict
-    image_bytes: bytes | None = field(default=None, repr=False)
-
-
-def read_corpus(root: str | Path, subset: str = "all") -> list[Clip]:
-    """Read the clips of a corpus or of a pack folder.
-
-    Args:
-        root: Folder with ``metadata.jsonl``, or with ``packs.json`` (whose clips have pictures, but no audio).
-        subset: ``core`` or ``full`` for the clips so marked, ``all`` for all clips.
-
-    Returns:
-        Its clips, in the order of the file.
-
-    Raises:
-        CorpusError: When the manifest is missing, empty, or has a bad line or a file that does not exist; when the
-            subset is unknown or has no clip.
-        PackError: When a part of the packs is missing or damaged.
-    """
-    if subset not in SUBSETS:
-        raise CorpusError(f"the subset must be one of {SUBSETS}, got {subset!r}")
-    root = Path(root)
-    clips = clips_of_packs(Packs(root)) if is_packs(root) else _read_manifest(root)
-    chosen = [clip for clip in clips if subset in ("all", clip.record.get("subset"))]
-    if not chosen:
-        raise CorpusError(f"{root} has no clip of the subset {subset!r}")
-    return chosen
-
-
-def clips_of_packs(packs: Packs) -> list[Clip]:
-    """The clips of an opened pack folder; ``record["row"]`` is a clip's row in the packs.
-
-    Args:
-        packs: The packs.
-
-    Returns:
-        The clips; audio and image name files of the corpus that are not here.
-    """
-    pictures = packs.pictures()
-    return [
-        Clip(
-            id=record["id"],
-            split=record["split"],
-            audio=packs.folder / record["audio"],
-            image=packs.folder / record["image"],
-            captions=tuple(packs.texts[row] for row in record["captions"]),
-            image_caption=packs.texts[record["image_caption"]],
-            record={**record, "row": row},
-            image_bytes=pictures[record["picture"]],
-        )
-        for row, record in enumerate(packs.clips)
-    ]
-
-
-def _read_manifest(root: Path) -> list[Clip]:
-    manifest = root / MANIFEST
-    if not manifest.is_file():
-        raise CorpusError(f"{manifest} does not exist")
-    clips, seen = [], set()
-    for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        where = f"{manifest}:{number}"
-        try:
-            record = json.loads(line)
-            captions = tuple(dict.fromkeys([record["caption"], *record.get("captions", [])]))
-            clip = Clip(
-                id=record["id"],
-                split=record["split"],
-                audio=root / record["audio"],
-                image=root / record["image"],
-                captions=captions,
-                image_caption=record.get("image_caption") or "",
-                record=record,
-            )
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise CorpusError(f"{where}: {error!r}") from error
-        if clip.split not in SPLITS or clip.id in seen:
-            raise CorpusError(f"{where}: split {clip.split!r} is unknown, or id {clip.id!r} came before")
-        for path in (clip.audio, clip.image):
-            if not path.is_file():
-                raise CorpusError(f"{where}: {path} does not exist")
-        seen.add(clip.id)
-        clips.append(clip)
-    if not clips:
-        raise CorpusError(f"{manifest} is empty")
-    return clips
-
-
-def select(clips: list[Clip], split: str, limit: int = 0) -> list[Clip]:
-    """The clips of one split.
-
-    Args:
-        clips: Clips of a corpus.
-        split: Which split.
-        limit: At most this many, evenly spread; 0 for all.
-
-    Returns:
-        The clips.
-
-    Raises:
-        CorpusError: When there is none.
-    """
-    chosen = [clip for clip in clips if clip.split == split]
-    if not chosen:
-        raise CorpusError(f"the corpus has no clip in split {split!r}")
-    if limit and limit < len(chosen):
-        chosen = [chosen[i * len(chosen) // limit] for i in range(limit)]
-    return chosen
+from melfusion_core.data.corpus import CorpusError, Triplet
+from melfusion_core.image import image_to_tensor
 
 
 def read_crop(path: Path, sample_rate: int, start: int, samples: int) -> np.ndarray:
@@ -184,7 +41,7 @@ def read_crop(path: Path, sample_rate: int, start: int, samples: int) -> np.ndar
     return crop
 
 
-def draw_crops(clips: list[Clip], generator: torch.Generator, batch: int, samples: int, grid: int, rate: int):
+def draw_crops(clips: Sequence[Triplet], generator: torch.Generator, batch: int, samples: int, grid: int, rate: int):
     """Random crops of random clips.
 
     Args:
@@ -212,7 +69,7 @@ def draw_crops(clips: list[Clip], generator: torch.Generator, batch: int, sample
     return torch.from_numpy(np.stack(rows))
 
 
-def fixed_crops(clips: list[Clip], count: int, samples: int, rate: int) -> torch.Tensor:
+def fixed_crops(clips: Sequence[Triplet], count: int, samples: int, rate: int) -> torch.Tensor:
     """The beginnings of a few evenly spread clips, for validation and samples.
 
     Args:
@@ -229,7 +86,7 @@ def fixed_crops(clips: list[Clip], count: int, samples: int, rate: int) -> torch
     return torch.from_numpy(np.stack([read_crop(clip.audio, rate, 0, samples) for clip in chosen]))
 
 
-def load_pictures(clips: list[Clip], size: int) -> tuple[torch.Tensor, dict[Path, int]]:
+def load_pictures(clips: Sequence[Triplet], size: int) -> tuple[torch.Tensor, dict[Path, int]]:
     """Every different picture of some clips, as bytes.
 
     Args:
@@ -240,14 +97,13 @@ def load_pictures(clips: list[Clip], size: int) -> tuple[torch.Tensor, dict[Path
         Pictures of shape ``(pictures, 3, size, size)`` uint8, and the row of each path.
     """
     rows: dict[Path, int] = {}
-    sources: list[Clip] = []
+    sources: list[Triplet] = []
     for clip in clips:
         if rows.setdefault(clip.image, len(rows)) == len(sources):
             sources.append(clip)
     pictures = torch.empty(len(rows), 3, size, size, dtype=torch.uint8)
     for row, clip in enumerate(tqdm(sources, desc="pictures", mininterval=5.0)):
-        opened = Image.open(io.BytesIO(clip.image_bytes)) if clip.image_bytes is not None else clip.image
-        pictures[row] = pixels_to_bytes(image_to_tensor(load_image(opened), size))
+        pictures[row] = pixels_to_bytes(image_to_tensor(clip.read_image(), size))
     return pictures, rows
 
 

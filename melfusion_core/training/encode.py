@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from melfusion_core.data.corpus import Triplet
 from melfusion_core.engines.spectrogram.latents import MelCodec, encode_mel
 from melfusion_core.mel import MelConfig, MelSpectrogram
-from melfusion_core.training.data import Clip, read_crop
+from melfusion_core.training.data import read_crop
 
 
 @torch.no_grad()
 def encode_clips(
-    vae: MelCodec, clips: Sequence[Clip], batch_size: int = 8, device: str = "cpu"
+    vae: MelCodec, clips: Sequence[Triplet], batch_size: int = 8, device: str = "cpu"
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Encode whole clips with a codec (the posterior's mode).
 

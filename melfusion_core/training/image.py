@@ -16,15 +16,16 @@ from diffusers import UNet2DConditionModel
 from torch import nn
 from torch.nn import functional
 
+from melfusion_core.data.corpus import read_corpus, select
 from melfusion_core.models.features import decoder_attention_names, fold_pixels, picture_size, unfold_pixels
 from melfusion_core.models.picture_encoder import ENCODER_FOLDER, MOOD_AXES, PictureEncoder, load_picture_encoder
 from melfusion_core.models.text import load_minilm
 from melfusion_core.training.captions import CaptionStore, encode_captions
 from melfusion_core.training.config import TrainConfig
-from melfusion_core.training.data import bytes_to_pixels, read_corpus, select
+from melfusion_core.training.data import bytes_to_pixels
 from melfusion_core.training.figures import save_pictures
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
-from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
+from melfusion_core.training.losses import loss_weights, stratified_timesteps, training_target
 from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.picture_bank import PictureBank, is_picture_bank
 from melfusion_core.training.presets import build_image_unet, image_scheduler, told_unet
@@ -126,15 +127,7 @@ class ImageTask(Task):
         self.held_told = None if self.encoder is None else held.told[chosen]
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw pictures and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw pictures and update."""
         batch, size = self.config.batch_size, picture_size(self.unet)
         pixels, rows = self.train_set.draw(batch, size, self.config.smallest_crop, generator)
         pixels = fold_pixels(self.unet, pixels)
@@ -175,22 +168,14 @@ class ImageTask(Task):
         return results
 
     def sample(self, folder: Path) -> None:
-        """Held-out pictures above pictures made from their captions alone.
-
-        Args:
-            folder: Where to write.
-        """
+        """Held-out pictures above pictures made from their captions alone."""
         count = min(8, len(self.held_pixels))
         made = self._generate(self.held_captions[:count])
         rows = (self.held_pixels[:count], made)
         save_pictures(folder / "pictures.png", [unfold_pixels(self.unet, row) for row in rows])
 
     def export(self, folder: Path) -> None:
-        """Save the averaged network, and in folders inside the scheduler and the picture encoder, if it has one.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged network, and in folders inside the scheduler and the picture encoder, if it has one."""
         self.unet.save_pretrained(folder)
         self.scheduler.save_pretrained(folder / "scheduler")
         if self.encoder is not None:
@@ -230,8 +215,7 @@ class ImageTask(Task):
             class_labels=None if told is None else told.to(self.device),
         ).sample
         error = (prediction.float() - target).square().mean(dim=(1, 2, 3))
-        snr = snr_of(self.scheduler.alphas_cumprod, timesteps.cpu()).to(self.device)
-        weight = min_snr_weight(snr, self.config.min_snr_gamma, self.scheduler.config.prediction_type)
+        weight = loss_weights(self.scheduler, timesteps, self.config.min_snr_gamma)
         return (weight * error).mean(), error.mean()
 
     def _generate(self, texts: list[int]) -> torch.Tensor:

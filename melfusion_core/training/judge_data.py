@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from melfusion_core.data.corpus import Triplet
 from melfusion_core.models.judge import PICTURE_SIZE, MelFusionJudge
 from melfusion_core.models.text import load_minilm
 from melfusion_core.training.captions import encode_captions
-from melfusion_core.training.data import Clip, load_pictures, read_crop
+from melfusion_core.training.data import load_pictures, read_crop
 
 BYTE_LOW, BYTE_HIGH = -2.2, 4.2
 """Normalised log-mel values that the bytes 0 and 255 stand for."""
@@ -36,7 +37,7 @@ def part_of(piece: str) -> float:
     return int.from_bytes(hashlib.sha256(f"{_SPLIT}/{piece}".encode()).digest()[:8], "big") / 2**64
 
 
-def judges_part(clips: Sequence[Clip], share: float) -> list[Clip]:
+def judges_part(clips: Sequence[Triplet], share: float) -> list[Triplet]:
     """The judge's own clips: all clips of the pieces whose hash lies below the share.
 
     Args:
@@ -49,7 +50,7 @@ def judges_part(clips: Sequence[Clip], share: float) -> list[Clip]:
     Raises:
         ValueError: When none is left.
     """
-    chosen = [clip for clip in clips if part_of(str(clip.record.get("piece", clip.id))) < share]
+    chosen = [clip for clip in clips if part_of(clip.piece or clip.id) < share]
     if not chosen:
         raise ValueError(f"a share of {share} leaves the judge no clip")
     return chosen
@@ -103,26 +104,16 @@ class Classes:
     scalar_std: tuple[float, ...]
 
 
-def scalars_of(clip: Clip) -> list[float]:
-    """The clip's values in the order of ``SCALARS``; NaN where the corpus does not know one.
+def _scalars_of(clip: Triplet) -> list[float]:
+    """The clip's values in the order of ``SCALARS``; NaN where the corpus does not know one."""
 
-    Args:
-        clip: The clip.
+    def log(value: float | None) -> float:
+        return math.nan if value is None else math.log(max(value, 0.1))
 
-    Returns:
-        Log tempo, log onset rate, valence and arousal.
-    """
-    record, attributes = clip.record, clip.record["attributes"]
-
-    def log(name: str) -> float:
-        value = attributes.get(name)
-        return math.nan if value is None else math.log(max(float(value), 0.1))
-
-    mood = [float(record.get(f"music_{axis}", math.nan)) for axis in ("valence", "arousal")]
-    return [log("tempo_bpm"), log("onset_rate_hz"), *mood]
+    return [log(clip.tempo_bpm), log(clip.onset_rate_hz), *(clip.mood("music") or (math.nan, math.nan))]
 
 
-def find_classes(clips: Sequence[Clip], least_clips: int) -> Classes:
+def find_classes(clips: Sequence[Triplet], least_clips: int) -> Classes:
     """Collect the classes of the training clips.
 
     Args:
@@ -137,22 +128,27 @@ def find_classes(clips: Sequence[Clip], least_clips: int) -> Classes:
     """
 
     def names(key: str, least: int) -> tuple[str, ...]:
-        counts = Counter(clip.record["attributes"].get(key) for clip in clips)
+        counts = Counter(getattr(clip, key) for clip in clips)
         return tuple(sorted(name for name, count in counts.items() if name and count >= least))
 
     leads = names("lead", least_clips)
     if len(leads) < 2:
         raise ValueError(f"fewer than two lead instruments have {least_clips} clips in the judge's part")
-    heard = Counter(name for clip in clips for name in set(clip.record["attributes"]["instruments"]))
+    heard = Counter(name for clip in clips for name in set(clip.instruments))
     instruments = tuple(sorted(name for name, count in heard.items() if count >= least_clips))
-    values = np.array([scalars_of(clip) for clip in clips])
+    values = np.array([_scalars_of(clip) for clip in clips])
     known = np.isfinite(values).any(0)
     mean = np.where(known, np.nanmean(np.where(known, values, 0.0), 0), 0.0)
     std = np.where(known, np.nanstd(np.where(known, values, 0.0), 0), 1.0)
     return Classes(
-        leads, instruments, names("style", least_clips), names("tempo_word", 1), names("mode", 1),
-        tuple(round(float(v), 6) for v in mean), tuple(round(float(max(v, 1e-3)), 6) for v in std),
-    )  # fmt: skip
+        leads,
+        instruments,
+        names("style", least_clips),
+        names("tempo_word", 1),
+        names("mode", 1),
+        tuple(round(float(v), 6) for v in mean),
+        tuple(round(float(max(v, 1e-3)), 6) for v in std),
+    )
 
 
 @dataclass
@@ -177,7 +173,9 @@ class JudgeArrays:
 
 
 @torch.no_grad()
-def read_arrays(judge: MelFusionJudge, clips: Sequence[Clip], cache: Path, captions_per_clip: int = 3) -> JudgeArrays:
+def read_arrays(
+    judge: MelFusionJudge, clips: Sequence[Triplet], cache: Path, captions_per_clip: int = 3
+) -> JudgeArrays:
     """Read clips, or take what an earlier call left in the cache.
 
     Args:
@@ -215,7 +213,7 @@ def read_arrays(judge: MelFusionJudge, clips: Sequence[Clip], cache: Path, capti
     )
 
 
-def _write_spectrograms(judge: MelFusionJudge, clips: Sequence[Clip], names: dict[str, Path]) -> None:
+def _write_spectrograms(judge: MelFusionJudge, clips: Sequence[Triplet], names: dict[str, Path]) -> None:
     mels = pitches = None
     samples = 0
     for row, clip in enumerate(tqdm(clips, desc="listening")):
@@ -230,11 +228,11 @@ def _write_spectrograms(judge: MelFusionJudge, clips: Sequence[Clip], names: dic
         mels[row], pitches[row] = to_bytes(mel[0, 0]).numpy(), to_bytes(pitch[0]).numpy()
 
 
-def targets(clips: Sequence[Clip], classes: Classes) -> dict[str, torch.Tensor]:
+def targets(clips: Sequence[Triplet], classes: Classes) -> dict[str, torch.Tensor]:
     """What the judge should say of clips.
 
     Args:
-        clips: The clips.
+        clips: The clips, whose moods are known.
         classes: The classes.
 
     Returns:
@@ -247,13 +245,12 @@ def targets(clips: Sequence[Clip], classes: Classes) -> dict[str, torch.Tensor]:
     result = {}
     for name, (key, known) in keys.items():
         places = {label: place for place, label in enumerate(known)}
-        result[name] = torch.tensor([places.get(clip.record["attributes"].get(key), -100) for clip in clips])
-    sounding = [set(clip.record["attributes"]["instruments"]) for clip in clips]
-    result["instruments"] = torch.tensor([[name in heard for name in classes.instruments] for heard in sounding])
+        result[name] = torch.tensor([places.get(getattr(clip, key), -100) for clip in clips])
+    sounding = [[name in clip.instruments for name in classes.instruments] for clip in clips]
+    result["instruments"] = torch.tensor(sounding)
     result["instruments"] = result["instruments"].float()
-    values = torch.tensor([scalars_of(clip) for clip in clips])
+    values = torch.tensor([_scalars_of(clip) for clip in clips])
     result["scalars"] = (values - torch.tensor(classes.scalar_mean)) / torch.tensor(classes.scalar_std)
     for side in ("music", "image"):
-        mood = [[clip.record[f"{side}_{axis}"] for axis in ("valence", "arousal")] for clip in clips]
-        result[side] = torch.tensor(mood).float()
+        result[side] = torch.tensor([clip.mood(side) for clip in clips])
     return result

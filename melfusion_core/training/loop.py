@@ -55,13 +55,15 @@ class Task(ABC):
     """What one component brings to the loop: networks, losses, samples.
 
     A task sets ``networks`` (all that is saved and restored), ``averaged`` (names of networks with an EMA) and
-    ``optimizers`` in its constructor, on the device that it is given.
+    ``optimizers`` in its constructor, on the device that it is given. Where ``global_batch`` is set, all processes are
+    given the same generator, and each takes its share of what is drawn; otherwise each draws a batch of its own.
     """
 
     name: str
     networks: dict[str, torch.nn.Module]
     averaged: tuple[str, ...]
     optimizers: dict[str, torch.optim.Optimizer]
+    global_batch = False
 
     @abstractmethod
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
@@ -79,9 +81,8 @@ class Task(ABC):
     def validate(self) -> dict[str, float]:
         """Measure on held-out clips; called with the averaged weights in place. Must draw the same way every time."""
 
-    @abstractmethod
-    def sample(self, folder: Path) -> None:
-        """Write pictures and audio to judge by eye and ear; called with the averaged weights in place.
+    def sample(self, folder: Path) -> None:  # noqa: B027 - a task may have none
+        """Write pictures and audio to judge by eye and ear, if any; called with the averaged weights in place.
 
         Args:
             folder: An existing folder for this set of samples.
@@ -99,8 +100,8 @@ class Task(ABC):
 class TrainLoop:
     """Runs a task until its limit of steps or minutes, whichever comes first.
 
-    Every random draw of step ``n`` comes from a generator seeded by (seed, n, process), so that a resumed run repeats
-    an uninterrupted one exactly where the schedule follows steps.
+    Every random draw of step ``n`` comes from a generator seeded by (seed, n, process), or by (seed, n) where a task
+    draws global batches, so that a resumed run repeats an uninterrupted one exactly where the schedule follows steps.
 
     Args:
         config: The trainer's configuration.
@@ -110,7 +111,7 @@ class TrainLoop:
     def __init__(self, config: TrainConfig, accelerator: Accelerator | None = None) -> None:
         use_threads(config.threads)
         self.config = config
-        self.accelerator = accelerator or make_accelerator(config)
+        self.accelerator = accelerator or _make_accelerator(config)
         self.device = self.accelerator.device
         self.step = 0
         self.metrics: dict[str, float] = {}
@@ -162,13 +163,14 @@ class TrainLoop:
                 count += 1
                 for name, value in metrics.items():
                     sums[name] = sums.get(name, 0.0) + value.detach().float()
+                if count == config.log_steps:
+                    row = {name: value / count for name, value in self._mean_over_processes(sums).items()}
+                    row |= self._state_row((time.monotonic() - tick) / count)
+                    if main:
+                        logs["train"].write(self.step, row)
+                    sums, count, tick = {}, 0, time.monotonic()
                 if not main:
                     continue
-                if count == config.log_steps:
-                    row = {name: float(value) / count for name, value in sums.items()}
-                    row |= self._state_row((time.monotonic() - tick) / count)
-                    logs["train"].write(self.step, row)
-                    sums, count, tick = {}, 0, time.monotonic()
                 for name, minutes in due.items():
                     if minutes and time.monotonic() - last[name] >= 60.0 * minutes:
                         self._do(name, logs)
@@ -188,12 +190,13 @@ class TrainLoop:
         """Training time in minutes, earlier sittings counted in."""
         return (self._elapsed_s + time.monotonic() - self._started) / 60.0
 
-    def update(self, name: str, loss: torch.Tensor) -> torch.Tensor:
-        """One optimiser step on a loss; skipped when the gradient is not finite.
+    def update(self, name: str, *losses: torch.Tensor | Callable[[], torch.Tensor]) -> torch.Tensor:
+        """One optimiser step on a loss, or on the mean of several; skipped when the gradient is not finite.
 
         Args:
             name: Which of the task's optimisers.
-            loss: Scalar loss.
+            losses: Scalar losses, or functions that compute one: what each keeps for its gradient is gone before the
+                next. One that depends on no weight teaches nothing.
 
         Returns:
             The gradient norm before clipping, scalar.
@@ -203,8 +206,14 @@ class TrainLoop:
         """
         optimizer = self.task.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        for loss in losses:
+            loss = (loss() if callable(loss) else loss) / len(losses)
+            if loss.requires_grad:
+                loss.backward()
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for parameter in parameters:  # processes must agree on the list even where one's batch left a weight out
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
         self._share_gradients(parameters)
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.grad_clip or math.inf)
         if torch.isfinite(norm):
@@ -217,14 +226,16 @@ class TrainLoop:
         return torch.zeros_like(norm)
 
     @contextmanager
-    def autocast(self) -> Iterator[None]:
+    def autocast(self, plain_attention: bool = True) -> Iterator[None]:
         """Context for the networks' forward passes, as the configuration's precision says.
 
-        On a CPU attention is computed by plain products: the backward pass of PyTorch's fused kernel is slow there
-        (a step of the mini music UNet, bf16, batch 8, one thread: 0.455 s instead of 0.58 s).
+        Args:
+            plain_attention: On a CPU, compute attention by plain products: the backward pass of PyTorch's fused kernel
+                is slow there (a step of the mini music UNet, bf16, batch 8, one thread: 0.455 s instead of 0.58 s).
+                Not with gradient checkpointing, which repeats the forward pass outside of this context.
         """
         with ExitStack() as stack:
-            if self.device.type == "cpu":
+            if plain_attention and self.device.type == "cpu":
                 stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             enabled = self.config.precision == "bf16"
             stack.enter_context(torch.autocast(self.device.type, torch.bfloat16, enabled=enabled))
@@ -235,8 +246,16 @@ class TrainLoop:
         self._stop = True
 
     def _generator(self) -> torch.Generator:
-        seed = (self.config.seed * 1_000_003 + self.step) * 1009 + self.accelerator.process_index
-        return torch.Generator().manual_seed(seed % (2**63))
+        seed = self.config.seed * 1_000_003 + self.step
+        if not self.task.global_batch:
+            seed = seed * 1009 + self.accelerator.process_index
+        return torch.Generator().manual_seed(seed % 2**63)
+
+    def _mean_over_processes(self, sums: dict[str, torch.Tensor]) -> dict[str, float]:
+        values = torch.stack([value.to(self.device) for value in sums.values()])
+        if self.accelerator.num_processes > 1:
+            values = self.accelerator.reduce(values, "mean")
+        return dict(zip(sums, values.tolist(), strict=True))
 
     def _sync_progress(self) -> float:
         config = self.config
@@ -290,6 +309,8 @@ class TrainLoop:
             folder = self.config.out_folder / "samples" / f"{self.step:07d}"
             folder.mkdir(parents=True, exist_ok=True)
             self.task.sample(folder)
+            if not any(folder.iterdir()):
+                folder.rmdir()
             replace_folder(self.config.out_folder / "export", self.task.export)
 
     def _save(self) -> None:
@@ -357,18 +378,8 @@ class TrainLoop:
                 signal.signal(number, handler)
 
 
-def make_accelerator(config: TrainConfig) -> Accelerator:
-    """Device and processes as the configuration and ``accelerate launch`` say.
-
-    Args:
-        config: The trainer's configuration.
-
-    Returns:
-        The accelerator; mixed precision is left to the loop.
-
-    Raises:
-        TrainingError: When ``cuda`` is asked for and there is none.
-    """
+def _make_accelerator(config: TrainConfig) -> Accelerator:
+    """Device and processes as the configuration and ``accelerate launch`` say."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("device is cuda, but PyTorch sees no CUDA device")
     return Accelerator(cpu=config.device == "cpu", mixed_precision="no")

@@ -55,6 +55,39 @@ def min_snr_weight(snr: torch.Tensor, gamma: float, prediction_type: str) -> tor
     raise ValueError(f"unknown prediction type {prediction_type!r}")
 
 
+def loss_weights(scheduler: DDIMScheduler, timesteps: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Min-SNR weights of noise levels, for what a scheduler's network predicts.
+
+    Args:
+        scheduler: The noise schedule.
+        timesteps: Of shape ``(batch,)``.
+        gamma: See :func:`min_snr_weight`; 0 weights all alike.
+
+    Returns:
+        Of shape ``(batch,)``, on the device of the timesteps.
+    """
+    if not gamma:
+        return torch.ones(len(timesteps), device=timesteps.device)
+    return min_snr_weight(snr_of(scheduler.alphas_cumprod, timesteps), gamma, scheduler.config.prediction_type)
+
+
+def dropped(place: float, text: float, image: float, both: float) -> tuple[bool, bool]:
+    """Decide which condition an example goes without.
+
+    Args:
+        place: Uniform random number in [0, 1).
+        text: Share of examples without their caption.
+        image: Share without their picture.
+        both: Share with neither.
+
+    Returns:
+        Whether caption and picture are left out.
+    """
+    if place < both:
+        return True, True
+    return place < both + text, both + text <= place < both + text + image
+
+
 def training_target(
     scheduler: DDIMScheduler, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
 ) -> torch.Tensor:

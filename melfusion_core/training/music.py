@@ -11,17 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DPMSolverMultistepScheduler
 
 from melfusion_core.audio import save_audio
-from melfusion_core.diffusion.timesteps import shifted_timesteps
-from melfusion_core.engines.spectrogram.latents import add_coordinates, decode_mel, load_codec
+from melfusion_core.diffusion.guidance import MusicCondition
+from melfusion_core.diffusion.sampling import make_scheduler, sample_latents
+from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
+from melfusion_core.engines.spectrogram.latents import decode_mel, load_codec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
+from melfusion_core.mel import MelConfig
 from melfusion_core.models.features import KeyValue
 from melfusion_core.models.synapse import install_synapse
+from melfusion_core.take import TakeSettings
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
-from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps, training_target
+from melfusion_core.training.losses import dropped, loss_weights, stratified_timesteps, training_target
 from melfusion_core.training.music_config import MusicConfig
 from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.pairing import PicturePairing
@@ -50,12 +53,8 @@ class MusicTask(Task):
         self.handle = install_synapse(self.unet, self.synapse)
         self.scheduler = music_scheduler()
         self.networks = {"unet": self.unet, "synapse": self.synapse}
-        gates = [self.synapse.gate_logits]
-        groups = [
-            {**group, "params": [p for p in group["params"] if all(p is not gate for gate in gates)]}
-            for group in parameter_groups([self.unet, self.synapse], config.weight_decay)
-        ]
-        groups.append({"params": gates, "weight_decay": 0.0, "lr": config.gate_rate * config.learning_rate})
+        gate_rate = config.gate_rate * config.learning_rate
+        groups = parameter_groups([self.unet, self.synapse], config.weight_decay, self.synapse.gate_logits, gate_rate)
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
         self.optimizers = {"music": optimizer}
         self.mean = torch.tensor(self.data.latents_mean, device=device).view(1, -1, 1, 1)
@@ -67,20 +66,13 @@ class MusicTask(Task):
         self.held_out = [held_out[i * len(held_out) // count] for i in range(count)]
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw crops and update."""
         config = self.config
         batch, frames = config.batch_size, config.crop_frames
         total = self.data.latents.shape[2]
         if loop.progress >= config.full_from and config.full_from < 1 and frames < total:
             batch, frames = max(1, batch // 2), total
+        rates = config.text_dropout, config.image_dropout, config.both_dropout
         chosen = torch.randint(len(self.rows), (batch,), generator=generator).tolist()
         places = torch.rand(4, batch, generator=generator).tolist()
         crops, texts, pictures, strengths, starts = [], [], [], [], []
@@ -90,7 +82,7 @@ class MusicTask(Task):
             start = int(place * (total - frames + 1))
             starts.append(start)
             crops.append(torch.from_numpy(self.data.latents[row][:, start : start + frames].astype("float32")))
-            without_text, without_image = self._drops(drop)
+            without_text, without_image = dropped(drop, *rates)
             texts.append(0 if without_text else self._caption(clip["captions"], variant))
             pictures.append(self._picture(clip, partner))
             strengths.append(0.0 if without_image else 1.0)
@@ -131,11 +123,7 @@ class MusicTask(Task):
         return results | {f"gate_{layer}": float(gate) for layer, gate in enumerate(self.synapse.gates())}
 
     def sample(self, folder: Path) -> None:
-        """Four held-out clips, what is made from their captions and pictures, and from their captions alone.
-
-        Args:
-            folder: Where to write.
-        """
+        """Four held-out clips, what is made from their captions and pictures, and from their captions alone."""
         if not self.config.vae:
             return
         vae = load_codec(self.config.vae).to(self.device).eval()
@@ -143,7 +131,7 @@ class MusicTask(Task):
         real = torch.from_numpy(self.data.latents[rows].astype("float32")).to(self.device)
         made = [self.generate(rows, strength) * self.std + self.mean for strength in (1.0, 0.0)]
         mels = [decode_mel(vae, latents) for latents in (real, *made)]
-        mel_config = ISTFTVocoder().mel_config
+        mel_config = MelConfig()
         if self.config.vocoder:
             vocoder = ISTFTVocoder.from_pretrained(self.config.vocoder).to(self.device).eval()
             mel_config = vocoder.mel_config
@@ -153,17 +141,13 @@ class MusicTask(Task):
         save_spectrograms(folder / "real_picture_text.png", mels, mel_config)
 
     def export(self, folder: Path) -> None:
-        """Save the averaged networks and the scheduler: ``unet``, ``synapse``, ``scheduler``.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged networks and the scheduler: ``unet``, ``synapse``, ``scheduler``."""
         self.unet.save_pretrained(folder / "unet")
         self.synapse.save_pretrained(folder / "synapse")
         self.scheduler.save_pretrained(folder / "scheduler")
 
     def generate(self, rows: list[int], strength: float, seed: int = 3) -> torch.Tensor:
-        """Sample clips for the captions and pictures of some clips, with plain guidance.
+        """Sample clips for the captions and pictures of some clips, as the pipeline does.
 
         Args:
             rows: Rows of the prepared clips.
@@ -174,28 +158,22 @@ class MusicTask(Task):
             Normalised latents of shape ``(rows, channels, time, frequency)``.
         """
         clips = [self.data.clips[row] for row in rows]
-        count = len(rows)
-        text = self.data.captions.get([clip["captions"][0] for clip in clips] + [0] * count, self.device)
-        scheduler = DPMSolverMultistepScheduler.from_config(self.scheduler.config, final_sigmas_type="zero")
-        total, shift = scheduler.config.num_train_timesteps, self.config.timestep_shift
-        scheduler.set_timesteps(timesteps=shifted_timesteps(self.config.sample_steps, total, shift))
-        shape = (count, *self.data.latents.shape[1:])
-        latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
-        strengths = torch.tensor([strength] * count + [0.0] * count, device=self.device)
-        pictures = [clip["picture"] for clip in clips] * 2
-        for timestep in scheduler.timesteps:
-            self.handle.set(self.data.features_at(pictures, timestep.repeat(2 * count), self.device), strengths)
-            with_text, without = self.unet(
-                add_coordinates(latents, self.unet.config.in_channels).repeat(2, 1, 1, 1),
-                timestep,
-                encoder_hidden_states=text.states,
-                encoder_attention_mask=text.mask,
-                class_labels=text.pooled,
-            ).sample.chunk(2)
-            guided = without + self.config.sample_guidance * (with_text - without)
-            latents = scheduler.step(guided, timestep, latents).prev_sample
+        captions = self.data.captions
+        pictures = [clip["picture"] for clip in clips]
+        scale = self.config.sample_guidance
+        condition = MusicCondition(
+            text=captions.get([clip["captions"][0] for clip in clips], self.device),
+            negative=captions.get([0] * len(rows), self.device),
+            same_text=False,
+            image=self.data.features_of(pictures, self.device) if strength else None,
+            settings=TakeSettings(synapse_strength=strength, guidance_scale=scale, image_guidance_scale=scale),
+        )
+        scheduler = make_scheduler(self.scheduler, "dpm++", self.config.sample_steps, self.config.timestep_shift)
+        shape = (len(rows), *self.data.latents.shape[1:])
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
+        *_, last = sample_latents(SpectrogramEngine, self.unet, self.handle, [condition], scheduler, noise)
         self.handle.clear()
-        return latents
+        return last.latents
 
     def errors(
         self,
@@ -227,7 +205,7 @@ class MusicTask(Task):
         target = training_target(self.scheduler, latents, noise, timesteps)
         self.handle.set(features, torch.tensor(strengths, device=self.device))
         prediction = self.unet(
-            add_coordinates(noisy, self.unet.config.in_channels, starts),
+            SpectrogramEngine.model_input(noisy, self.unet.config.in_channels, starts),
             timesteps,
             encoder_hidden_states=text.states,
             encoder_attention_mask=text.mask,
@@ -264,21 +242,12 @@ class MusicTask(Task):
             drawn.append(captions[int(index)])
         return max(drawn, key=self.data.captions.length)
 
-    def _drops(self, place: float) -> tuple[bool, bool]:
-        config = self.config
-        both, text = config.both_dropout, config.both_dropout + config.text_dropout
-        if place < both:
-            return True, True
-        return place < text, text <= place < text + config.image_dropout
-
     def _timesteps(self, count: int, generator: torch.Generator) -> torch.Tensor:
         total = self.scheduler.config.num_train_timesteps
         return stratified_timesteps(count, total, generator, self.config.timestep_shift)
 
     def _weight(self, timesteps: torch.Tensor) -> torch.Tensor:
-        snr = snr_of(self.scheduler.alphas_cumprod, timesteps.cpu())
-        prediction_type = self.scheduler.config.prediction_type
-        return min_snr_weight(snr, self.config.min_snr_gamma, prediction_type).to(self.device)
+        return loss_weights(self.scheduler, timesteps, self.config.min_snr_gamma).to(self.device)
 
     def _validation_loss(self, texts: list[int], pictures: list[int], strength: float) -> float:
         frames, count = self.config.crop_frames, len(self.held_out)

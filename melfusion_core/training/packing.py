@@ -8,17 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from melfusion_core.data.corpus import Triplet, read_corpus
+from melfusion_core.data.packs import MAX_PART_MB, PackWriter, quantise, write_pictures
 from melfusion_core.engines.spectrogram.latents import MelCodec, load_codec
 from melfusion_core.models.text import find_minilm, load_minilm
-from melfusion_core.training.captions import caption_ids
-from melfusion_core.training.data import Clip, read_corpus
 from melfusion_core.training.encode import encode_clips, latent_scales
-from melfusion_core.training.packs import MAX_PART_MB, PackWriter, quantise, write_pictures
 
-_RECORD_FIELDS = (
-    "id", "split", "subset", "audio", "image", "theme", "image_kind", "image_valence", "image_arousal",
-    "music_valence", "music_arousal", "attributes", "piece", "source",
-)  # fmt: skip
+_FIELDS = ("id", "split", "subset", "theme", "piece", "source")
+_FIELDS += ("image_valence", "image_arousal", "music_valence", "music_arousal")
+_ATTRIBUTES = ("lead", "instruments", "style", "mode", "key", "tempo_word", "tempo_bpm", "onset_rate_hz")
 
 
 def pack_corpus(
@@ -56,8 +54,9 @@ def pack_corpus(
     latents = _write_latents(writer, codec, clips, batch_size, device)
     paths = list(dict.fromkeys(clip.image for clip in clips))
     write_pictures(writer, [path.read_bytes() for path in paths])
-    texts = _write_captions(writer, clips)
-    _write_clips(writer, clips, texts, {path: row for row, path in enumerate(paths)})
+    every = (text for clip in clips for text in (*clip.captions, clip.image_caption))
+    texts = {text: row for row, text in enumerate(dict.fromkeys(["", *every]))}
+    _write_clips(writer, Path(root), clips, texts, {path: row for row, path in enumerate(paths)})
     _copy(writer, Path(vae), "codec", ("config.json", "diffusion_pytorch_model.safetensors"))
     if with_text_encoder:
         _write_text_encoder(writer)
@@ -65,7 +64,7 @@ def pack_corpus(
     return writer.finish({"clips": len(clips), "subset": subset, "codec": config, "latents": latents})
 
 
-def _write_latents(writer: PackWriter, codec: MelCodec, clips: list[Clip], batch_size: int, device: str) -> dict:
+def _write_latents(writer: PackWriter, codec: MelCodec, clips: list[Triplet], batch_size: int, device: str) -> dict:
     """Encode, quantise and write all clips; returns what the manifest says of them."""
     scales = latent_scales(codec)
     held: list[np.ndarray] = []
@@ -104,28 +103,23 @@ def _write_latents(writer: PackWriter, codec: MelCodec, clips: list[Clip], batch
     }
 
 
-def _write_captions(writer: PackWriter, clips: list[Clip]) -> dict[str, int]:
-    """Write the token ids of every text; returns the row of each text."""
-    every = (text for clip in clips for text in (*clip.captions, clip.image_caption))
-    rows = {text: row for row, text in enumerate(dict.fromkeys(["", *every]))}
-    tokenizer, _ = load_minilm()
-    ids = caption_ids(tokenizer, list(rows))
-    arrays = {
-        "ids": np.array([token for text in ids for token in text], dtype=np.uint16),
-        "offsets": np.cumsum([0, *(len(text) for text in ids)], dtype=np.int64),
-    }
-    writer.add_arrays("captions.safetensors", "captions", arrays, 0, len(ids))
-    return rows
-
-
-def _write_clips(writer: PackWriter, clips: list[Clip], texts: dict[str, int], pictures: dict[Path, int]) -> None:
-    """Write what is known of each clip."""
-    entries = []
-    for clip in clips:
-        known = {name: clip.record[name] for name in _RECORD_FIELDS if name in clip.record}
-        captions = [texts[text] for text in clip.captions]
-        row = pictures[clip.image]
-        entries.append({**known, "captions": captions, "image_caption": texts[clip.image_caption], "picture": row})
+def _write_clips(
+    writer: PackWriter, root: Path, clips: list[Triplet], texts: dict[str, int], pictures: dict[Path, int]
+) -> None:
+    """Write what is known of each clip, as the manifest of a corpus says it but for texts and pictures."""
+    entries = [
+        {
+            **{name: getattr(clip, name) for name in _FIELDS},
+            "audio": clip.audio.relative_to(root).as_posix(),
+            "image": clip.image.relative_to(root).as_posix(),
+            "image_kind": clip.kind,
+            "attributes": {name: getattr(clip, name) for name in _ATTRIBUTES},
+            "captions": [texts[text] for text in clip.captions],
+            "image_caption": texts[clip.image_caption],
+            "picture": pictures[clip.image],
+        }
+        for clip in clips
+    ]
     text = json.dumps({"texts": list(texts), "clips": entries}, ensure_ascii=False, separators=(",", ":"))
     (writer.folder / "clips.json").write_text(text, encoding="utf-8")
     writer.register("clips.json", "clips")

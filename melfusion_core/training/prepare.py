@@ -20,26 +20,18 @@ from diffusers import UNet2DConditionModel
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from melfusion_core.data.corpus import SUBSETS, Triplet, read_corpus, select
+from melfusion_core.data.packs import Packs, is_packs
 from melfusion_core.engines.spectrogram.latents import load_codec
 from melfusion_core.models.features import ImageFeatures, picture_size
 from melfusion_core.models.inversion import load_image_scheduler
 from melfusion_core.models.picture_encoder import load_picture_encoder
 from melfusion_core.models.synapse import capture_image_features
 from melfusion_core.models.text import TextCondition, TextEncoderError, encode_text, load_minilm
-from melfusion_core.training.captions import CaptionStore, encode_captions, encode_ids
+from melfusion_core.training.captions import CaptionStore, encode_captions
 from melfusion_core.training.config import PRECISIONS, use_threads
-from melfusion_core.training.data import (
-    SUBSETS,
-    Clip,
-    CorpusError,
-    bytes_to_pixels,
-    clips_of_packs,
-    load_pictures,
-    read_corpus,
-    select,
-)
+from melfusion_core.training.data import bytes_to_pixels, load_pictures
 from melfusion_core.training.encode import encode_clips, latent_scales
-from melfusion_core.training.packs import Packs, is_packs
 from melfusion_core.training.told import tell_clips
 
 PARTS = ("captions", "latents", "features")
@@ -160,6 +152,19 @@ class PreparedData:
             feature_shapes=tuple((tokens, dim) for tokens, dim in notes["features"]["shapes"]),
         )
 
+    def features_of(self, pictures: list[int], device: torch.device | str = "cpu") -> ImageFeatures:
+        """Features of pictures at every key timestep.
+
+        Args:
+            pictures: Row of each picture.
+            device: Where to put them.
+
+        Returns:
+            The features, float32.
+        """
+        packed = torch.from_numpy(self.features[pictures]).to(device).float()
+        return ImageFeatures.unpack(packed.flatten(1), self.key_timesteps, self.feature_shapes)
+
     def features_at(
         self, pictures: list[int], timesteps: torch.Tensor, device: torch.device | str = "cpu"
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -189,15 +194,16 @@ def prepare(config: PrepareConfig) -> None:
     Raises:
         CorpusError: When the corpus cannot be used.
         PackError: When a part of the packs is missing or damaged.
+        ValueError: When the codec does not state the scales of its latents.
     """
     use_threads(config.threads)
     folder = Path(config.out)
     folder.mkdir(parents=True, exist_ok=True)
     packs = Packs(config.data) if is_packs(config.data) else None
-    corpus = read_corpus(config.data, config.subset) if packs is None else _of_subset(packs, config.subset)
+    corpus = read_corpus(packs or config.data, config.subset)
     clips = [clip for split in config.splits for clip in select(corpus, split, config.limit)]
     note = {"clips_id": _clips_id(clips)}
-    steps: dict[str, Callable[[PrepareConfig, list[Clip], Path, Packs | None], dict]] = {
+    steps: dict[str, Callable[[PrepareConfig, list[Triplet], Path, Packs | None], dict]] = {
         "captions": _encode_captions,
         "latents": _encode_latents,
         "features": _encode_features,
@@ -224,13 +230,6 @@ def prepared_folder(config: PrepareConfig) -> Path:
     return folder
 
 
-def _of_subset(packs: Packs, subset: str) -> list[Clip]:
-    clips = [clip for clip in clips_of_packs(packs) if subset in ("all", clip.record.get("subset"))]
-    if not clips:
-        raise CorpusError(f"{packs.folder} has no clip of the subset {subset!r}")
-    return clips
-
-
 def _load_text(packs: Packs | None) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """The installed text encoder, or that of the packs where none is installed."""
     try:
@@ -244,40 +243,29 @@ def _load_text(packs: Packs | None) -> tuple[PreTrainedTokenizerBase, PreTrained
     return tokenizer, model.eval().requires_grad_(False)
 
 
-def _clips_id(clips: list[Clip]) -> str:
+def _clips_id(clips: list[Triplet]) -> str:
     return hashlib.sha256("\n".join(f"{clip.id} {clip.split}" for clip in clips).encode()).hexdigest()
 
 
-def _encode_captions(config: PrepareConfig, clips: list[Clip], folder: Path, packs: Packs | None) -> dict:
+def _encode_captions(config: PrepareConfig, clips: list[Triplet], folder: Path, packs: Packs | None) -> dict:
     texts = list(dict.fromkeys(["", *(caption for clip in clips for caption in clip.captions)]))
     rows = {text: row for row, text in enumerate(texts)}
     tokenizer, text_encoder = _load_text(packs)
-    text_encoder = text_encoder.to(config.device)
-    if packs is None:
-        store = encode_captions(tokenizer, text_encoder, texts)
-    else:
-        ids, packed = packs.caption_ids(), {text: row for row, text in enumerate(packs.texts)}
-        store = encode_ids(text_encoder, [ids[packed[text]] for text in texts])
-    store.save(folder, "captions")
+    encode_captions(tokenizer, text_encoder.to(config.device), texts).save(folder, "captions")
     entries = [
         {
             "id": clip.id,
             "split": clip.split,
             "image": str(clip.image),
             "captions": [rows[text] for text in clip.captions],
-            "moods": {side: _mood(clip, side) for side in ("music", "image")},
+            "moods": {side: clip.mood(side) for side in ("music", "image")},
         }
         for clip in clips
     ]
     return {"clips": entries, "texts": texts}
 
 
-def _mood(clip: Clip, side: str) -> list[float] | None:
-    mood = [clip.record.get(f"{side}_{axis}") for axis in ("valence", "arousal")]
-    return None if None in mood else [float(value) for value in mood]
-
-
-def _encode_latents(config: PrepareConfig, clips: list[Clip], folder: Path, packs: Packs | None) -> dict:
+def _encode_latents(config: PrepareConfig, clips: list[Triplet], folder: Path, packs: Packs | None) -> dict:
     partial = folder / "latents.npy.partial"
     if packs is not None:
         _unpack_latents(packs, clips, partial)
@@ -295,9 +283,10 @@ def _encode_latents(config: PrepareConfig, clips: list[Clip], folder: Path, pack
     return scales
 
 
-def _unpack_latents(packs: Packs, clips: list[Clip], path: Path) -> None:
+def _unpack_latents(packs: Packs, clips: list[Triplet], path: Path) -> None:
     """Write the latents of some clips as float16, in the clips' order."""
-    places: dict[int, int] = {clip.record["row"]: place for place, clip in enumerate(clips)}
+    rows = {record["id"]: row for row, record in enumerate(packs.clips)}
+    places = {rows[clip.id]: place for place, clip in enumerate(clips)}
     shape = (len(clips), *packs.manifest["latents"]["shape"])
     latents = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
     for first, values in packs.latents():
@@ -307,7 +296,7 @@ def _unpack_latents(packs: Packs, clips: list[Clip], path: Path) -> None:
     latents.flush()
 
 
-def _encode_features(config: PrepareConfig, clips: list[Clip], folder: Path, packs: Packs | None) -> dict:
+def _encode_features(config: PrepareConfig, clips: list[Triplet], folder: Path, packs: Packs | None) -> dict:
     image_unet = UNet2DConditionModel.from_pretrained(config.image_unet).to(config.device).eval()
     scheduler = load_image_scheduler(config.image_unet)
     encoder = load_picture_encoder(config.image_unet, image_unet)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from diffusers import DDIMScheduler, ModelMixin, UNet2DConditionModel
 
+from melfusion_core.engines.score.inputs import input_channels
+from melfusion_core.engines.score.layout import CHANNELS, ROWS
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.models.features import decoder_attention_names
 from melfusion_core.models.synapse import VisualSynapse
@@ -135,6 +137,21 @@ def build_music_unet(
         class_embed_type="projection",  # of the caption's pooled embedding
         projection_class_embeddings_input_dim=TEXT_DIM,
     )
+
+
+def build_score_unet(size: str = "mini", fold: int = 3, width: int = 0) -> UNet2DConditionModel:
+    """The music UNet of the score engine; see :mod:`melfusion_core.engines.score.inputs` for what it sees.
+
+    Args:
+        size: ``mini`` or ``tiny``.
+        fold: How many rows of the latent image become one.
+        width: Channels of the first level, half those of the second, a multiple of 32; 0 for the size's own.
+
+    Returns:
+        The untrained network.
+    """
+    unet = build_music_unet(size, CHANNELS * fold, (32, ROWS // fold), 0, width)
+    return UNet2DConditionModel.from_config(unet.config, in_channels=input_channels(fold))
 
 
 def build_synapse(

@@ -18,16 +18,16 @@ from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
-from torch.nn import functional
 from tqdm.auto import tqdm
 
+from melfusion_core.data.corpus import SCENE, CorpusError, Triplet, read_corpus, select
 from melfusion_core.models.features import picture_size
 from melfusion_core.models.inversion import load_image_scheduler
 from melfusion_core.models.picture_encoder import load_picture_encoder
 from melfusion_core.models.scenes import SceneClassifier, attention_norms, picture_features, token_statistics
 from melfusion_core.models.text import encode_text, load_minilm
 from melfusion_core.training.config import use_threads
-from melfusion_core.training.data import Clip, CorpusError, bytes_to_pixels, load_pictures, read_corpus, select
+from melfusion_core.training.data import bytes_to_pixels, load_pictures
 from melfusion_core.training.told import tell_clips
 
 PHOTOGRAPH = "a photograph"
@@ -135,53 +135,41 @@ class ScenePictures:
         )
 
 
-def scene_word(clip: Clip) -> str:
-    """What is to be said of a clip's picture.
-
-    Args:
-        clip: A clip of the corpus.
-
-    Returns:
-        One of ``WORDS``, or ``PHOTOGRAPH``.
-
-    Raises:
-        CorpusError: When the picture is a scene of a theme that has no word.
-    """
-    if clip.record.get("image_kind") != "scene":
+def _scene_word(clip: Triplet) -> str:
+    """What is to be said of a clip's picture."""
+    if clip.kind != SCENE:
         return PHOTOGRAPH
-    theme = clip.record.get("theme")
-    if theme not in WORDS:
-        raise CorpusError(f"clip {clip.id}: there is no word for scenes of the theme {theme!r}")
-    return WORDS[theme]
+    if clip.theme not in WORDS:
+        raise CorpusError(f"{clip.where}: there is no word for scenes of the theme {clip.theme!r}")
+    return WORDS[clip.theme]
 
 
-def fit(classifier: SceneClassifier, pictures: ScenePictures, penalty: float, iterations: int = 100) -> None:
-    """Fit a classifier: standardisation, then multinomial logistic regression by L-BFGS.
+def fit(classifier: SceneClassifier, pictures: ScenePictures, penalty: float, iterations: int = 1000) -> None:
+    """Fit a classifier of three labels or more: standardisation, then multinomial logistic regression.
 
     Args:
         classifier: To fit, in place.
         pictures: What to fit it to.
-        penalty: Weight of the squared weights.
+        penalty: Weight of the squared weights in the mean loss.
         iterations: Most iterations.
+
+    Raises:
+        CorpusError: When no picture has one of the labels.
     """
-    statistics = pictures.statistics
+    from sklearn.linear_model import LogisticRegression
+
+    statistics, labels = pictures.statistics, list(classifier.config.labels)
+    lacking = sorted(set(labels) - set(pictures.words))
+    if lacking:
+        raise CorpusError(f"no picture to learn {', '.join(lacking)} from")
     classifier.mean.copy_(statistics.mean(0))
     classifier.std.copy_(statistics.std(0).clamp_min(1e-6))
-    targets = torch.tensor([list(classifier.config.labels).index(word) for word in pictures.words])
     standard = (statistics - classifier.mean) / classifier.std
-    weight, bias = classifier.linear.weight, classifier.linear.bias
+    fitted = LogisticRegression(C=1.0 / (2.0 * penalty * len(standard)), max_iter=iterations)
+    fitted.fit(standard.double().numpy(), [labels.index(word) for word in pictures.words])
     with torch.no_grad():
-        weight.zero_()
-        bias.zero_()
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=iterations, line_search_fn="strong_wolfe")
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(classifier.linear(standard), targets) + penalty * weight.square().sum()
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
+        classifier.linear.weight.copy_(torch.from_numpy(fitted.coef_))
+        classifier.linear.bias.copy_(torch.from_numpy(fitted.intercept_))
 
 
 def choose_threshold(
@@ -268,7 +256,7 @@ def train(config: SceneConfig) -> dict[str, Any]:
     clips = read_corpus(config.data)
     limits = {"train": config.pictures, "validation": config.held_out_pictures, "test": config.held_out_pictures}
     chosen = {split: select(clips, split, limit) for split, limit in limits.items()}
-    labels = sorted({scene_word(clip) for clip in chosen["train"]})
+    labels = sorted({_scene_word(clip) for clip in chosen["train"]})
     if PHOTOGRAPH not in labels or len(labels) < 3:
         raise CorpusError("the train split needs photographs and scenes of several kinds")
     settings = {
@@ -294,7 +282,7 @@ def train(config: SceneConfig) -> dict[str, Any]:
             )
         ]
         order = [rows[clip.image] for clip in part]
-        words, themes = [scene_word(clip) for clip in part], [clip.record.get("theme") or clip.id for clip in part]
+        words, themes = [_scene_word(clip) for clip in part], [clip.theme or clip.id for clip in part]
         sets[split] = ScenePictures(torch.cat(found)[order], words, themes)
     settings["features"] = sets["train"].statistics.shape[1]
     return _fit_and_measure(config, settings, sets)
@@ -335,11 +323,16 @@ def _true_words(pictures: ScenePictures, row: int) -> tuple[str, ...]:
 
 def _theme_folds(pictures: ScenePictures, folds: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Masks of what is fitted to and of the photographs that are asked about, by folds over their themes."""
-    themes = sorted({theme for theme, word in zip(pictures.themes, pictures.words, strict=True) if word == PHOTOGRAPH})
-    fold_of = {theme: number % folds for number, theme in enumerate(themes)}
-    number = torch.tensor([fold_of.get(theme, -1) for theme in pictures.themes])
-    number[~pictures.photographs] = -1
-    return [(number != fold, number == fold) for fold in range(min(folds, len(themes)))]
+    from sklearn.model_selection import GroupKFold
+
+    rows = pictures.photographs.nonzero().flatten()
+    themes = [pictures.themes[row] for row in rows.tolist()]
+    splits = []
+    for _, held in GroupKFold(min(folds, len(set(themes)))).split(rows, groups=themes):
+        asked = torch.zeros(len(pictures.themes), dtype=torch.bool)
+        asked[rows[torch.from_numpy(held)]] = True
+        splits.append((~asked, asked))
+    return splits
 
 
 @torch.no_grad()

@@ -32,10 +32,15 @@ def prepared_for(config: MusicConfig, device: torch.device) -> Path:
         return Path(config.data)
     return prepared_folder(
         PrepareConfig(
-            data=config.data, out=str(config.out_folder / "prepared"), vae=config.vae, image_unet=config.image_unet,
-            subset=config.subset, device=device.type, threads=config.threads,
+            data=config.data,
+            out=str(config.out_folder / "prepared"),
+            vae=config.vae,
+            image_unet=config.image_unet,
+            subset=config.subset,
+            device=device.type,
+            threads=config.threads,
         )
-    )  # fmt: skip
+    )
 
 
 def fresh_networks(config: MusicConfig, data: PreparedData) -> tuple[UNet2DConditionModel, VisualSynapse]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from tqdm.auto import tqdm
 
+from melfusion_core.data.corpus import SCENE, Triplet
 from melfusion_core.models.picture_encoder import MOOD_AXES, PictureEncoder, embed_pictures
-from melfusion_core.training.data import Clip, bytes_to_pixels, load_pictures
+from melfusion_core.training.data import bytes_to_pixels, load_pictures
 from melfusion_core.training.picture_bank import PictureBank
 
 BATCH = 8
 
 
-def tell_clips(encoder: PictureEncoder | None, clips: list[Clip]) -> torch.Tensor | None:
+def tell_clips(encoder: PictureEncoder | None, clips: list[Triplet]) -> torch.Tensor | None:
     """Read the pictures of clips.
 
     Args:
@@ -30,7 +31,7 @@ def tell_clips(encoder: PictureEncoder | None, clips: list[Clip]) -> torch.Tenso
     return torch.cat([embed_pictures(encoder, bytes_to_pixels(batch)).cpu() for batch in batches])
 
 
-def corpus_pictures(clips: list[Clip], side: int, encoder: PictureEncoder | None) -> PictureBank:
+def corpus_pictures(clips: list[Triplet], side: int, encoder: PictureEncoder | None) -> PictureBank:
     """A corpus' pictures as a bank.
 
     Args:
@@ -42,16 +43,15 @@ def corpus_pictures(clips: list[Clip], side: int, encoder: PictureEncoder | None
         The bank; nothing is told where there is no encoder.
     """
     pictures, rows = load_pictures(clips, side)
-    clip_of = {rows[clip.image]: clip for clip in clips}
-    records = [clip_of[row].record for row in range(len(rows))]
     told = tell_clips(encoder, clips)
-    rated = [[float(record.get(f"image_{axis}", float("nan"))) for axis in MOOD_AXES] for record in records]
+    clip_of = {rows[clip.image]: clip for clip in clips}
+    clips = [clip_of[row] for row in range(len(rows))]
     return PictureBank(
         pictures,
         torch.zeros(len(rows), len(MOOD_AXES)) if told is None else told,
-        torch.tensor(rated),
-        tuple(clip_of[row].image_caption for row in range(len(rows))),
-        tuple(record.get("theme") or clip_of[row].id for row, record in enumerate(records)),
-        tuple(clip_of[row].split for row in range(len(rows))),
-        torch.tensor([record.get("image_kind") not in (None, "scene") for record in records]),
+        torch.tensor([clip.mood("image") or (float("nan"),) * len(MOOD_AXES) for clip in clips]),
+        tuple(clip.image_caption for clip in clips),
+        tuple(clip.theme or clip.id for clip in clips),
+        tuple(clip.split for clip in clips),
+        torch.tensor([clip.kind not in ("", SCENE) for clip in clips]),
     )

@@ -9,11 +9,12 @@ import torch
 from torch.nn import functional
 
 from melfusion_core.audio import save_audio
+from melfusion_core.data.corpus import read_corpus, select
 from melfusion_core.engines.spectrogram.latents import decode_mel, encode_mel, load_codec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.mel import MelSpectrogram
 from melfusion_core.training.config import TrainConfig
-from melfusion_core.training.data import draw_crops, fixed_crops, read_corpus, select
+from melfusion_core.training.data import draw_crops, fixed_crops
 from melfusion_core.training.discriminator import SpectrumDiscriminator
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
@@ -114,15 +115,7 @@ class VocoderTask(Task):
         self.held_out = fixed_crops(held_out, config.validation_clips, samples, self.mel_config.sample_rate).to(device)
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw crops and update."""
         config, mel_config = self.config, self.mel_config
         samples = config.crop_frames * mel_config.hop_length
         waveform = draw_crops(
@@ -168,11 +161,7 @@ class VocoderTask(Task):
         return results
 
     def sample(self, folder: Path) -> None:
-        """Held-out clips and their resynthesis, as audio and spectrograms.
-
-        Args:
-            folder: Where to write.
-        """
+        """Held-out clips and their resynthesis, as audio and spectrograms."""
         waveform = self.held_out[:4]
         mel = self.mel(waveform)
         audio = self.vocoder(mel if self.codec is None else self._through_codec(mel))
@@ -182,11 +171,7 @@ class VocoderTask(Task):
             save_audio(folder / f"{number}_resynthesis.flac", made, self.mel_config.sample_rate)
 
     def export(self, folder: Path) -> None:
-        """Save the averaged network.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged network."""
         self.vocoder.save_pretrained(folder)
 
     def _through_codec(self, mel: torch.Tensor) -> torch.Tensor:

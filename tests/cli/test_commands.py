@@ -32,8 +32,8 @@ def test_bench_times_every_stage(model_folder, tmp_path, capsys):
         "image_branch_s",
         "step_text_only_s",
         "step_with_picture_s",
+        "view_s",
         "decoding_s",
-        "vocoder_s",
     )
     assert all(report[stage] > 0 for stage in stages)
     assert report["take_with_picture_s"] > report["step_with_picture_s"]
@@ -91,6 +91,7 @@ def test_flags_reach_the_trainers(component, tmp_path, monkeypatch):
     own = {
         "prepare": ["--parts", "captions"],
         "codec": [],
+        "score-prepare": [],
         "synapse": ["--model", "full", "--max-steps", "3"],
         "scenes": ["--image-unet", "image"],
         "encoder": ["--weights", "classifier.pth"],

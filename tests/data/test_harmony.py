@@ -7,7 +7,6 @@ import pytest
 
 from melfusion_core.data.harmony import (
     FAMILIES,
-    QUALITIES,
     choose_progression,
     chord_scale,
     harmonise,
@@ -17,6 +16,7 @@ from melfusion_core.data.harmony import (
 from melfusion_core.data.leadsheets import accompaniment, chords_under
 from melfusion_core.data.patterns import BASS_PATTERNS, COMP, accompany, bass_density, bass_line, comp_density, voice
 from melfusion_core.data.phrases import MelodyCharacter, bar_rhythm, counter_line, melody, strong_beats
+from melfusion_core.score.chords import CHORD_KINDS
 from melfusion_core.score.instruments import INSTRUMENTS
 from melfusion_core.score.keys import SCALES, TONICS
 from melfusion_core.score.score import Note
@@ -79,7 +79,7 @@ def test_scale_bends_to_the_chord():
         for family in (*FAMILIES, "functional"):
             for slot in period(family, mode):
                 assert len(set(chord_scale(slot.chord, 0, SCALES[mode]))) >= 6
-    assert all(steps[0] == 0 for steps in QUALITIES.values())
+    assert all(steps[0] == 0 for steps in CHORD_KINDS.values())
 
 
 @pytest.mark.parametrize("beats", [3, 4])

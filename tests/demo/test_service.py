@@ -8,11 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from demo.api import to_request
 from demo.service import DOSES, StudioService, crop_region, write_figure
-from demo.takes import DOSE, MAX_SEED, SWAP, TAKES, Limits, Progress, Result, Sound, Step, StudioError
+from demo.takes import DOSE, MAX_SEED, SWAP, TAKES, Limits, Progress, Result, StudioError
 from melfusion_core.audio import integrated_lufs, load_audio
+from melfusion_core.engines.base import Rendered
+from melfusion_core.engines.spectrogram.engine import SpectrogramView
+from melfusion_core.mel import MelConfig
+from melfusion_core.pipelines.rendering import Finished, Step
 from melfusion_core.recipe import read_from_file
 from tests.demo.fakes import FakeEngine, wish
 
@@ -33,7 +38,7 @@ def run(service: StudioService, **settings) -> tuple[list[Progress], Result, dic
 
 
 def test_picture_and_words_give_two_takes_at_one_loudness(engine, pictures, tmp_path):
-    rate = engine.mel_config.sample_rate
+    rate = engine.sample_rate
     with contextlib.closing(
         StudioService(engine).compose(wish(str(pictures[0]), " Slow  piano ", seed=7, **SHORT))
     ) as work:
@@ -52,10 +57,10 @@ def test_picture_and_words_give_two_takes_at_one_loudness(engine, pictures, tmp_
         assert Path(result.text_only.path).name == "slow-piano-seed7-text-only.wav"
         figure = write_figure(result, tmp_path)
         assert figure.name.endswith("with-image.png") and figure.read_bytes()[:4] == b"\x89PNG"
-        *_, sounds = FakeEngine().render(engine.settings[-1])
+        *_, finished = FakeEngine().render(engine.settings[-1])
         for take, name in ((first, "with_image"), (second, "text_only")):
             gain_db = getattr(result, name).recipe.gain_db
-            expected = np.round(sounds[name].waveform * np.float32(10.0 ** (gain_db / 20.0)) * 32767.0)
+            expected = np.round(finished.takes[name].audio[0].numpy() * np.float32(10.0 ** (gain_db / 20.0)) * 32767.0)
             assert np.abs(take.numpy() * 32768.0 - expected).max() <= 1.0, "the recipe's gain leads to the file"
         assert any("same loudness" in note for note in result.notes)
     assert not Path(result.with_image.path).parent.exists()
@@ -67,7 +72,7 @@ def test_progress_counts_steps_and_estimates_time(engine, pictures):
     assert {event.num_steps for event in progress} == {4}
     assert [event.seconds_left is None for event in progress] == [True, True, False, False, False]
     assert progress[-1].seconds_left == 0.0
-    assert progress[2].mel_db.shape == (160, 128)
+    assert progress[2].view.mel_db.shape == (160, 128)
 
 
 @pytest.mark.parametrize(("picture", "caption", "said"), [(False, "Harp", "No picture"), (True, " ", "No words")])
@@ -158,7 +163,11 @@ class _BadEngine(FakeEngine):
 
     def render(self, settings):
         yield Step(1, 1)
-        yield {} if self.waveform is None else {"text_only": Sound(self.waveform, np.zeros((8, 128), np.float32))}
+        if self.waveform is None:
+            yield Finished({})
+        else:
+            view = SpectrogramView(np.zeros((8, 128), np.float32), MelConfig())
+            yield Finished({"text_only": Rendered(torch.from_numpy(self.waveform)[None], self.sample_rate, view)})
 
 
 @pytest.mark.parametrize(
@@ -198,7 +207,7 @@ def test_ten_pairs_are_equally_loud(pictures):
     for seed in range(10):
         wishes = wish(str(pictures[seed % 2]), "x", seed=seed, synapse_strength=0.2 * seed, **SHORT)
         *_, result = service.compose(wishes)
-        rate = service.mel_config.sample_rate
+        rate = service.engine.sample_rate
         loudness = [integrated_lufs(take.samples, rate) for take in result.takes]
         worst = max(worst, abs(loudness[0] - loudness[1]))
     assert worst < 0.05, f"{worst:.3f} LU"

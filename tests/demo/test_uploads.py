@@ -148,9 +148,10 @@ def test_ways_out_of_the_cache_are_closed(url, page, fake, secret, pictures):
             assert words.NOT_UPLOADED in post(url, page, "look", {"path": way, **more})[0]
     for value in ({"path": None}, {"path": 5}, {"path": {"path": str(secret)}}, {"url": "data:image/png;base64,AAAA"}):
         assert words.NOT_UPLOADED in post(url, page, "look", value)[0]
-    link = inside.with_name("link.png")
+    link = inside.with_name(f"{secrets.token_hex(8)}.png")
     link.symlink_to(secret)
     assert not is_upload(link), "a link inside the cache leads out of it"
+    link.unlink()
     nested = {"recipe": [{"deep": [{"path": str(secret)}]}]}
     assert words.NOT_UPLOADED in post(url, page, "restore", nested)[0]
 

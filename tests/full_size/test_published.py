@@ -154,7 +154,7 @@ def test_imsm_by_hand_and_in_batches():
 def test_every_figure_with_tiny_networks(clips, vggish, panns, clap):
     clip = make_clip()
     pairs = find_pairs(clips / "generated", clips / "reference", clips / "table.json")
-    assert [pair.caption for pair in pairs] == ["tone 0", "tone 1", "tone 2", "tone 3"]
+    assert [pair.row.caption for pair in pairs] == ["tone 0", "tone 1", "tone 2", "tone 3"]
     report = measure(pairs, Embedders(vggish, panns, clap, clip), batch=2)
     figures = report["figures"]
     assert set(figures) == {"FAD", "FAD_CLAP", "FD", "KL", "IMSM"} and not report["left_out"]
@@ -209,7 +209,7 @@ def test_pairs_are_checked(clips, tmp_path):
     with pytest.raises(PublishedError, match="no reference of their name, such as 9"):
         find_pairs(tmp_path, clips / "reference")
     (tmp_path / "table.json").write_text('{"audio": "0.wav"}')
-    with pytest.raises(PublishedError, match="lacks a field"):
+    with pytest.raises(PublishedError, match="table.json:1 has no image"):
         find_pairs(clips / "generated", clips / "reference", tmp_path / "table.json")
 
 

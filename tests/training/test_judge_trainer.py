@@ -11,9 +11,9 @@ import soundfile
 import torch
 from PIL import Image
 
+from melfusion_core.data.corpus import read_corpus
 from melfusion_core.models.judge import MelFusionJudge
 from melfusion_core.training import judge, judge_data
-from melfusion_core.training.data import read_corpus
 from melfusion_core.training.judge_data import find_classes, from_bytes, judges_part, part_of, targets, to_bytes
 from tests.training.test_trainers import train_in_two_sittings
 
@@ -78,7 +78,7 @@ def test_own_part_is_by_piece_and_growing(corpus):
     clips = [clip for clip in read_corpus(corpus) if clip.split == "train"]
     half, most = judges_part(clips, 0.5), judges_part(clips, 0.9)
     assert {clip.id for clip in half} <= {clip.id for clip in most}
-    assert all(part_of(clip.record["piece"]) < 0.5 for clip in half)
+    assert all(part_of(clip.piece) < 0.5 for clip in half)
     assert np.mean([part_of(f"work {n}") < 0.6 for n in range(2000)]) == pytest.approx(0.6, abs=0.04)
     with pytest.raises(ValueError, match="no clip"):
         judges_part(clips, 1e-9)

@@ -9,10 +9,10 @@ import torch
 from diffusers import DDIMScheduler
 from PIL import Image
 
+from melfusion_core.data.corpus import CorpusError
 from melfusion_core.models.scenes import SceneClassifier
 from melfusion_core.models.text import TextCondition
 from melfusion_core.training import scenes
-from melfusion_core.training.data import CorpusError
 from tests.conftest import make_image_unet
 
 COLOURS = {"sea": (20, 60, 200), "fire": (230, 90, 10), "face": (120, 120, 120), "cat": (100, 130, 100)}

@@ -190,6 +190,24 @@ def test_music_without_a_picture_does_not_read_it(trained, tmp_path):
     assert others[0] != others[1]
 
 
+def test_samples_follow_the_picture_as_far_as_the_strength_says(trained, tmp_path):
+    config = music.MusicConfig(data=str(trained / "prepared"), out=str(tmp_path), max_steps=1, sample_steps=2, **TINY)
+    task = music.MusicTask(config, torch.device("cpu"))
+    rows = task.held_out[:2]
+    pictures = [task.data.clips[row]["picture"] for row in rows]
+    made = {}
+    with torch.no_grad():
+        for order in (pictures, pictures[::-1]):
+            for row, picture in zip(rows, order, strict=True):
+                task.data.clips[row]["picture"] = picture
+            for strength in (0.0, 1.0):
+                made[strength, tuple(order)] = task.generate(rows, strength)
+    own, swapped = tuple(pictures), tuple(pictures[::-1])
+    assert made[0.0, own].shape == (2, *task.data.latents.shape[1:]) and torch.isfinite(made[1.0, own]).all()
+    assert torch.equal(made[0.0, own], made[0.0, swapped])
+    assert not torch.equal(made[1.0, own], made[1.0, swapped])
+
+
 def test_a_clips_picture_is_drawn_anew_by_its_mood(trained, tmp_path):
     shared = {
         "data": str(trained / "prepared"),

@@ -1,4 +1,4 @@
-"""Portable training data: latents, caption ids and pictures in a few files, for a machine without network.
+"""Portable training data: latents, captions and pictures in a few files, for a machine without network.
 
 A pack folder holds ``packs.json`` (written last; format version, codec, statistics, and name, size and SHA-256 of
 every other file) and parts of bounded size:
@@ -8,7 +8,6 @@ every other file) and parts of bounded size:
   error is about 0.01 standard deviations of a channel (the manifest states it), at half the size of float16.
 - ``pictures-000.safetensors`` ...: ``bytes`` uint8 (JPEG files one after the other) and ``offsets`` int64. A JPEG of
   128 pixels is smaller than 64 x 64 raw pixels and leaves room for random crops.
-- ``captions.safetensors``: ``ids`` uint16 (token ids one after the other) and ``offsets`` int64.
 - ``clips.json``: texts, and one entry per clip. ``codec/``, and on request ``text_encoder/`` in half precision.
 """
 
@@ -96,9 +95,9 @@ class PackWriter:
 
         Args:
             name: File name.
-            kind: What it holds: ``latents``, ``pictures`` or ``captions``.
+            kind: What it holds: ``latents`` or ``pictures``.
             arrays: The arrays by name.
-            first: Row of its first clip, picture or text.
+            first: Row of its first clip or picture.
             count: Number of rows.
         """
         arrays = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
@@ -228,12 +227,6 @@ class Packs:
             joined, offsets = arrays["bytes"].tobytes(), arrays["offsets"].tolist()
             found += [joined[begin:end] for begin, end in zip(offsets, offsets[1:], strict=False)]
         return found
-
-    def caption_ids(self) -> list[list[int]]:
-        """Token ids of every text, special tokens included."""
-        arrays = self._load(self._files("captions")[0])
-        ids, offsets = arrays["ids"].tolist(), arrays["offsets"].tolist()
-        return [ids[begin:end] for begin, end in zip(offsets, offsets[1:], strict=False)]
 
     @property
     def text_encoder(self) -> Path | None:

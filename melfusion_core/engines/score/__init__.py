@@ -1,0 +1,1 @@
+"""Music as notes on a beat grid: what latents mean, how notes become latents, and how they come back."""

@@ -1,0 +1,249 @@
+"""Trainer of the score engine's music UNet.
+
+``melfusion train score-music --data PREPARED --out RUN --max-minutes 120 --codec RUN/export``
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+
+from melfusion_core.engines.score.inputs import fold_rows, meaningful, unet_input
+from melfusion_core.engines.score.layout import CHANNELS, FIRST_OCTAVE_ROW, ROWS
+from melfusion_core.training.config import TrainConfig
+from melfusion_core.training.loop import Task, TrainLoop, TrainResult
+from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps
+from melfusion_core.training.optim import parameter_groups
+from melfusion_core.training.presets import build_score_unet, music_scheduler
+from melfusion_core.training.score_data import PreparedScores
+from melfusion_core.training.score_known import draw_known
+
+
+@dataclass(frozen=True)
+class ScoreMusicConfig(TrainConfig):
+    """Configuration of the score engine's music trainer.
+
+    Args:
+        crop_beats: Length of a crop.
+        long_share: Share of steps with crops twice as long, half as many.
+        text_dropout: Share of examples without caption.
+        known_share: Share of examples of which something may be known.
+        filled_share: Least part of a crop that a passage fills where it is long enough.
+        min_snr_gamma: Largest weight of a noise level.
+        note_weight: Weight of notes against controls in the loss: most cells hold none.
+        timestep_shift: How much noise levels crowd towards the noise.
+        width: Channels of the UNet's first level.
+        fold: How many rows of the latent image become one; divides 12 into an even number.
+        init: Folder of a model to start from, or nothing.
+        validation_clips: Held-out crops to measure on.
+    """
+
+    batch_size: int = 16
+    crop_beats: int = 16
+    long_share: float = 0.0
+    text_dropout: float = 0.15
+    known_share: float = 0.7
+    filled_share: float = 0.75
+    min_snr_gamma: float = 5.0
+    note_weight: float = 4.0
+    timestep_shift: float = 2.0
+    width: int = 160
+    fold: int = 3
+    init: str = ""
+    validation_clips: int = 192
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(self.crop_beats >= 4 and self.crop_beats % 2 == 0, "crop_beats must be even and at least 4")
+        self.require(ROWS % self.fold == 0 and (ROWS // self.fold) % 2 == 0, "fold must divide 12 into an even number")
+        for name in ("long_share", "text_dropout", "known_share", "filled_share"):
+            self.require(0 <= getattr(self, name) <= 1, f"{name} must be in [0, 1]")
+
+
+@dataclass
+class _Batch:
+    """Crops of shape ``(batch, channels, beats, rows)`` with what is known of them, captions and starts."""
+
+    clean: torch.Tensor
+    known: torch.Tensor
+    texts: list[int]
+    starts: torch.Tensor
+
+
+class ScoreMusicTask(Task):
+    """Denoising of score latents from captions and whatever else is known.
+
+    Args:
+        config: The trainer's configuration.
+        device: Where to train.
+    """
+
+    name = "score-music"
+    averaged = ("unet",)
+
+    def __init__(self, config: ScoreMusicConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.data = PreparedScores(Path(config.data))
+        if config.init:
+            self.unet = UNet2DConditionModel.from_pretrained(config.init, subfolder="unet")
+        else:
+            self.unet = build_score_unet("mini", config.fold, config.width)
+        self.unet.to(device)
+        self.scheduler = music_scheduler()
+        self.weights = meaningful().float()
+        self.weights[:, FIRST_OCTAVE_ROW:] *= config.note_weight
+        self.networks = {"unet": self.unet}
+        groups = parameter_groups([self.unet], config.weight_decay)
+        self.optimizers = {"music": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)}
+        self.rows = {n: self.data.rows("train", n // 2) for n in {config.crop_beats, self._long()}}
+        held_out = self.data.rows("validation", config.crop_beats)
+        count = min(config.validation_clips, len(held_out))
+        rng = np.random.default_rng(7)
+        chosen = [held_out[i * len(held_out) // count] for i in range(count)]
+        self.held_out = self._batch(rng, chosen, config.crop_beats, first_caption=True)
+
+    def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
+
+        Args:
+            loop: The training loop.
+            generator: CPU generator for every draw.
+
+        Returns:
+            Loss terms.
+        """
+        config = self.config
+        rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
+        long = rng.random() < config.long_share
+        beats, count = (self._long(), config.batch_size // 2) if long else (config.crop_beats, config.batch_size)
+        rows = self.rows[beats]
+        batch = self._batch(rng, [rows[i] for i in rng.integers(len(rows), size=count)], beats)
+        timesteps = self._timesteps(count, generator)
+        noise = torch.randn(batch.clean.shape, generator=generator)
+        with loop.autocast():
+            error = self.errors(batch, noise, timesteps)
+        loss = (self._weight(timesteps) * error).mean()
+        norm = loop.update("music", loss)
+        return {"loss": loss.detach(), "plain": error.detach().mean(), "norm": norm}
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Losses on held-out crops; clips, noise, timesteps and what is known never change."""
+        batch = self.held_out
+        blank = batch.known & (batch.clean == 0).all(dim=(1, 3), keepdim=True)  # what lies outside stays known
+        wrong = batch.texts[1:] + batch.texts[:1]
+        cases = {
+            "loss": (batch.texts, blank),
+            "loss_wrong_text": (wrong, blank),
+            "loss_nothing": ([0] * len(wrong), blank),
+            "loss_known": (batch.texts, batch.known),
+        }
+        return {name: self._validation_loss(*case) for name, case in cases.items()}
+
+    def sample(self, folder: Path) -> None:
+        """Nothing here; ``melfusion evaluate`` measures takes.
+
+        Args:
+            folder: Where samples would go.
+        """
+
+    def export(self, folder: Path) -> None:
+        """Save the averaged network and the scheduler.
+
+        Args:
+            folder: Where to write.
+        """
+        self.unet.save_pretrained(folder / "unet")
+        self.scheduler.save_pretrained(folder / "scheduler")
+        (folder / "engine.json").write_text(json.dumps({"fold": self.config.fold}))
+
+    def errors(self, batch: _Batch, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """Squared error of the prediction where nothing is known.
+
+        Args:
+            batch: The crops.
+            noise: Of shape ``(batch, channels, beats, rows)``.
+            timesteps: Of shape ``(batch,)``, int64.
+
+        Returns:
+            Means over channels and positions, of shape ``(batch,)``.
+        """
+        fold = self.unet.config.out_channels // CHANNELS
+        text = self.data.captions.get(batch.texts, self.device)
+        clean, known = batch.clean.to(self.device), batch.known.to(self.device)
+        timesteps = timesteps.to(self.device)
+        noisy = self.scheduler.add_noise(clean, noise.to(self.device), timesteps)
+        prediction = self.unet(
+            unet_input(noisy, clean, known, batch.starts, fold),
+            timesteps,
+            encoder_hidden_states=text.states,
+            encoder_attention_mask=text.mask,
+            class_labels=text.pooled,
+        ).sample.float()
+        counts = fold_rows((self.weights.to(self.device).unsqueeze(1) * ~known).float(), fold)
+        error = counts * (prediction - fold_rows(clean, fold)).square()
+        return error.sum(dim=(1, 2, 3)) / counts.sum(dim=(1, 2, 3)).clamp_min(1.0)
+
+    def _long(self) -> int:
+        return 2 * self.config.crop_beats if self.config.long_share else self.config.crop_beats
+
+    def _batch(self, rng: np.random.Generator, rows: list[int], beats: int, first_caption: bool = False) -> _Batch:
+        crops, masks, texts, starts = [], [], [], []
+        for row in rows:
+            clip = self.data.clips[row]
+            # A crop may reach past the end of a short passage: what lies outside is known to be nothing.
+            bars = max(clip["beats"] - beats * self.config.filled_share, 0) // clip["beats_per_bar"]
+            start = int(rng.integers(int(bars) + 1)) * clip["beats_per_bar"]
+            inside = min(clip["beats"] - start, beats)
+            crop = torch.zeros(CHANNELS, beats, ROWS)
+            crop[:, :inside] = self.data.latents(row, start, inside)
+            crops.append(crop)
+            starts.append(start)
+            mask = torch.ones(CHANNELS, beats, ROWS, dtype=torch.bool)
+            some = rng.random() < self.config.known_share or first_caption
+            roles = [role for _, role in clip["tracks"]]
+            mask[:, :inside] = draw_known(rng, inside, roles) if some else False
+            masks.append(mask)
+            drop = rng.random() < self.config.text_dropout
+            caption = int(rng.integers(len(clip["captions"])))
+            texts.append(clip["captions"][0] if first_caption else 0 if drop else clip["captions"][caption])
+        known = torch.stack(masks) & meaningful().unsqueeze(1)
+        return _Batch(torch.stack(crops), known, texts, torch.tensor(starts))
+
+    def _timesteps(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        total = self.scheduler.config.num_train_timesteps
+        return stratified_timesteps(count, total, generator, self.config.timestep_shift)
+
+    def _weight(self, timesteps: torch.Tensor) -> torch.Tensor:
+        snr = snr_of(self.scheduler.alphas_cumprod, timesteps.cpu())
+        return min_snr_weight(snr, self.config.min_snr_gamma, "sample").to(self.device)
+
+    def _validation_loss(self, texts: list[int], known: torch.Tensor) -> float:
+        generator = torch.Generator().manual_seed(1)
+        batch, total = self.held_out, 0.0
+        timesteps = self._timesteps(len(texts), generator)
+        for first in range(0, len(texts), 16):
+            part = slice(first, first + 16)
+            piece = _Batch(batch.clean[part], known[part], texts[part], batch.starts[part])
+            noise = torch.randn(piece.clean.shape, generator=generator)
+            error = self.errors(piece, noise, timesteps[part])
+            total += float((self._weight(timesteps[part]) * error).sum())
+        return total / len(texts)
+
+
+def train(config: ScoreMusicConfig) -> TrainResult:
+    """Train the music UNet.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        How it ended.
+    """
+    loop = TrainLoop(config)
+    return loop.run(ScoreMusicTask(config, loop.device))

@@ -1,0 +1,70 @@
+"""Controls as latents and back."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from melfusion_core.engines.score.codes import circle, code_table, nearest_code, on_circle
+from melfusion_core.engines.score.controls import FIELDS, KINDS, decode_controls, encode_controls
+from melfusion_core.engines.score.grid import grid_from_score
+from melfusion_core.engines.score.inputs import fold_rows, input_channels, meaningful, unet_input, unfold_rows
+from melfusion_core.engines.score.layout import CHANNELS, PARTS, ROWS
+from melfusion_core.engines.score.measure import measure_controls
+from melfusion_core.engines.score.names import INSTRUMENT_NUMBERS, STYLE_NUMBERS
+
+
+def test_codes_lie_four_apart_and_are_found_again():
+    table = code_table()
+    distances = (table[:, None] != table[None]).sum(axis=-1)
+    assert distances[~np.eye(len(table), dtype=bool)].min() == 4
+    noisy = table[:90] + 0.45 * np.random.default_rng(0).normal(size=(90, 12))
+    assert (nearest_code(noisy, 90) == np.arange(90)).mean() > 0.95
+    assert (nearest_code(table[:90], 90) == np.arange(90)).all()
+
+
+def test_circles_close():
+    phases = np.arange(12) / 12
+    assert np.allclose(circle(phases, (1, 2)), circle(phases + 1, (1, 2)), atol=1e-5)
+    assert np.allclose(circle(np.linspace(0, 1, 1000, endpoint=False), (1, 3)).var(axis=0), 1.0, atol=0.01)
+    assert (on_circle(circle(phases, (1, 2)), phases, (1, 2)) == np.arange(12)).all()
+
+
+def test_fields_do_not_overlap():
+    taken = np.zeros((CHANNELS, ROWS), dtype=int)
+    for row, channels in FIELDS.values():
+        taken[channels, row] += 1
+    assert taken.max() == 1
+
+
+@pytest.mark.parametrize("tempo", [60.0, 93.5, 128.0, 174.0])
+@pytest.mark.parametrize("tonic", [0, 6, 11])
+def test_measured_controls_come_back(duet, tempo, tonic):
+    duet.tempo_bpm, duet.tonic = tempo, tonic
+    grid = grid_from_score(duet, 4)
+    said = measure_controls(duet, grid, STYLE_NUMBERS["folk"], INSTRUMENT_NUMBERS, (0.2, 0.9), ends=True)
+    back = decode_controls(encode_controls(said), len(STYLE_NUMBERS), len(INSTRUMENT_NUMBERS))
+    for item in fields(said):
+        wanted, found = (np.nan_to_num(getattr(c, item.name).astype(float), posinf=-9.0) for c in (said, back))
+        assert np.allclose(wanted, found, atol=0.51 if "level" in item.name else 1e-3), item.name
+    assert KINDS[back.kind[0]] == "" and back.root[0] == (2 - tonic) % 12
+    assert list(back.presence[:, 0]) == [part in ("lead", "chords", "drums") for part in PARTS]
+
+
+def test_rows_fold_and_unfold_and_what_is_known_is_seen():
+    import torch
+
+    latents = torch.randn(2, CHANNELS, 4, ROWS)
+    assert torch.equal(unfold_rows(fold_rows(latents, 3), 3), latents)
+    clean, known = torch.full_like(latents, 7.0), torch.zeros_like(latents, dtype=torch.bool)
+    known[:, :, 1] = True
+    seen = unet_input(latents, clean, known, 0, 3)
+    assert seen.shape == (2, input_channels(3), 4, ROWS // 3)
+    rows = unfold_rows(seen[:, : 3 * CHANNELS], 3)
+    told = meaningful().unsqueeze(1)
+    assert torch.equal(rows[:, :, 1], (7.0 * told[:, 0]).expand(2, -1, -1))
+    assert torch.equal(rows[:, :, 0], latents[:, :, 0] * told[:, 0])
+    later = unet_input(latents, clean, known, 4, 3)
+    assert not torch.equal(later[:, -18:], seen[:, -18:])
