@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -48,6 +49,29 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     build.add_argument("--workers", type=options.whole_number(1, 512), default=2, help="processes (default 2)")
     build.set_defaults(run=_run_build)
 
+    scores = actions.add_parser(
+        "scores",
+        help="build a score corpus: notes, captions and moods, no sound",
+        description="Compose sections and cut them from scores, as notes. One seed gives one corpus, however "
+        "many workers and machines.",
+    )
+    scores.add_argument("--out", type=Path, required=True, help="folder to write; a broken-off build goes on there")
+    scores.add_argument(
+        "--sections", type=options.whole_number(1, 10_000_000), required=True, help="number of sections"
+    )
+    scores.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
+    scores.add_argument("--split-seed", type=options.seed, default=11, help="seed of the splits (default 11)")
+    scores.add_argument("--scores", type=Path, help="folder with unpacked MIDI packs; without it all is composed")
+    scores.add_argument("--workers", type=options.whole_number(1, 512), default=2, help="processes (default 2)")
+    scores.add_argument(
+        "--shard",
+        type=_shard,
+        default=(0, 1),
+        metavar="I/N",
+        help="build share I of N, from 0; copy the `parts` of all shares into one folder and run again to join them",
+    )
+    scores.set_defaults(run=_run_scores)
+
     stats = actions.add_parser("stats", help="describe a corpus, as JSON and plots")
     stats.add_argument("root", type=Path, help="folder with metadata.jsonl")
     stats.add_argument("--out", type=Path, help="folder for plots (PNG); without it there are none")
@@ -74,6 +98,30 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     pack.add_argument("--with-text-encoder", action="store_true", help="add the text encoder in half precision")
     pack.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to encode (default cpu)")
     pack.set_defaults(run=_run_pack)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not found or not int(found[1]) < int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share such as 0/4, 1/4, 2/4 or 3/4")
+    return int(found[1]), int(found[2])
+
+
+def _run_scores(args: argparse.Namespace) -> int:
+    if args.scores is not None and not args.scores.is_dir():
+        raise CommandError(f"There is no folder {args.scores}.")
+
+    from melfusion_core.data.score_corpus import ScoreCorpusSpec, build_score_corpus
+    from melfusion_core.data.triplets import CorpusBuildError
+
+    packs = None if args.scores is None else str(args.scores)
+    spec = ScoreCorpusSpec(args.sections, args.seed, args.split_seed, packs)
+    try:
+        done = build_score_corpus(args.out, spec, args.workers, args.shard)
+    except CorpusBuildError as error:
+        raise CommandError(str(error)) from error
+    print(args.out if done else f"{args.out}: this share is built; other shares are still missing")
+    return 0
 
 
 def _run_build(args: argparse.Namespace) -> int:

@@ -68,6 +68,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "figure of both spectrograms and their difference",
     )
     parser.add_argument(
+        "--midi", action="store_true", help="write the notes as a MIDI file too, where the model makes notes"
+    )
+    parser.add_argument(
+        "--stems", action="store_true", help="write the sound of every part too, where the model makes notes"
+    )
+    parser.add_argument(
         "--recipe",
         type=Path,
         help="make again, sample for sample, what a .json file or a .wav, .flac, .mp3 or .mp4 file of ours describes",
@@ -101,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
     from melfusion_core.cli import takes
 
     pipe = prepare_pipeline(takes.load_pipeline(folder, args.device), args)
+    if (args.midi or args.stems) and not pipe.engine.makes_notes:
+        raise CommandError("--midi and --stems need a model that makes notes; this one paints spectrograms.")
     if args.recipe is None:
         recipe = Recipe(**settings, sample_rate=pipe.sample_rate, device=str(pipe.device))
     elif recipe.sample_rate != pipe.sample_rate:
@@ -114,9 +122,9 @@ def run(args: argparse.Namespace) -> int:
     waveforms = {name: takes.apply_gain(take.audio, recipe.gain_db) for name, take in made.items()}
 
     out = args.out or takes.unused_path(Path(f"{file_stem(recipe)}.wav"))
+    twin = out.with_stem(f"{out.stem}-text-only")
     written = []
     if args.compare:
-        twin = out.with_stem(f"{out.stem}-text-only")
         for path, render in ((out, "compare:with_image"), (twin, "compare:text_only")):
             cover = image if render == "compare:with_image" else None
             written += takes.write_take(path, waveforms[render], _placed(args, recipe, path, render), cover)
@@ -125,6 +133,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         cover = None if recipe.render == "compare:text_only" else image
         written += takes.write_take(out, waveforms[recipe.render], _placed(args, recipe, out, recipe.render), cover)
+    for render, path in zip(made, (out, twin), strict=False):
+        if args.midi:
+            written.append(takes.write_midi(path.with_suffix(".mid"), made[render]))
+        if args.stems:
+            written += takes.write_stems(path, made[render], recipe.gain_db)
     for path in written:
         print(path)
     return 0

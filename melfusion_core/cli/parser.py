@@ -39,6 +39,7 @@ TRAINERS = {
     "score-music": ("melfusion_core.training.score_music", "train"),
     "vocoder": ("melfusion_core.training.vocoder", "train"),
     "encoder": ("melfusion_core.training.picture_encoder", "train"),
+    "pictures": ("melfusion_core.training.picture_bank", "train"),
     "image": ("melfusion_core.training.image", "train"),
     "judge": ("melfusion_core.training.judge", "train"),
     "prepare": ("melfusion_core.training.prepare", "prepare"),

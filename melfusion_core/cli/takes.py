@@ -18,6 +18,7 @@ from melfusion_core.engines.base import Rendered
 from melfusion_core.pipelines.loading import find_model
 from melfusion_core.pipelines.rendering import Finished, Step, open_pipeline, render_takes
 from melfusion_core.recipe import Recipe, embed_in_file, write_sidecar
+from melfusion_core.score.midi import midi_bytes
 from melfusion_core.spectrogram import save_figure
 
 if TYPE_CHECKING:
@@ -130,6 +131,50 @@ def write_take(path: Path, waveform: torch.Tensor, recipe: Recipe, cover: Image.
     finally:
         part.unlink(missing_ok=True)
     return [path, sidecar]
+
+
+def write_midi(path: Path, take: Rendered) -> Path:
+    """Write a take's notes.
+
+    Args:
+        path: MIDI file.
+        take: Made of notes.
+
+    Returns:
+        The path.
+
+    Raises:
+        CommandError: The file could not be written.
+    """
+    try:
+        path.write_bytes(midi_bytes(take.score))
+    except OSError as error:
+        raise write_error(path, error) from error
+    return path
+
+
+def write_stems(path: Path, take: Rendered, gain_db: float) -> list[Path]:
+    """Write the sound of every part beside a take; together they are the take.
+
+    Args:
+        path: The take's own file; the parts take its name, its format and their roles.
+        take: Made of notes.
+        gain_db: Gain of the take.
+
+    Returns:
+        The paths.
+
+    Raises:
+        CommandError: A file could not be written.
+    """
+    paths = []
+    for role, stem in (take.stems or {}).items():
+        paths.append(path.with_stem(f"{path.stem}-{role}"))
+        try:
+            save_audio(paths[-1], apply_gain(stem, gain_db), take.sample_rate, subtype=SUBTYPES[path.suffix.lower()])
+        except (OSError, AudioError) as error:
+            raise write_error(paths[-1], error) from error
+    return paths
 
 
 def write_figure(path: Path, with_image: Rendered, text_only: Rendered) -> Path:

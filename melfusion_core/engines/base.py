@@ -34,6 +34,10 @@ class View(Protocol):
     def duration_s(self) -> float:
         """Length of what it shows, in seconds."""
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+
     def figure(self, title: str = "", other: Any = None, other_title: str = "") -> Figure:
         """Draw it with axes, alone or beside another one and with what sets them apart.
 
@@ -173,12 +177,24 @@ class Composes(Protocol):
             known: See there.
         """
 
+    @staticmethod
+    def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
+        """See :meth:`Engine.model_output`.
+
+        Args:
+            output: See there.
+            latents: See there.
+            alpha_cumprod: See there.
+        """
+
 
 class Engine(PartedModel):
     """The meaning of latents; see the module. Its parts and settings are its configuration in the model folder."""
 
     accepts_known = False
     """Whether parts of the latents may be given."""
+    makes_notes = False
+    """Whether its music comes with a score and stems."""
 
     @property
     @abstractmethod
@@ -258,6 +274,20 @@ class Engine(PartedModel):
 
         Raises:
             ValueError: When it cannot make so many channels, or cannot be told what is known.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
+        """What the UNet's output predicts.
+
+        Args:
+            output: What the UNet gave, of shape ``(batch, its output channels, time, height)``.
+            latents: Noisy latents of shape ``(batch, latent_channels, time, height)``.
+            alpha_cumprod: Cumulative product of the noise schedule at this step.
+
+        Returns:
+            The prediction, of the scheduler's prediction type and the latents' shape.
         """
 
     @abstractmethod

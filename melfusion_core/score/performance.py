@@ -23,8 +23,8 @@ class Humanise:
     Args:
         timing: share of the score's own timing noise.
         velocity: standard deviation of the noise on MIDI velocities.
-        accents: share of the metre's accents to add: 0 for a score that has its own, 1 for one whose notes only know
-            how loud their beat is.
+        accents: share of the metre's accents to add to all but drums: 0 for a score that has its own, 1 for one whose
+            notes only know how loud their beat is.
     """
 
     timing: float = 1.0
@@ -97,7 +97,7 @@ def perform(score: Score, humanise: Humanise | None = None) -> list[Part]:
         for note in track.notes:
             early = rng.normal(0, score.timing_noise_in_s) * humanise.timing
             start = max(note.start * 60 / score.tempo_bpm + early, 0.0)
-            accent = humanise.accents * metre_accent(note.start, score.beats_per_bar)
+            accent = 0.0 if track.is_drum else humanise.accents * metre_accent(note.start, score.beats_per_bar)
             velocity = int(np.clip(note.velocity + accent + rng.normal(0, humanise.velocity), 1, 127))
             end = start + max(note.duration * beat_s, SHORTEST_NOTE_S)
             notes.append(PlayedNote(start, end, note.pitch, velocity))

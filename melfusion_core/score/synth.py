@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 
 import numpy as np
 import pyloudnorm
@@ -24,12 +23,13 @@ from melfusion_core.score.performance import Humanise, Part, perform
 from melfusion_core.score.reverb import add_room, impulse_response
 from melfusion_core.score.score import ROLES, Score
 from melfusion_core.score.soundfont import DRUM_BANK, Region, SoundFont
-from melfusion_core.score.voice import fade, loudness_curve, tone
+from melfusion_core.score.voice import fade, loudness_curve, release_curve, tone
 
 SAMPLE_RATE = 44100
 SAMPLE_RATES_HZ = (8000, 96000)
-LONGEST_S = 900.0
-"""Longer pieces are refused: their stems would need gigabytes."""
+LONGEST_S = 300.0
+MOST_SOUND_S = 50_000.0
+"""Longer pieces, and pieces whose notes together sound longer, are refused: they would need gigabytes or minutes."""
 
 LOUDNESS_LUFS = -18.0
 PEAK_DB = -1.0
@@ -213,16 +213,16 @@ def render_score(
         _check_role(role)
         if mix.heard(role):
             struck[role] += _strikes(part, soundfont, mix.channel(role), sample_rate)
-    struck = {role: strikes for role, strikes in struck.items() if strikes}
-    if not struck:
+    voices = {role: _voices(strikes, soundfont, sample_rate) for role, strikes in struck.items() if strikes}
+    if not voices:
         raise SynthError("There is nothing to play: no role that is heard has notes.")
-    end = max(s.start + s.held + len(_release(s.region, sample_rate)) for s in chain(*struck.values()))
-    if end > LONGEST_S * sample_rate:
-        raise SynthError(f"The score lasts {end / sample_rate:.0f} s, and at most {LONGEST_S:.0f} s can be rendered.")
+    _check_size([voice for several in voices.values() for voice in several], sample_rate)
+    end = max(voice.end for several in voices.values() for voice in several)
     stems = {}
-    for role, strikes in struck.items():
+    for role, several in voices.items():
         stems[role] = np.zeros((2, end + impulse_response(sample_rate).shape[1]), np.float32)
-        _add_strikes(stems[role], strikes, soundfont, sample_rate)
+        for voice in several:
+            _add_voice(stems[role], voice, soundfont, sample_rate)
         room_db = REVERB_DB[role] + mix.channel(role).reverb_db
         if room_db > REVERB_OFF_DB:
             add_room(stems[role], 10 ** (room_db / 20), sample_rate)
@@ -273,31 +273,57 @@ def _choke(strikes: list[_Strike]) -> None:
         group.append(strike)
 
 
-def _release(region: Region, sample_rate: int) -> np.ndarray:
-    return fade(region.volume.release_s, sample_rate)
+@dataclass(frozen=True)
+class _Voice:
+    """One key of a region, and all its notes."""
+
+    region: Region
+    key: int
+    release: np.ndarray
+    strikes: list[_Strike]
+
+    @property
+    def end(self) -> int:
+        return max(strike.start + strike.held for strike in self.strikes) + len(self.release)
 
 
-def _add_strikes(stem: np.ndarray, strikes: list[_Strike], soundfont: SoundFont, sample_rate: int) -> None:
-    """Add the sound of strikes to a stem of shape (2, samples)."""
+def _voices(strikes: list[_Strike], soundfont: SoundFont, sample_rate: int) -> list[_Voice]:
+    """Strikes by what they play, in the order of their first ones."""
     groups: dict[tuple[int, int], list[_Strike]] = {}
     for strike in strikes:
         groups.setdefault((id(strike.region), strike.key), []).append(strike)
-    choke = fade(CHOKE_S, sample_rate)
-    for (_, key), group in groups.items():
-        region, release = group[0].region, _release(group[0].region, sample_rate)
-        longest = max(s.held for s in group)
-        sound = tone(soundfont, region, key, longest + len(release), sample_rate)
-        envelope = loudness_curve(region.volume, key, longest + 1, sample_rate)
-        held_sound = sound[:longest] * envelope[: len(sound)][:longest]
-        for strike in group:
-            held = strike.held
-            piece = np.concatenate([held_sound[:held], sound[held : held + len(release)]])
-            piece[held:] *= release[: max(len(piece) - held, 0)] * envelope[held]
-            if strike.choked is not None:
-                piece = piece[: strike.choked + len(choke)]
-                piece[strike.choked :] *= choke[: max(len(piece) - strike.choked, 0)]
-            for channel, gain in zip(stem, strike.gains, strict=True):
-                channel[strike.start : strike.start + len(piece)] += gain * piece
+    return [
+        _Voice(group[0].region, key, release_curve(soundfont, group[0].region, sample_rate), group)
+        for (_, key), group in groups.items()
+    ]
+
+
+def _check_size(voices: list[_Voice], sample_rate: int) -> None:
+    """Refuse what would need too much memory or time."""
+    end_s = max(voice.end for voice in voices) / sample_rate
+    if end_s > LONGEST_S:
+        raise SynthError(f"The score lasts {end_s:.0f} s, and at most {LONGEST_S:.0f} s can be rendered.")
+    sounding = sum(strike.held + len(voice.release) for voice in voices for strike in voice.strikes)
+    if sounding > MOST_SOUND_S * sample_rate:
+        raise SynthError("The score has too many long notes to be rendered.")
+
+
+def _add_voice(stem: np.ndarray, voice: _Voice, soundfont: SoundFont, sample_rate: int) -> None:
+    """Add the notes of a voice to a stem of shape (2, samples)."""
+    release, choke = voice.release, fade(CHOKE_S, sample_rate)
+    longest = max(strike.held for strike in voice.strikes)
+    sound = tone(soundfont, voice.region, voice.key, longest + len(release), sample_rate)
+    envelope = loudness_curve(voice.region.volume, voice.key, longest + 1, sample_rate)
+    held_sound = sound[:longest] * envelope[: len(sound)][:longest]
+    for strike in voice.strikes:
+        held = strike.held
+        piece = np.concatenate([held_sound[:held], sound[held : held + len(release)]])
+        piece[held:] *= release[: max(len(piece) - held, 0)] * envelope[held]
+        if strike.choked is not None:
+            piece = piece[: strike.choked + len(choke)]
+            piece[strike.choked :] *= choke[: max(len(piece) - strike.choked, 0)]
+        for channel, gain in zip(stem, strike.gains, strict=True):
+            channel[strike.start : strike.start + len(piece)] += gain * piece
 
 
 def _without_silence(stems: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

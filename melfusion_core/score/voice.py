@@ -17,10 +17,13 @@ from melfusion_core.score.soundfont import Envelope, Oscillator, Region, SoundFo
 RANGE_DB = 96.0
 """What an envelope's decay or release goes through in the time given for it."""
 
+HEARD_DB = 60.0
+"""A note that is let go is not computed further once it is this far below its peak."""
+
 CONTROL_SAMPLES = 64
 """Pitch and cutoff are moved once in so many samples."""
 
-CUTOFF_STEP_CENTS = 25.0
+CUTOFF_STEP_CENTS = 50.0
 """A filter gets new coefficients when its cutoff has moved this far: as often as can be heard, and no oftener."""
 
 OPEN_CUTOFF_CENTS = 13500.0
@@ -69,17 +72,38 @@ def _stages(envelope: Envelope, key: int, times: np.ndarray) -> tuple[np.ndarray
 
 
 @functools.lru_cache(maxsize=256)
-def fade(seconds: float, sample_rate: int) -> np.ndarray:
-    """An even fall in decibels through the whole range: float32 of shape (samples,).
+def fade(seconds: float, sample_rate: int, depth_db: float = RANGE_DB) -> np.ndarray:
+    """An even fall in decibels: float32 of shape (samples,), read-only.
 
     Args:
-        seconds: how long it takes.
+        seconds: how long a fall through the whole range takes.
+        sample_rate: samples per second.
+        depth_db: how far it falls before it ends; over the last quarter it bends down to silence.
+    """
+    count = max(round(seconds * depth_db / RANGE_DB * sample_rate), 1)
+    curve = np.exp(np.linspace(0.0, -depth_db / 20 * np.log(10), count, dtype=np.float32))
+    curve *= np.minimum(np.linspace(4.0, 0.0, count, dtype=np.float32), 1.0)
+    curve.flags.writeable = False
+    return curve
+
+
+def release_curve(soundfont: SoundFont, region: Region, sample_rate: int) -> np.ndarray:
+    """Factor by which a sound dies away once its key is let go, until it can no longer be heard: float32, read-only.
+
+    Args:
+        soundfont: where the sample is.
+        region: how it is played.
         sample_rate: samples per second.
     """
-    count = max(round(seconds * sample_rate), 1)
-    curve = np.exp(np.linspace(0.0, -RANGE_DB / 20 * np.log(10), count, dtype=np.float32))
-    curve.flags.writeable = False  # it is shared
-    return curve
+    sound, rate = soundfont.sample(region.sample)
+    depth_db, (first, end) = HEARD_DB, region.loop
+    if region.looping and end <= len(sound):
+        # Plucked sounds have fallen a good way when they reach their loop.
+        faded_db = 20 * np.log10((np.abs(sound).max() + 1e-6) / (np.abs(sound[first:end]).max() + 1e-6))
+        shorter_db = max(HEARD_DB - round(float(faded_db)), 20.0)
+        if region.volume.release_s * shorter_db / RANGE_DB > 2 * first / rate:
+            depth_db = shorter_db
+    return fade(region.volume.release_s, sample_rate, depth_db)
 
 
 def tone(soundfont: SoundFont, region: Region, key: int, samples: int, sample_rate: int) -> np.ndarray:

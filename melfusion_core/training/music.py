@@ -16,9 +16,8 @@ from melfusion_core.audio import save_audio
 from melfusion_core.diffusion.guidance import MusicCondition
 from melfusion_core.diffusion.sampling import make_scheduler, sample_latents
 from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
-from melfusion_core.engines.spectrogram.latents import decode_mel, load_codec
+from melfusion_core.engines.spectrogram.latents import load_codec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
-from melfusion_core.mel import MelConfig
 from melfusion_core.models.features import KeyValue
 from melfusion_core.models.synapse import install_synapse
 from melfusion_core.take import TakeSettings
@@ -126,19 +125,17 @@ class MusicTask(Task):
         """Four held-out clips, what is made from their captions and pictures, and from their captions alone."""
         if not self.config.vae:
             return
-        vae = load_codec(self.config.vae).to(self.device).eval()
+        vocoder = ISTFTVocoder.from_pretrained(self.config.vocoder) if self.config.vocoder else ISTFTVocoder()
+        engine = SpectrogramEngine(load_codec(self.config.vae), vocoder).to(self.device).eval()
         rows = self.held_out[:4]
         real = torch.from_numpy(self.data.latents[rows].astype("float32")).to(self.device)
-        made = [self.generate(rows, strength) * self.std + self.mean for strength in (1.0, 0.0)]
-        mels = [decode_mel(vae, latents) for latents in (real, *made)]
-        mel_config = MelConfig()
+        made = [self.generate(rows, strength) for strength in (1.0, 0.0)]
+        mels = [engine.mel(latents) for latents in ((real - self.mean) / self.std, *made)]
+        save_spectrograms(folder / "real_picture_text.png", mels, engine.mel_config)
         if self.config.vocoder:
-            vocoder = ISTFTVocoder.from_pretrained(self.config.vocoder).to(self.device).eval()
-            mel_config = vocoder.mel_config
             for name, mel in zip(("picture", "text_only"), mels[1:], strict=True):
-                for number, audio in enumerate(vocoder(mel[:2])):
-                    save_audio(folder / f"{number}_{name}.flac", audio, mel_config.sample_rate)
-        save_spectrograms(folder / "real_picture_text.png", mels, mel_config)
+                for number, audio in enumerate(engine.vocode(mel[:2])):
+                    save_audio(folder / f"{number}_{name}.flac", audio, engine.sample_rate)
 
     def export(self, folder: Path) -> None:
         """Save the averaged networks and the scheduler: ``unet``, ``synapse``, ``scheduler``."""
@@ -147,7 +144,7 @@ class MusicTask(Task):
         self.scheduler.save_pretrained(folder / "scheduler")
 
     def generate(self, rows: list[int], strength: float, seed: int = 3) -> torch.Tensor:
-        """Sample clips for the captions and pictures of some clips, as the pipeline does.
+        """Sample clips for the captions and pictures of some clips, as pipelines do.
 
         Args:
             rows: Rows of the prepared clips.
@@ -157,23 +154,26 @@ class MusicTask(Task):
         Returns:
             Normalised latents of shape ``(rows, channels, time, frequency)``.
         """
-        clips = [self.data.clips[row] for row in rows]
-        captions = self.data.captions
-        pictures = [clip["picture"] for clip in clips]
-        scale = self.config.sample_guidance
+        clips, config = [self.data.clips[row] for row in rows], self.config
         condition = MusicCondition(
-            text=captions.get([clip["captions"][0] for clip in clips], self.device),
-            negative=captions.get([0] * len(rows), self.device),
+            self.data.captions.get([clip["captions"][0] for clip in clips], self.device),
+            self.data.captions.get([0] * len(rows), self.device),
             same_text=False,
-            image=self.data.features_of(pictures, self.device) if strength else None,
-            settings=TakeSettings(synapse_strength=strength, guidance_scale=scale, image_guidance_scale=scale),
+            image=self.data.all_features([clip["picture"] for clip in clips], self.device) if strength else None,
+            settings=TakeSettings(
+                guidance_scale=config.sample_guidance,
+                image_guidance_scale=config.sample_guidance,
+                guidance_rescale=0.0,
+                synapse_strength=strength,
+            ),
         )
-        scheduler = make_scheduler(self.scheduler, "dpm++", self.config.sample_steps, self.config.timestep_shift)
-        shape = (len(rows), *self.data.latents.shape[1:])
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
-        *_, last = sample_latents(SpectrogramEngine, self.unet, self.handle, [condition], scheduler, noise)
+        scheduler = make_scheduler(self.scheduler, "dpm++", config.sample_steps, config.timestep_shift)
+        noise = torch.randn(len(rows), *self.data.latents.shape[1:], generator=torch.Generator().manual_seed(seed))
+        latents = noise.to(self.device)
+        for step in sample_latents(SpectrogramEngine, self.unet, self.handle, [condition], scheduler, latents):
+            latents = step.latents
         self.handle.clear()
-        return last.latents
+        return latents
 
     def errors(
         self,

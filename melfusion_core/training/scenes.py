@@ -28,6 +28,7 @@ from melfusion_core.models.scenes import SceneClassifier, attention_norms, pictu
 from melfusion_core.models.text import encode_text, load_minilm
 from melfusion_core.training.config import use_threads
 from melfusion_core.training.data import bytes_to_pixels, load_pictures
+from melfusion_core.training.told import tell_clips
 
 PHOTOGRAPH = "a photograph"
 WORDS = {
@@ -269,13 +270,16 @@ def train(config: SceneConfig) -> dict[str, Any]:
     sets = {}
     for split, part in chosen.items():
         pixels, rows = load_pictures(part, picture_size(unet))
-        places = SceneClassifier(**settings)
+        places, told = SceneClassifier(**settings), tell_clips(encoder, part)
+        parts = [None] * len(pixels.split(16)) if told is None else told.split(16)
         found = [
             token_statistics(
-                picture_features(places, unet, scheduler, bytes_to_pixels(batch), null_text, encoder),
+                picture_features(places, unet, scheduler, bytes_to_pixels(batch), null_text, said),
                 config.key_timestep,
             )
-            for batch in tqdm(pixels.split(16), desc=f"features, {split}", mininterval=5.0)
+            for batch, said in zip(
+                tqdm(pixels.split(16), desc=f"features, {split}", mininterval=5.0), parts, strict=True
+            )
         ]
         order = [rows[clip.image] for clip in part]
         words, themes = [_scene_word(clip) for clip in part], [clip.theme or clip.id for clip in part]

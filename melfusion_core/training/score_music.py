@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 
-from melfusion_core.engines.score.inputs import fold_rows, meaningful, unet_input
+from melfusion_core.engines.score.inputs import clean_estimate, fold_rows, meaningful, unet_input
 from melfusion_core.engines.score.layout import CHANNELS, FIRST_OCTAVE_ROW, ROWS
 from melfusion_core.training.config import TrainConfig
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
@@ -52,8 +52,8 @@ class ScoreMusicConfig(TrainConfig):
     min_snr_gamma: float = 5.0
     note_weight: float = 4.0
     timestep_shift: float = 2.0
-    width: int = 160
-    fold: int = 3
+    width: int = 128
+    fold: int = 1
     init: str = ""
     validation_clips: int = 192
 
@@ -173,7 +173,7 @@ class ScoreMusicTask(Task):
         Returns:
             Means over channels and positions, of shape ``(batch,)``.
         """
-        fold = self.unet.config.out_channels // CHANNELS
+        fold = self.config.fold
         text = self.data.captions.get(batch.texts, self.device)
         clean, known = batch.clean.to(self.device), batch.known.to(self.device)
         timesteps = timesteps.to(self.device)
@@ -184,7 +184,9 @@ class ScoreMusicTask(Task):
             encoder_hidden_states=text.states,
             encoder_attention_mask=text.mask,
             class_labels=text.pooled,
-        ).sample.float()
+        ).sample
+        alpha = self.scheduler.alphas_cumprod.to(self.device)[timesteps]
+        prediction = clean_estimate(prediction, fold_rows(noisy, fold), alpha)
         counts = fold_rows((self.weights.to(self.device).unsqueeze(1) * ~known).float(), fold)
         error = counts * (prediction - fold_rows(clean, fold)).square()
         return error.sum(dim=(1, 2, 3)) / counts.sum(dim=(1, 2, 3)).clamp_min(1.0)

@@ -91,7 +91,7 @@ def test_flags_reach_the_trainers(component, tmp_path, monkeypatch):
     own = {
         "prepare": ["--parts", "captions"],
         "codec": [],
-        "score-prepare": [],
+        "score-prepare": ["--codec", "codec"],
         "synapse": ["--model", "full", "--max-steps", "3"],
         "scenes": ["--image-unet", "image"],
         "encoder": ["--weights", "classifier.pth"],

@@ -1,17 +1,16 @@
 """Latents that mean notes: cells become notes, sampled instruments play them.
 
-Shape legend: ``batch`` samples, ``channels``/``beats``/``rows`` of a latent, whose rows are folded into channels as the
-UNet wants them (:func:`~melfusion_core.engines.score.inputs.fold_rows`).
+Shape legend: ``batch`` samples, ``channels``/``beats``/``rows`` of a latent, whose rows are folded into channels as
+the UNet wants them (:func:`~melfusion_core.engines.score.inputs.fold_rows`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from diffusers.configuration_utils import register_to_config
 
 from melfusion_core.engines.base import Engine, Known, Plan, Rendered
 from melfusion_core.engines.score.cells import CellCodec
@@ -20,18 +19,27 @@ from melfusion_core.engines.score.controls import decode_controls
 from melfusion_core.engines.score.decode import score_from_latents
 from melfusion_core.engines.score.direction import Direction, DirectionError, known_cells, parse_key, read_caption
 from melfusion_core.engines.score.grid import grid_from_score
-from melfusion_core.engines.score.inputs import fold_rows, input_channels, meaningful, unet_input, unfold_rows
+from melfusion_core.engines.score.inputs import (
+    clean_estimate,
+    fold_of,
+    fold_rows,
+    input_channels,
+    meaningful,
+    unet_input,
+    unfold_rows,
+)
 from melfusion_core.engines.score.layout import CHANNELS, ROWS
 from melfusion_core.engines.score.measure import measure_controls
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, INSTRUMENT_NUMBERS, STYLE_NUMBERS, STYLES
 from melfusion_core.engines.score.view import ScoreView
+from melfusion_core.score.performance import Humanise
 from melfusion_core.score.score import Score
-from melfusion_core.score.synth import SAMPLE_RATE, loudness_gain, render_score
+from melfusion_core.score.synth import SAMPLE_RATE, add_stems, loudness_gain, render_score
 from melfusion_core.take import TakeSettings
 
 LOOK_BEATS = 16
 """Length of the first look, from which tempo and metre are read where they are not told."""
-MIN_BEATS, MAX_BEATS = 8, 256
+MIN_BEATS, MAX_BEATS = 8, 128
 
 
 @dataclass(frozen=True)
@@ -54,22 +62,21 @@ class ScoreEngine(Engine):
         codec: The cell codec.
         fold: How many rows of the latent image are one row for the UNet.
         thresholds: Log-odds from which a note of a part starts, calibrated on held-out works; 0 where none is given.
-        max_section_beats: Longest passage that is composed at once.
     """
 
     part_classes = {"codec": CellCodec}
     accepts_known = True
+    makes_notes = True
 
-    @register_to_config
     def __init__(
         self,
         codec: CellCodec,
-        fold: int = 3,
+        fold: int = 1,
         thresholds: Mapping[str, float] | None = None,
-        max_section_beats: int = 48,
     ) -> None:
         super().__init__()
         self.codec = codec
+        self.register_to_config(fold=fold, thresholds=dict(thresholds or {}))
 
     @property
     def sample_rate(self) -> int:
@@ -146,9 +153,7 @@ class ScoreEngine(Engine):
         shape = (self.latent_channels, time, ROWS // self.config.fold)
         return ScorePlan(settings, shape, self._known(cells, lengths, time), None, directions, tuple(lengths))
 
-    def _known(
-        self, cells: Sequence[tuple[torch.Tensor, torch.Tensor]], lengths: Sequence[int], time: int
-    ) -> Known:
+    def _known(self, cells: Sequence[tuple[torch.Tensor, torch.Tensor]], lengths: Sequence[int], time: int) -> Known:
         """Known cells of takes of several lengths; what lies behind a take's end is known to be nothing."""
         values = torch.zeros(len(cells), CHANNELS, time, ROWS)
         mask = torch.ones_like(values, dtype=torch.bool)
@@ -188,7 +193,7 @@ class ScoreEngine(Engine):
         Raises:
             ValueError: When the channels do not fit.
         """
-        fold = latents.shape[1] // CHANNELS
+        fold = fold_of(latents.shape[1])
         if channels != input_channels(fold):
             raise ValueError(f"{channels} channels do not fit {latents.shape[1]} of the latents")
         whole = unfold_rows(latents, fold)
@@ -196,6 +201,20 @@ class ScoreEngine(Engine):
             return unet_input(whole, whole, torch.zeros_like(whole, dtype=torch.bool), start, fold)
         values, mask = unfold_rows(known.values, fold), unfold_rows(known.mask, fold)
         return unet_input(whole, values.to(whole.dtype), mask, start, fold)
+
+    @staticmethod
+    def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
+        """Read the UNet's output; see :func:`~melfusion_core.engines.score.inputs.clean_estimate`.
+
+        Args:
+            output: What the UNet gave.
+            latents: Noisy latents of shape ``(batch, latent_channels, beats, rows)``.
+            alpha_cumprod: Of the noise schedule at this step.
+
+        Returns:
+            Clean latents, same shape as latents.
+        """
+        return clean_estimate(output, latents, alpha_cumprod)
 
     def encode(self, music: Sequence[Rendered]) -> torch.Tensor:
         """Turn scores into latents; see :meth:`Engine.encode`.
@@ -285,14 +304,14 @@ def _length(score: Score) -> int:
 
 
 def _played(view: ScoreView, device: torch.device) -> Rendered:
+    """A piano roll as sound: at least as long as its bars, and the last note rings out."""
+    least = round(view.duration_s * SAMPLE_RATE)
     if not view.score.tracks:
-        silence = torch.zeros(2, round(view.duration_s * SAMPLE_RATE), device=device)
-        return Rendered(silence, SAMPLE_RATE, view, {}, view.score)
-    sound = render_score(view.score)
+        return Rendered(torch.zeros(2, least, device=device), SAMPLE_RATE, view, {}, view.score)
+    sound = render_score(view.score, humanise=Humanise(accents=1.0))  # the grid knows one level for a beat
     gain = np.float32(loudness_gain(sound.mix, SAMPLE_RATE))
-    stems = {role: torch.from_numpy(stem * gain).to(device) for role, stem in sound.stems.items()}
-    first, *others = stems.values()
-    total = first.clone()
-    for stem in others:
-        total += stem
-    return Rendered(total, SAMPLE_RATE, replace(view), stems, view.score)
+    rest = max(least - sound.mix.shape[1], 0)
+    stems = {role: np.pad(stem * gain, ((0, 0), (0, rest))) for role, stem in sound.stems.items()}
+    audio = torch.from_numpy(add_stems(stems)).to(device)
+    parts = {role: torch.from_numpy(stem).to(device) for role, stem in stems.items()}
+    return Rendered(audio, SAMPLE_RATE, view, parts, view.score)

@@ -52,6 +52,11 @@ class SpectrogramView:
         """Length in seconds."""
         return len(self.mel_db) / self.config.frame_rate_hz
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        return self.mel_db.nbytes
+
     @classmethod
     def of(cls, mel: torch.Tensor, config: MelConfig) -> SpectrogramView:
         """Look at a spectrogram.
@@ -209,6 +214,20 @@ class SpectrogramEngine(Engine):
         if known is not None:
             raise ValueError("a spectrogram is composed as a whole: nothing of it can be given")
         return add_coordinates(latents, channels, start)
+
+    @staticmethod
+    def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
+        """The UNet's output as it is; see :meth:`Engine.model_output`.
+
+        Args:
+            output: What the UNet gave.
+            latents: Noisy latents.
+            alpha_cumprod: Of the noise schedule at this step.
+
+        Returns:
+            The output.
+        """
+        return output
 
     @apply_forward_hook
     def encode(self, music: Sequence[Rendered]) -> torch.Tensor:
