@@ -49,28 +49,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     build.add_argument("--workers", type=options.whole_number(1, 512), default=2, help="processes (default 2)")
     build.set_defaults(run=_run_build)
 
-    scores = actions.add_parser(
-        "scores",
-        help="build a score corpus: notes, captions and moods, no sound",
-        description="Compose sections and cut them from scores, as notes. One seed gives one corpus, however "
-        "many workers and machines.",
-    )
-    scores.add_argument("--out", type=Path, required=True, help="folder to write; a broken-off build goes on there")
-    scores.add_argument(
-        "--sections", type=options.whole_number(1, 10_000_000), required=True, help="number of sections"
-    )
-    scores.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
-    scores.add_argument("--split-seed", type=options.seed, default=11, help="seed of the splits (default 11)")
-    scores.add_argument("--scores", type=Path, help="folder with unpacked MIDI packs; without it all is composed")
-    scores.add_argument("--workers", type=options.whole_number(1, 512), default=2, help="processes (default 2)")
-    scores.add_argument(
-        "--shard",
-        type=_shard,
-        default=(0, 1),
-        metavar="I/N",
-        help="build share I of N, from 0; copy the `parts` of all shares into one folder and run again to join them",
-    )
-    scores.set_defaults(run=_run_scores)
+    _add_scores(actions)
 
     stats = actions.add_parser("stats", help="describe a corpus, as JSON and plots")
     stats.add_argument("root", type=Path, help="folder with metadata.jsonl")
@@ -98,6 +77,31 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     pack.add_argument("--with-text-encoder", action="store_true", help="add the text encoder in half precision")
     pack.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to encode (default cpu)")
     pack.set_defaults(run=_run_pack)
+
+
+def _add_scores(actions: argparse._SubParsersAction) -> None:
+    scores = actions.add_parser(
+        "scores",
+        help="build a score corpus: notes, captions and moods, no sound",
+        description="Compose sections and cut them from scores, as notes. One seed gives one corpus, however "
+        "many workers and machines.",
+    )
+    scores.add_argument("--out", type=Path, required=True, help="folder to write; a broken-off build goes on there")
+    scores.add_argument(
+        "--sections", type=options.whole_number(1, 10_000_000), required=True, help="number of sections"
+    )
+    scores.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
+    scores.add_argument("--split-seed", type=options.seed, default=11, help="seed of the splits (default 11)")
+    scores.add_argument("--scores", type=Path, help="folder with unpacked MIDI packs; without it all is composed")
+    scores.add_argument("--workers", type=options.whole_number(1, 512), default=2, help="processes (default 2)")
+    scores.add_argument(
+        "--shard",
+        type=_shard,
+        default=(0, 1),
+        metavar="I/N",
+        help="build share I of N, from 0; copy the `parts` of all shares into one folder and run again to join them",
+    )
+    scores.set_defaults(run=_run_scores)
 
 
 def _shard(text: str) -> tuple[int, int]:
