@@ -25,6 +25,9 @@ from melfusion_core.training.score_data import PreparedScores
 from melfusion_core.training.score_known import draw_known
 from melfusion_core.training.score_pictures import PreparedPictures, music_facts
 
+ENGINE_FILE = "engine.json"
+"""What the engine of an exported model must be told, beside its weights."""
+
 
 @dataclass(frozen=True)
 class ScoreMusicConfig(TrainConfig):
@@ -197,7 +200,7 @@ class ScoreMusicTask(Task):
         for name, network in self.networks.items():
             network.save_pretrained(folder / name)
         self.scheduler.save_pretrained(folder / "scheduler")
-        (folder / "engine.json").write_text(json.dumps({"fold": self.config.fold}))
+        (folder / ENGINE_FILE).write_text(json.dumps({"fold": self.config.fold}))
 
     def errors(self, batch: _Batch, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """Squared error of the prediction where nothing is known.
