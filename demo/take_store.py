@@ -33,7 +33,7 @@ class TakeStore:
         with self._lock:
             self._drop(name)
             self._results[name] = result
-            self._bytes += result_bytes(result)
+            self._bytes += _size(result)
             while self._bytes > self.max_bytes and len(self._results) > 1:
                 self._drop(next(iter(self._results)))
 
@@ -54,18 +54,10 @@ class TakeStore:
 
     def _drop(self, name: str) -> None:
         result = self._results.pop(name, None)
-        self._bytes -= result_bytes(result) if result is not None else 0
+        self._bytes -= _size(result) if result is not None else 0
 
 
-def result_bytes(result: Result) -> int:
-    """Reckon the memory that a result takes.
-
-    Args:
-        result: From the service.
-
-    Returns:
-        Bytes of its samples, its views and its pictures.
-    """
+def _size(result: Result) -> int:
     pictures = {id(image): image for take in result.takes for image in (take.image, take.cover) if image is not None}
     arrays = sum(take.view.nbytes + take.samples.nbytes for take in result.takes)
     return arrays + sum(4 * image.width * image.height for image in pictures.values())
