@@ -79,6 +79,10 @@ def _add_builders(actions: argparse._SubParsersAction) -> None:
     build.add_argument("--workers", type=options.whole_number(1, 512), default=2, help="processes (default 2)")
     build.set_defaults(run=_run_build)
 
+    _add_scores(actions)
+
+
+def _add_scores(actions: argparse._SubParsersAction) -> None:
     scores = actions.add_parser(
         "scores",
         help="build a score corpus: notes, captions and moods, no sound",

@@ -163,7 +163,6 @@ class MusicTask(Task):
             settings=TakeSettings(
                 guidance_scale=config.sample_guidance,
                 image_guidance_scale=config.sample_guidance,
-                guidance_rescale=0.0,
                 synapse_strength=strength,
             ),
         )
