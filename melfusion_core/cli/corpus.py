@@ -20,7 +20,37 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """
     parser = commands.add_parser("corpus", help="build, describe, hear or pack a corpus of picture, caption and music")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _add_builders(actions)
 
+    stats = actions.add_parser("stats", help="describe a corpus, as JSON and plots")
+    stats.add_argument("root", type=Path, help="folder with metadata.jsonl")
+    stats.add_argument("--out", type=Path, help="folder for plots (PNG); without it there are none")
+    stats.set_defaults(run=_run_stats)
+
+    listen = actions.add_parser("listen", help="write a page with random triplets to look at and listen to")
+    listen.add_argument("root", type=Path, help="folder with metadata.jsonl")
+    listen.add_argument("--out", type=Path, required=True, help="folder for index.html and its media")
+    listen.add_argument("--n", type=options.whole_number(1, 1000), default=30, help="triplets (default 30)")
+    listen.add_argument("--seed", type=options.seed, default=0, help="seed of the choice (default 0)")
+    listen.set_defaults(run=_run_listen)
+
+    pack = actions.add_parser(
+        "pack",
+        help="pack a corpus for training on a machine without network",
+        description="Write encoded music, captions and pictures into a few files that `melfusion train prepare` "
+        "and `melfusion train music` read in place of the corpus.",
+    )
+    pack.add_argument("root", type=Path, help="folder with metadata.jsonl")
+    pack.add_argument("--vae", type=Path, required=True, help="folder of the codec that encodes the music")
+    pack.add_argument("--out", type=Path, required=True, help="folder to write")
+    pack.add_argument("--subset", choices=("core", "full", "all"), default="all", help="clips to pack (default all)")
+    pack.add_argument("--part-mb", type=options.number(0.1, 2000), default=60, help="largest part (default 60 MB)")
+    pack.add_argument("--with-text-encoder", action="store_true", help="add the text encoder in half precision")
+    pack.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to encode (default cpu)")
+    pack.set_defaults(run=_run_pack)
+
+
+def _add_builders(actions: argparse._SubParsersAction) -> None:
     build = actions.add_parser(
         "build",
         help="build a corpus",
@@ -50,33 +80,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     build.set_defaults(run=_run_build)
 
     _add_scores(actions)
-
-    stats = actions.add_parser("stats", help="describe a corpus, as JSON and plots")
-    stats.add_argument("root", type=Path, help="folder with metadata.jsonl")
-    stats.add_argument("--out", type=Path, help="folder for plots (PNG); without it there are none")
-    stats.set_defaults(run=_run_stats)
-
-    listen = actions.add_parser("listen", help="write a page with random triplets to look at and listen to")
-    listen.add_argument("root", type=Path, help="folder with metadata.jsonl")
-    listen.add_argument("--out", type=Path, required=True, help="folder for index.html and its media")
-    listen.add_argument("--n", type=options.whole_number(1, 1000), default=30, help="triplets (default 30)")
-    listen.add_argument("--seed", type=options.seed, default=0, help="seed of the choice (default 0)")
-    listen.set_defaults(run=_run_listen)
-
-    pack = actions.add_parser(
-        "pack",
-        help="pack a corpus for training on a machine without network",
-        description="Write encoded music, caption ids and pictures into a few files that `melfusion train prepare` "
-        "and `melfusion train music` read in place of the corpus.",
-    )
-    pack.add_argument("root", type=Path, help="folder with metadata.jsonl")
-    pack.add_argument("--vae", type=Path, required=True, help="folder of the codec that encodes the music")
-    pack.add_argument("--out", type=Path, required=True, help="folder to write")
-    pack.add_argument("--subset", choices=("core", "full", "all"), default="all", help="clips to pack (default all)")
-    pack.add_argument("--part-mb", type=options.number(0.1, 2000), default=60, help="largest part (default 60 MB)")
-    pack.add_argument("--with-text-encoder", action="store_true", help="add the text encoder in half precision")
-    pack.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to encode (default cpu)")
-    pack.set_defaults(run=_run_pack)
 
 
 def _add_scores(actions: argparse._SubParsersAction) -> None:
