@@ -13,6 +13,7 @@ import gradio as gr
 
 from demo.service import NUMBER, StudioService, write_figure
 from demo.takes import MAX_SEED, Request, Result, StudioError
+from demo.visitors import anybody_listens
 from melfusion_core.take import SAMPLERS, SettingError, TakeSettings
 
 NEW_SEED = -1
@@ -154,6 +155,8 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
         try:
             with contextlib.closing(service.compose(to_request(*values, negative, *last))) as work:
                 for event in work:
+                    if not anybody_listens():
+                        return
                     if isinstance(event, Result):
                         twin = event.text_only.path if event.with_image and event.text_only else None
                         recipe = event.main.recipe.to_dict()

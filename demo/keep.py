@@ -193,7 +193,7 @@ def wire_history(
             if path is not None:
                 said += words.RESTORED_EXACT
             elif picture is not None:
-                path = str(folder / f"{Path(recipe.image_name or 'picture').stem[:60] or 'picture'}.png")
+                path = str(folder / "picture.png")
                 picture.save(path)
                 said += words.RESTORED_COPY
             else:

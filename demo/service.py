@@ -27,7 +27,6 @@ from demo.takes import (
     LETTERS,
     MAX_SEED,
     MODES,
-    SWAP,
     TAKES,
     WHOLE_PICTURE,
     Engine,
@@ -61,12 +60,10 @@ class Variant:
     Attributes:
         settings: What the engine makes.
         titles: Heading for each sound that it gives, by the sound's name.
-        image_name: File name of the picture, for the recipe.
     """
 
     settings: Settings
     titles: dict[str, str]
-    image_name: str | None
 
 
 class StudioService:
@@ -134,32 +131,26 @@ class StudioService:
             StudioError: When something is missing, unreadable or beyond the limits.
         """
         first = self.check(request)
-        name = Path(request.image_path).name if request.image_path else None
         replace = dataclasses.replace
         if request.mode == COMPARE:
             alone = words.TITLE_WITH_IMAGE if first.caption else words.TITLE_PICTURE_ALONE
-            return [Variant(first, {WITH_IMAGE: alone, TEXT_ONLY: words.TITLE_TEXT_ONLY}, name)]
+            return [Variant(first, {WITH_IMAGE: alone, TEXT_ONLY: words.TITLE_TEXT_ONLY})]
         if request.mode == TAKES:
             _between("num-takes", request.num_takes, 2, self.limits.max_takes)
             seeds = [(first.seed + index) % (MAX_SEED + 1) for index in range(int(request.num_takes))]
-            return [_variant(replace(first, seed=seed), words.TITLE_SEED.format(seed=seed), name) for seed in seeds]
+            return [_variant(replace(first, seed=seed), words.TITLE_SEED.format(seed=seed)) for seed in seeds]
         if first.image is None:
             raise StudioError(words.NEEDS_PICTURE, "picture")
         if request.mode == DOSE:
             return [
-                _variant(
-                    replace(first, synapse_strength=dose), words.TITLE_DOSE.format(percent=round(100 * dose)), name
-                )
+                _variant(replace(first, synapse_strength=dose), words.TITLE_DOSE.format(percent=round(100 * dose)))
                 for dose in DOSES
                 if dose <= self.limits.max_synapse_strength and (dose > 0.0 or first.caption)
             ]
         if not request.other_image_path:
             raise StudioError(words.NEEDS_OTHER_PICTURE, "explore-swap")
         other = replace(first, image=self._picture(request.other_image_path, WHOLE_PICTURE, "explore-swap"))
-        return [
-            _variant(first, words.TITLE_THIS_PICTURE, name),
-            _variant(other, words.TITLE_OTHER_PICTURE, Path(request.other_image_path).name),
-        ]
+        return [_variant(first, words.TITLE_THIS_PICTURE), _variant(other, words.TITLE_OTHER_PICTURE)]
 
     def compose(self, request: Request) -> Iterator[Progress | Result]:
         """Make the music for a request; closing the generator stops the work within a step.
@@ -226,6 +217,7 @@ class StudioService:
         )
 
     def _recipe(self, name: str, variant: Variant, gain_db: float) -> Recipe:
+        # The file name of a visitor's picture is nobody's business: the recipe knows the picture by its pixels.
         settings = variant.settings
         hears_image = settings.image is not None
         return Recipe(
@@ -234,7 +226,6 @@ class StudioService:
             sample_rate=self.engine.sample_rate,
             model_name=self.engine.model_name,
             model_sha256=self.engine.model_sha256,
-            image_name=variant.image_name if hears_image else None,
             image_sha256=image_sha256(settings.image) if hears_image else None,
             render=f"compare:{name}" if settings.compares else "single",
             gain_db=gain_db,
@@ -275,8 +266,6 @@ def take_stem(recipe: Recipe, mode: str = COMPARE) -> str:
         suffix = f"-{recipe.render.partition(':')[2].replace('_', '-')}"
     elif mode == DOSE:
         suffix = f"-synapse{round(100 * recipe.synapse_strength)}"
-    elif mode == SWAP and recipe.prompt.strip():
-        suffix = f"-{file_stem(dataclasses.replace(recipe, prompt='')).rpartition('-seed')[0]}"
     return f"{file_stem(recipe)}{suffix}"
 
 
@@ -295,8 +284,8 @@ class _Clock:
         return (now - self._first[1]) / steps * (self._num_steps - done) if steps else None
 
 
-def _variant(settings: Settings, title: str, image_name: str | None) -> Variant:
-    return Variant(settings, {WITH_IMAGE: title, TEXT_ONLY: title}, image_name)
+def _variant(settings: Settings, title: str) -> Variant:
+    return Variant(settings, {WITH_IMAGE: title, TEXT_ONLY: title})
 
 
 def crop_region(image: Image.Image, region: tuple[float, float, float]) -> Image.Image:

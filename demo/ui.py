@@ -56,7 +56,6 @@ from demo.uploads import GuardedBlocks, uploaded_path
 from demo.votes import VoteBook
 from melfusion_core.image import ImageError
 
-QUEUE_SIZE = 16
 MAX_FILE_SIZE = "50mb"
 MOST_SESSIONS = 300  # of some 200 kB each; who came longest ago is forgotten
 CACHE_SECONDS = (600, 3600)
@@ -340,7 +339,7 @@ def build_demo(
             demo.load(partial(show_example, first), kept, example_outputs, **light)
         wire_history(demo, panel, forget_all, controls, status, service, store, examples, show_result, result_outputs)
         add_endpoints(service, controls.all, **engine_turn)
-    demo.queue(max_size=QUEUE_SIZE)
+    demo.queue(api_open=False)  # nothing passes the queue by
     return demo
 
 

@@ -13,10 +13,33 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from demo import words
+from demo.visitors import FairQueue
 
 
 class GuardedBlocks(gr.Blocks):
-    """A page whose endpoints, private ones and those for agents included, take uploaded files only."""
+    """A page whose endpoints, private ones and those for agents included, take uploaded files only, in fair turns."""
+
+    def queue(self, *arguments: Any, **options: Any) -> GuardedBlocks:
+        """Set the queue up as Gradio does, but as a fair one.
+
+        Args:
+            arguments: As for ``gr.Blocks.queue``.
+            options: As for ``gr.Blocks.queue``; ``max_size`` has no effect, as the bounds are the fair queue's own.
+
+        Returns:
+            The page.
+        """
+        super().queue(*arguments, **options)
+        plain = self._queue
+        self._queue = FairQueue(
+            plain.live_updates,
+            plain.max_thread_count,
+            plain.update_intervals,
+            None,
+            self,
+            plain.default_concurrency_limit,
+        )
+        return self
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False

@@ -31,6 +31,10 @@ PICTURE_GONE = "There is no picture here any more: choose it again."
 NO_SUCH_EXAMPLE = "There is no such example picture."
 NOT_UPLOADED = "This file is not here, or no longer: choose it again, and it is uploaded anew."
 
+# When many come
+TOO_MANY_OF_YOURS = "{most} requests from your address wait already. The next one can come when one of them is done."
+QUEUE_FULL = "{count} requests wait already, about {seconds} seconds of work. Please come back then."
+
 # Headings of takes
 TITLE_WITH_IMAGE = "Picture and words"
 TITLE_TEXT_ONLY = "Words alone"
@@ -212,7 +216,7 @@ STOPPED_TITLE, STOPPED_TEXT = "Stopped", "Press Compose to begin again."
 WAITING_TITLE = "Waiting for a free moment"
 WAITING_TEXT = "Visitors take turns; keep this page open."
 NOT_BEGUN_TITLE = "Not begun"
-NOT_BEGUN_TEXT = "The studio is too busy, or this was stopped. Press Compose to try again."
+NOT_BEGUN_TEXT = "A note at the edge of the page says why, unless you stopped it. Press Compose to try again."
 READING_TITLE, READING_TEXT = "Reading what you gave", "{steps} steps follow"
 COMPOSING, COMPOSING_TAKE = "Composing", "Composing take {take} of {takes}"
 STEP_OF, SECONDS_LEFT = "Step {step} of {steps}", ", about {seconds} s left"

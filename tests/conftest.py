@@ -16,12 +16,20 @@ from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
 from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.mel import MelConfig
+from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.text import find_minilm, load_minilm
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 from melfusion_core.training.presets import told_unet
 
 TINY_MEL = MelConfig(sample_rate=800, n_fft=64, hop_length=16, n_mels=32, fmin=0.0, fmax=400.0)
+PICTURE_EYE = {
+    "library": "timm",
+    "architecture": "test_efficientnet",
+    "size": 32,
+    "mean": [0.4, 0.5, 0.6],
+    "std": [0.2, 0.2, 0.2],
+}
 TextModels = tuple[PreTrainedTokenizerBase, PreTrainedModel]
 
 
@@ -43,6 +51,33 @@ def make_image_unet(text_dim: int = 32) -> UNet2DConditionModel:
 def make_told_unet(dim: int, text_dim: int = 32) -> UNet2DConditionModel:
     """An image UNet that is told what pictures show, by embeddings of ``dim`` features."""
     return told_unet(make_image_unet(text_dim), dim).eval()
+
+
+def make_picture_encoder(**settings: object) -> PictureEncoder:
+    """A seeded encoder whose regressions say something."""
+    torch.manual_seed(0)
+    pixels = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    spoken = {"a pet": [0, 1], "the shore": [2, 3], "beach": [2]}
+    values = {
+        "eyes": [PICTURE_EYE],
+        "words": ("cat", "dog", "beach", "cliff"),
+        "spoken": spoken,
+        "codes": 3,
+        "text_dim": 8,
+        "gamma": 0.01,
+        "supports": 5,
+    }
+    encoder = PictureEncoder(**{**values, **settings}).eval().requires_grad_(False)
+    features, _ = encoder.see(pixels)
+    width = features.shape[1]
+    encoder.register_to_config(features=width)
+    encoder.feature_mean, encoder.feature_std = features.mean(0), features.std(0).clamp_min(1e-3)
+    encoder.support = encoder.see(pixels)[0]
+    for name in ("mood_dual", "meaning_dual", "word_codes", "basis", "text_mean", "meaning_mean", "mood_mean"):
+        setattr(encoder, name, torch.randn(getattr(encoder, name).shape))
+    encoder.meaning_std = 0.5 * torch.arange(1.0, 1.0 + encoder.config.codes)
+    encoder.text_gain = torch.tensor(0.4)
+    return encoder
 
 
 def make_music_unet(text_dim: int = 32) -> UNet2DConditionModel:

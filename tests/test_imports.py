@@ -35,7 +35,8 @@ ALLOWED = {
     f"{CORE}.diffusion": GROUND | _packages("models", "engines"),
     f"{CORE}.data": GROUND,
     f"{CORE}.pipelines": GROUND | _packages("models", "diffusion", "engines"),
-    f"{CORE}.training": GROUND | _packages("models", "diffusion", "engines", "spectrogram", "data"),
+    f"{CORE}.training": GROUND
+    | _packages("models", "diffusion", "engines", "spectrogram", "data", "evaluation.metrics"),
     f"{CORE}.evaluation": GROUND | _packages("models", "diffusion", "engines", "spectrogram", "recipe", "data"),
     f"{CORE}.cli": {CORE},
     f"{CORE}.full_size": {CORE},

@@ -68,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
         judge = load_judge(args.judge or default_judge(), args.device)
         pipeline = load_pipeline(args.model, args.device)
         engine = getattr(pipeline, "engine", None)
-        codec = CodecUnderTest(engine.vae, engine.vocoder) if isinstance(engine, SpectrogramEngine) else None
+        codec = CodecUnderTest(engine) if isinstance(engine, SpectrogramEngine) else None
         extent = Extent(args.n, min(args.dose_n, args.n), args.batch, args.split)
         evaluate(pipeline, judge, args.corpus, args.out, extent, settings, codec)
     except (OSError, ValueError) as error:

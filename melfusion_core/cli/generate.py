@@ -208,7 +208,7 @@ def _from_recipe(args: argparse.Namespace, folder: Path) -> tuple[Recipe, Image.
     path = args.image or _recorded_image(recipe, args.recipe.parent)
     image = load_image(path)
     if image_sha256(image) != recipe.image_sha256:
-        raise CommandError(f"{path} is not the picture of the recipe, {recipe.image_name}: its pixels differ.")
+        raise CommandError(f"{path} is not {_picture_of(recipe).rstrip(',')}: its pixels differ.")
     return recipe, image
 
 
@@ -216,7 +216,11 @@ def _recorded_image(recipe: Recipe, folder: Path) -> Path:
     for recorded in (recipe.image_path, recipe.image_name):
         if recorded and (folder / recorded).is_file():
             return folder / recorded
-    raise CommandError(f"The picture of the recipe, {recipe.image_name}, is not where it was; give it with --image.")
+    raise CommandError(f"T{_picture_of(recipe)[1:]} is not where it was; give it with --image.")
+
+
+def _picture_of(recipe: Recipe) -> str:
+    return f"the picture of the recipe, {recipe.image_name}," if recipe.image_name else "the picture of the recipe"
 
 
 def _placed(args: argparse.Namespace, recipe: Recipe, path: Path, render: str) -> Recipe:

@@ -100,7 +100,7 @@ class GuidedModel:
         handle: The installed synapse's handle; None when no condition has a picture.
         conditions: Conditions of consecutive runs of samples; together they cover the batch. Guidance stops at the
             same time for all of them.
-        num_train_timesteps: Timesteps of the noise schedule, by which the end of guidance is found.
+        alphas_cumprod: Cumulative products of the noise schedule, of shape ``(train_timesteps,)``.
         known: The settled part of the samples; None for nothing.
 
     Raises:
@@ -113,7 +113,7 @@ class GuidedModel:
         unet: UNet2DConditionModel,
         handle: SynapseHandle | None,
         conditions: Sequence[MusicCondition],
-        num_train_timesteps: int,
+        alphas_cumprod: torch.Tensor,
         known: Known | None = None,
     ) -> None:
         self.engine = engine
@@ -122,7 +122,8 @@ class GuidedModel:
         stops = {condition.settings.guidance_stop for condition in conditions}
         if len(stops) != 1:
             raise ValueError(f"all conditions must have the same guidance_stop, got {sorted(stops)}")
-        self._guided_from = (1.0 - stops.pop()) * num_train_timesteps
+        self._guided_from = (1.0 - stops.pop()) * len(alphas_cumprod)
+        self._alphas_cumprod = alphas_cumprod
         device, dtype = execution_device(unet), unet.dtype
         texts: list[TextCondition] = []
         images: list[ImageFeatures] = []
@@ -184,16 +185,17 @@ class GuidedModel:
         return guided
 
     def _run(self, rows: _Rows, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        sample = latents[rows.latents].to(self.unet.dtype)
+        noisy = latents[rows.latents]
         known = None if self._known is None else self._known.index(rows.latents)
-        sample = self.engine.model_input(sample, self.unet.config.in_channels, known=known)
+        sample = self.engine.model_input(noisy.to(self.unet.dtype), self.unet.config.in_channels, known=known)
         if self.handle is not None:
             if rows.image is None:
                 self.handle.clear()
             else:
                 self.handle.set(rows.image.at(int(timestep)), rows.strengths)
         text = unet_text_arguments(self.unet, rows.text)
-        return self.unet(sample, timestep, **text, return_dict=False)[0].float()
+        output = self.unet(sample, timestep, **text, return_dict=False)[0].float()
+        return self.engine.model_output(output, noisy, float(self._alphas_cumprod[int(timestep)]))
 
 
 def rescale_guidance(guided: torch.Tensor, conditional: torch.Tensor, amount: torch.Tensor | float) -> torch.Tensor:

@@ -99,7 +99,7 @@ def sample_latents(
     Yields:
         The state after each step; the last one's ``latents`` are the result.
     """
-    model = GuidedModel(engine, unet, handle, conditions, scheduler.config.num_train_timesteps, known)
+    model = GuidedModel(engine, unet, handle, conditions, scheduler.alphas_cumprod, known)
     for step in denoise(model, scheduler, latents):
         if known is not None:
             settled = known.to(latents.device)

@@ -177,6 +177,16 @@ class Composes(Protocol):
             known: See there.
         """
 
+    @staticmethod
+    def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
+        """See :meth:`Engine.model_output`.
+
+        Args:
+            output: See there.
+            latents: See there.
+            alpha_cumprod: See there.
+        """
+
 
 class Engine(PartedModel):
     """The meaning of latents; see the module. Its parts and settings are its configuration in the model folder."""
@@ -264,6 +274,20 @@ class Engine(PartedModel):
 
         Raises:
             ValueError: When it cannot make so many channels, or cannot be told what is known.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
+        """What the UNet's output predicts.
+
+        Args:
+            output: What the UNet gave, of shape ``(batch, its output channels, time, height)``.
+            latents: Noisy latents of shape ``(batch, latent_channels, time, height)``.
+            alpha_cumprod: Cumulative product of the noise schedule at this step.
+
+        Returns:
+            The prediction, of the scheduler's prediction type and the latents' shape.
         """
 
     @abstractmethod

@@ -12,6 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from melfusion_core.audio import save_audio
+from melfusion_core.engines.base import Rendered
 from melfusion_core.evaluation.codec import STAGES, CodecUnderTest, codec_speed, stft_distances
 from melfusion_core.evaluation.metrics import bootstrap, half_frechet, mean_interval, paired_frechet
 from melfusion_core.evaluation.notes import GROSS_CENTS, REGISTERS, KnownPiece, onset_score, pitch_errors
@@ -172,8 +173,9 @@ def _cut_piece(codec: CodecUnderTest, piece: KnownPiece) -> KnownPiece:
 
 
 def _positions_per_second(codec: CodecUnderTest, clip: np.ndarray) -> float:
-    latents = codec.encode(torch.from_numpy(clip)[None])
-    return latents.shape[-1] * latents.shape[-2] / (len(clip) / codec.sample_rate)
+    sound = Rendered(torch.from_numpy(clip)[None], codec.sample_rate)
+    latents = codec.engine.encode([sound])
+    return latents.shape[-1] * latents.shape[-2] / sound.duration_s
 
 
 def _show(codec: CodecUnderTest, out: Path, index: int, original: np.ndarray, rebuilt: np.ndarray) -> None:

@@ -1,6 +1,6 @@
 """Metrics on arrays, each with a closed form to test it against.
 
-Shape legend: ``n`` samples, ``d`` embedding dimensions, ``c`` classes.
+Shape legend: `n` samples, `d` embedding dimensions, `c` classes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Ridge regression with the penalty chosen by folds over groups; the linear probes and ceilings of the reports.
 
-Shape legend: ``n`` samples, ``d`` features, ``t`` targets.
+Shape legend: `n` samples, `d` features, `t` targets.
 """
 
 from __future__ import annotations

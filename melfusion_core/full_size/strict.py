@@ -25,11 +25,11 @@ def load_component(
 
     Args:
         component_class: Its class.
-        folder: Its folder, with ``config.json``.
+        folder: Its folder, with `config.json`.
         unused: Patterns of weights that the file may hold though this class has no use for them, for instance the
             decoder of a T5 of which only the encoder is wanted.
         dtype: Of the weights.
-        config: Further arguments of ``from_pretrained``.
+        config: Further arguments of `from_pretrained`.
 
     Returns:
         The network, in evaluation mode and frozen.
@@ -60,7 +60,7 @@ def load_component(
 
 
 def _check_report(name: str, folder: Path, report: Mapping[str, Any], unused: Iterable[str] = ()) -> None:
-    """Turn the report of ``from_pretrained(..., output_loading_info=True)`` into an error where it is not clean."""
+    """Turn the report of `from_pretrained(..., output_loading_info=True)` into an error where it is not clean."""
     kinds = {"missing_keys": "missing", "unexpected_keys": "unexpected", "mismatched_keys": "of another shape"}
     faults = []
     for key, kind in kinds.items():
@@ -99,11 +99,11 @@ def read_tango(folder: Path, allow_pickle: bool = False) -> dict[str, dict[str, 
     """Read a checkpoint in Tango's own layout: one file with the UNet and the text encoder.
 
     Args:
-        folder: Folder with ``*.safetensors``, or ``pytorch_model_main.bin``.
-        allow_pickle: Whether the ``.bin`` may be read; torch's ``weights_only`` reader executes nothing it holds.
+        folder: Folder with `*.safetensors`, or `pytorch_model_main.bin`.
+        allow_pickle: Whether the `.bin` may be read; torch's `weights_only` reader executes nothing it holds.
 
     Returns:
-        Weights by part, ``unet`` and ``text_encoder``, under the names of diffusers and transformers.
+        Weights by part, `unet` and `text_encoder`, under the names of diffusers and transformers.
 
     Raises:
         WeightsError: When there is no such file, or it holds weights that belong to no part.

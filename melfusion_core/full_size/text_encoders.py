@@ -1,9 +1,9 @@
-"""Text encoders made of several networks, as one component that gives a :class:`TextCondition`.
+"""Text encoders made of several networks, as one component that gives a `TextCondition`.
 
-FLAN-T5 and MiniLM need none of this: they are one tokenizer and one network (:func:`encode_text`). AudioLDM2 listens
+FLAN-T5 and MiniLM need none of this: they are one tokenizer and one network (`encode_text`). AudioLDM2 listens
 to CLAP, FLAN-T5 and a small language model; MusicLDM to CLAP alone.
 
-Shape legend: ``batch`` captions, ``tokens`` positions (padded), ``dim`` features per token.
+Shape legend: `batch` captions, `tokens` positions (padded), `dim` features per token.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class CaptionEncoder(PartedModel):
         """Encode captions.
 
         Args:
-            captions: One caption per batch row; ``""`` is the null condition.
+            captions: One caption per batch row; `""` is the null condition.
             max_length: Number of tokens that every caption is padded or cut to.
 
         Returns:
@@ -89,7 +89,7 @@ class AudioLDM2TextEncoder(CaptionEncoder):
             max_length: Number of FLAN-T5 tokens that every caption is padded or cut to.
 
         Returns:
-            The language model's vectors as ``states``, FLAN-T5's as ``states_1``, CLAP's embedding as ``pooled``.
+            The language model's vectors as `states`, FLAN-T5's as `states_1`, CLAP's embedding as `pooled`.
         """
         pipe = AudioLDM2Pipeline(
             vae=None,
@@ -141,7 +141,7 @@ class MusicLDMTextEncoder(CaptionEncoder):
             max_length: Means nothing here: CLAP cuts captions at its own length.
 
         Returns:
-            CLAP's embedding as ``pooled``, and as the only token of ``states``.
+            CLAP's embedding as `pooled`, and as the only token of `states`.
         """
         pooled = _clap_embedding(self.clap_tokenizer, self.clap, captions)
         mask = torch.ones(len(captions), 1, dtype=torch.bool, device=pooled.device)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, ModelMixin, SchedulerMixin, UNet2DConditionModel
 from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from melfusion_core.diffusion.guidance import MusicCondition
@@ -292,24 +293,36 @@ class MelFusionPipeline(DiffusionPipeline):
         captions = as_captions("prompt", prompt)
         return encode_captions(self.tokenizer, self.text_encoder, captions, self.config.max_caption_tokens)
 
-    def encode_image(self, image: ImageInput) -> ImageFeatures:
+    def encode_image(self, image: ImageInput, told: torch.Tensor | None = None) -> ImageFeatures:
         """Take the features of pictures; each picture's are computed once and cached by its content.
 
         Args:
             image: One picture or several, as PIL images or paths.
+            told: What the image model is told of each instead of what its encoder reads, of shape ``(batch, dim)``;
+                see :meth:`~melfusion_core.models.picture_encoder.PictureEncoder.tell`.
 
         Returns:
             Features, one batch row per picture, on the image model's device.
 
         Raises:
             ImageError: When a picture cannot be used.
+            ValueError: When something is told to an image model that takes nothing, or not of each picture.
         """
-        pixels = [image_to_tensor(load_image(item), self.image_size) for item in as_images(image)]
-        keys = [self._image_key(item) for item in pixels]
+        images = [load_image(item) for item in as_images(image)]
+        if told is not None and (self.image_encoder is None or told.shape != (len(images), self.image_encoder.dim)):
+            raise ValueError("told needs an image encoder and one row of its numbers for each picture")
+        pixels = [image_to_tensor(item, self.image_size) for item in images]
+        said = [None] * len(images) if told is None else list(told)
+        keys = [self._image_key(*each) for each in zip(images, pixels, said, strict=True)]
         known = {key: self._image_cache[key] for key in keys if key in self._image_cache}
-        missing = {key: item for key, item in zip(keys, pixels, strict=True) if key not in known}
+        missing = {key: place for place, key in enumerate(keys) if key not in known}
         if missing:
-            fresh = torch.stack(list(missing.values())).to(self._device)
+            places = list(missing.values())
+            fresh = torch.stack([pixels[place] for place in places]).to(self._device)
+            if told is None:
+                embedding = embed_pictures(self.image_encoder, [images[place] for place in places])
+            else:
+                embedding = told[places]
             features = capture_image_features(
                 self.image_unet,
                 self.image_scheduler,
@@ -317,7 +330,7 @@ class MelFusionPipeline(DiffusionPipeline):
                 self.encode_prompt("") if self.image_null is None else self.image_null.condition(),
                 self.synapse.config.key_timesteps,
                 self.synapse.config.num_inversion_steps,
-                embedding=embed_pictures(self.image_encoder, fresh),
+                embedding=embedding,
             )
             known |= {key: features.index([row]) for row, key in enumerate(missing)}
         for key in keys:
@@ -331,10 +344,13 @@ class MelFusionPipeline(DiffusionPipeline):
         """Forget all picture features, for instance after changing the image model's weights."""
         self._image_cache.clear()
 
-    def _image_key(self, pixels: torch.Tensor) -> str:
+    def _image_key(self, image: Image.Image, pixels: torch.Tensor, told: torch.Tensor | None) -> str:
         config = self.synapse.config
         settings = (tuple(config.key_timesteps), config.num_inversion_steps, self.image_unet.dtype, pixels.shape)
-        return hashlib.sha256(repr(settings).encode() + pixels.numpy().tobytes()).hexdigest()
+        # An encoder sees more of a picture than the image model's few pixels.
+        content = pixels.numpy().tobytes() if self.image_encoder is None else image.tobytes()
+        heard = b"" if told is None else told.float().cpu().numpy().tobytes()
+        return hashlib.sha256(repr((settings, image.size)).encode() + content + heard).hexdigest()
 
     # Latents
 

@@ -4,7 +4,7 @@ For every layer and key timestep the features of a picture are the mean and the 
 its keys and values along the DDIM inversion: just what the visual synapse can pass on. Ridge regressions read valence,
 arousal, the kind of picture and its theme off them, with penalties chosen by folds over themes.
 
-Shape legend: ``n`` pictures, ``d`` features.
+Shape legend: `n` pictures, `d` features.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def collect(
         batch = pictures[start : start + 8]
         pixels = _read_pixels(model, batch)
         started = time.perf_counter()
-        embedding = embed_pictures(model.encoder, pixels)
+        embedding = embed_pictures(model.encoder, [load_image(picture.path) for picture in batch])
         captured = capture_image_features(
             model.unet,
             model.scheduler,
@@ -210,7 +210,9 @@ def score(
 
 
 @torch.no_grad()
-def reconstruct(model: ImageModel, pixels: torch.Tensor, steps: int, last: int) -> torch.Tensor:
+def reconstruct(
+    model: ImageModel, pixels: torch.Tensor, steps: int, last: int, embedding: torch.Tensor | None = None
+) -> torch.Tensor:
     """Invert pictures up to a timestep and denoise them again: what the inversion keeps.
 
     Args:
@@ -218,6 +220,7 @@ def reconstruct(model: ImageModel, pixels: torch.Tensor, steps: int, last: int) 
         pixels: Of shape `(n, 3, size, size)`.
         steps: Steps each way.
         last: Timestep up to which the pictures are inverted.
+        embedding: What the image model is told of them, of shape `(n, dim)`, where it is told anything.
 
     Returns:
         Pixels of the same shape.
@@ -226,7 +229,7 @@ def reconstruct(model: ImageModel, pixels: torch.Tensor, steps: int, last: int) 
     parameter = next(unet.parameters())
     sample = fold_pixels(unet, pixels.to(parameter.device, parameter.dtype))
     text = model.null_text.to(parameter.device, parameter.dtype).index([0] * len(pixels))
-    alphas, embedding = scheduler.alphas_cumprod, embed_pictures(model.encoder, pixels)
+    alphas = scheduler.alphas_cumprod
 
     def predict(noisy: torch.Tensor, timestep: int) -> torch.Tensor:
         return unet(
@@ -308,10 +311,11 @@ def probe(
 
 def _reconstructions(model: ImageModel, pictures: Sequence[ProbePicture], path: Path) -> dict[str, Any]:
     pixels = _read_pixels(model, pictures)
+    embedding = embed_pictures(model.encoder, [load_image(picture.path) for picture in pictures])
     rows, result = [pixels], {}
     for steps, last in ((10, 500), (25, 900)):
         started = time.perf_counter()
-        made = reconstruct(model, pixels, steps, last)
+        made = reconstruct(model, pixels, steps, last, embedding)
         rows.append(made)
         result[f"{steps} steps to {last}"] = {
             "mean_absolute_error": round(float((made - pixels).abs().mean()) / 2, 4),

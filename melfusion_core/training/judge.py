@@ -1,6 +1,6 @@
-"""Trainer of the judge: ``melfusion train judge --data CORPUS --out RUN --max-minutes 15``.
+"""Trainer of the judge: `melfusion train judge --data CORPUS --out RUN --max-minutes 15`.
 
-It is trained on its own part of the train split: all clips of the pieces whose hash lies below ``share`` (60 %), so
+It is trained on its own part of the train split: all clips of the pieces whose hash lies below `share` (60 %), so
 that what it says of generated music does not rest on clips alone that the music model has heard as well. The
 validation split chooses the weights that are kept; the test split is never read.
 """
@@ -38,12 +38,12 @@ class JudgeConfig(TrainConfig):
     """Train the judge of the evaluation on its own part of a corpus.
 
     Args:
-        size: Network size, ``mini`` or ``tiny``.
+        size: Network size, `mini` or `tiny`.
         batch_size: Clips per step and process.
         learning_rate: Peak learning rate.
         weight_decay: AdamW's weight decay.
         ema_decay: Decay of the moving average of the weights, after its own warm-up.
-        precision: Autocast: ``no`` or ``bf16``.
+        precision: Autocast: `no` or `bf16`.
         validate_minutes: Minutes between two validations; the best weights are kept.
         share: Part of the train split's pieces that the judge hears, chosen by hash.
         least_clips: Leads, styles and instruments with fewer clips are no class.
@@ -259,7 +259,7 @@ def contrast(similarity: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Contrastive loss with soft targets, both ways.
 
     Args:
-        similarity: Scaled similarities of shape ``(batch, batch)``.
+        similarity: Scaled similarities of shape `(batch, batch)`.
         target: Weights of the partners, not negative, of the same shape; every row is made to sum to 1.
 
     Returns:
@@ -293,7 +293,7 @@ def retrieval(queries: torch.Tensor, partners: torch.Tensor, among: int = RETRIE
     """How often the own partner is the most similar of some, expected over all draws of the others.
 
     Args:
-        queries: Unit vectors of shape ``(clips, dim)``.
+        queries: Unit vectors of shape `(clips, dim)`.
         partners: Unit vectors of the partners, same shape.
         among: Number of candidates, the own partner counted in; at most the number of clips.
 
@@ -315,7 +315,7 @@ def train(config: JudgeConfig) -> TrainResult:
         config: The trainer's configuration.
 
     Returns:
-        How it ended; the best network is in ``out/export``.
+        How it ended; the best network is in `out/export`.
     """
     loop = TrainLoop(config)
     return loop.run(JudgeTask(config, loop.device))

@@ -16,9 +16,8 @@ from melfusion_core.audio import save_audio
 from melfusion_core.diffusion.guidance import MusicCondition
 from melfusion_core.diffusion.sampling import make_scheduler, sample_latents
 from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
-from melfusion_core.engines.spectrogram.latents import decode_mel, load_codec
+from melfusion_core.engines.spectrogram.latents import load_codec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
-from melfusion_core.mel import MelConfig
 from melfusion_core.models.features import KeyValue
 from melfusion_core.models.synapse import install_synapse
 from melfusion_core.take import TakeSettings
@@ -103,7 +102,7 @@ class MusicTask(Task):
     def validate(self) -> dict[str, float]:
         """Losses on held-out crops under every condition; clips, noise and timesteps never change.
 
-        ``picture_gain`` is how much worse the loss is with another clip's picture than with the right one, without a
+        `picture_gain` is how much worse the loss is with another clip's picture than with the right one, without a
         caption: above 0, the model listens to the picture.
         """
         clips = [self.data.clips[row] for row in self.held_out]
@@ -126,28 +125,26 @@ class MusicTask(Task):
         """Four held-out clips, what is made from their captions and pictures, and from their captions alone."""
         if not self.config.vae:
             return
-        vae = load_codec(self.config.vae).to(self.device).eval()
+        vocoder = ISTFTVocoder.from_pretrained(self.config.vocoder) if self.config.vocoder else ISTFTVocoder()
+        engine = SpectrogramEngine(load_codec(self.config.vae), vocoder).to(self.device).eval()
         rows = self.held_out[:4]
         real = torch.from_numpy(self.data.latents[rows].astype("float32")).to(self.device)
-        made = [self.generate(rows, strength) * self.std + self.mean for strength in (1.0, 0.0)]
-        mels = [decode_mel(vae, latents) for latents in (real, *made)]
-        mel_config = MelConfig()
+        made = [self.generate(rows, strength) for strength in (1.0, 0.0)]
+        mels = [engine.mel(latents) for latents in ((real - self.mean) / self.std, *made)]
+        save_spectrograms(folder / "real_picture_text.png", mels, engine.mel_config)
         if self.config.vocoder:
-            vocoder = ISTFTVocoder.from_pretrained(self.config.vocoder).to(self.device).eval()
-            mel_config = vocoder.mel_config
             for name, mel in zip(("picture", "text_only"), mels[1:], strict=True):
-                for number, audio in enumerate(vocoder(mel[:2])):
-                    save_audio(folder / f"{number}_{name}.flac", audio, mel_config.sample_rate)
-        save_spectrograms(folder / "real_picture_text.png", mels, mel_config)
+                for number, audio in enumerate(engine.vocode(mel[:2])):
+                    save_audio(folder / f"{number}_{name}.flac", audio, engine.sample_rate)
 
     def export(self, folder: Path) -> None:
-        """Save the averaged networks and the scheduler: ``unet``, ``synapse``, ``scheduler``."""
+        """Save the averaged networks and the scheduler: `unet`, `synapse`, `scheduler`."""
         self.unet.save_pretrained(folder / "unet")
         self.synapse.save_pretrained(folder / "synapse")
         self.scheduler.save_pretrained(folder / "scheduler")
 
     def generate(self, rows: list[int], strength: float, seed: int = 3) -> torch.Tensor:
-        """Sample clips for the captions and pictures of some clips, as the pipeline does.
+        """Sample clips for the captions and pictures of some clips, as pipelines do.
 
         Args:
             rows: Rows of the prepared clips.
@@ -155,25 +152,27 @@ class MusicTask(Task):
             seed: Seed of the noise.
 
         Returns:
-            Normalised latents of shape ``(rows, channels, time, frequency)``.
+            Normalised latents of shape `(rows, channels, time, frequency)`.
         """
-        clips = [self.data.clips[row] for row in rows]
-        captions = self.data.captions
-        pictures = [clip["picture"] for clip in clips]
-        scale = self.config.sample_guidance
+        clips, config = [self.data.clips[row] for row in rows], self.config
         condition = MusicCondition(
-            text=captions.get([clip["captions"][0] for clip in clips], self.device),
-            negative=captions.get([0] * len(rows), self.device),
+            self.data.captions.get([clip["captions"][0] for clip in clips], self.device),
+            self.data.captions.get([0] * len(rows), self.device),
             same_text=False,
-            image=self.data.features_of(pictures, self.device) if strength else None,
-            settings=TakeSettings(synapse_strength=strength, guidance_scale=scale, image_guidance_scale=scale),
+            image=self.data.all_features([clip["picture"] for clip in clips], self.device) if strength else None,
+            settings=TakeSettings(
+                guidance_scale=config.sample_guidance,
+                image_guidance_scale=config.sample_guidance,
+                synapse_strength=strength,
+            ),
         )
-        scheduler = make_scheduler(self.scheduler, "dpm++", self.config.sample_steps, self.config.timestep_shift)
-        shape = (len(rows), *self.data.latents.shape[1:])
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
-        *_, last = sample_latents(SpectrogramEngine, self.unet, self.handle, [condition], scheduler, noise)
+        scheduler = make_scheduler(self.scheduler, "dpm++", config.sample_steps, config.timestep_shift)
+        noise = torch.randn(len(rows), *self.data.latents.shape[1:], generator=torch.Generator().manual_seed(seed))
+        latents = noise.to(self.device)
+        for step in sample_latents(SpectrogramEngine, self.unet, self.handle, [condition], scheduler, latents):
+            latents = step.latents
         self.handle.clear()
-        return last.latents
+        return latents
 
     def errors(
         self,
@@ -188,16 +187,16 @@ class MusicTask(Task):
         """Squared error of the prediction for clips at given noise levels.
 
         Args:
-            latents: Normalised latents of shape ``(batch, channels, time, frequency)``.
+            latents: Normalised latents of shape `(batch, channels, time, frequency)`.
             noise: Same shape.
-            timesteps: Of shape ``(batch,)``, int64.
+            timesteps: Of shape `(batch,)`, int64.
             texts: Number of each clip's caption; 0 is the empty one.
-            features: For each layer ``(key, value)`` of the clips' pictures.
+            features: For each layer `(key, value)` of the clips' pictures.
             strengths: Synapse strengths.
-            starts: First latent frame of each crop, of shape ``(batch,)``, or of all.
+            starts: First latent frame of each crop, of shape `(batch,)`, or of all.
 
         Returns:
-            Means over channels and positions, of shape ``(batch,)``.
+            Means over channels and positions, of shape `(batch,)`.
         """
         text = self.data.captions.get(texts, self.device)
         noise, timesteps = noise.to(self.device), timesteps.to(self.device)
@@ -274,7 +273,7 @@ def train(config: MusicConfig) -> TrainResult:
         config: The trainer's configuration.
 
     Returns:
-        How it ended; the averaged networks are in ``out/export``.
+        How it ended; the averaged networks are in `out/export`.
     """
     loop = TrainLoop(config)
     return loop.run(MusicTask(config, loop.device))

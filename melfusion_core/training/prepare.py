@@ -25,13 +25,14 @@ from melfusion_core.data.packs import Packs, is_packs
 from melfusion_core.engines.spectrogram.latents import load_codec
 from melfusion_core.models.features import ImageFeatures, picture_size
 from melfusion_core.models.inversion import load_image_scheduler
-from melfusion_core.models.picture_encoder import embed_pictures, load_picture_encoder
+from melfusion_core.models.picture_encoder import load_picture_encoder
 from melfusion_core.models.synapse import capture_image_features
 from melfusion_core.models.text import TextCondition, TextEncoderError, encode_text, load_minilm
 from melfusion_core.training.captions import CaptionStore, encode_captions
 from melfusion_core.training.config import PRECISIONS, use_threads
 from melfusion_core.training.data import bytes_to_pixels, load_pictures
 from melfusion_core.training.encode import encode_clips, latent_scales
+from melfusion_core.training.told import tell_clips
 
 PARTS = ("captions", "latents", "features")
 
@@ -151,19 +152,6 @@ class PreparedData:
             feature_shapes=tuple((tokens, dim) for tokens, dim in notes["features"]["shapes"]),
         )
 
-    def features_of(self, pictures: list[int], device: torch.device | str = "cpu") -> ImageFeatures:
-        """Features of pictures at every key timestep.
-
-        Args:
-            pictures: Row of each picture.
-            device: Where to put them.
-
-        Returns:
-            The features, float32.
-        """
-        packed = torch.from_numpy(self.features[pictures]).to(device).float()
-        return ImageFeatures.unpack(packed.flatten(1), self.key_timesteps, self.feature_shapes)
-
     def features_at(
         self, pictures: list[int], timesteps: torch.Tensor, device: torch.device | str = "cpu"
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -182,6 +170,19 @@ class PreparedData:
         packed = np.stack([self.features[row, step] for row, step in zip(pictures, nearest, strict=True)])
         values = torch.from_numpy(packed).to(device).float()
         return list(ImageFeatures.unpack(values, (0,), self.feature_shapes).layers[0])
+
+    def all_features(self, pictures: list[int], device: torch.device | str = "cpu") -> ImageFeatures:
+        """Features of each picture at all key timesteps.
+
+        Args:
+            pictures: Row of each picture.
+            device: Where to put them.
+
+        Returns:
+            The features, float32.
+        """
+        values = torch.from_numpy(self.features[pictures].reshape(len(pictures), -1)).to(device).float()
+        return ImageFeatures.unpack(values, self.key_timesteps, self.feature_shapes)
 
 
 def prepare(config: PrepareConfig) -> None:
@@ -301,6 +302,7 @@ def _encode_features(config: PrepareConfig, clips: list[Triplet], folder: Path, 
     encoder = load_picture_encoder(config.image_unet, image_unet)
     null_text: TextCondition = encode_text(*_load_text(packs), [""], max_length=2)  # its two special tokens
     pictures, rows = load_pictures(clips, picture_size(image_unet))
+    told = tell_clips(encoder, clips)
     partial = folder / "features.npy.partial"
     features, captured = None, None
     for start in tqdm(range(0, len(pictures), config.batch_size), desc="features", mininterval=5.0):
@@ -313,7 +315,7 @@ def _encode_features(config: PrepareConfig, clips: list[Triplet], folder: Path, 
                 null_text,
                 config.key_timesteps,
                 config.num_inversion_steps,
-                embedding=embed_pictures(encoder, pixels),
+                embedding=None if told is None else told[start : start + len(pixels)],
             )
         packed = captured.pack().cpu().numpy().reshape(len(pixels), len(captured.timesteps), -1)
         if features is None:

@@ -1,11 +1,11 @@
-"""Fit the scene classifier: ``melfusion train scenes --image-unet DIR --data CORPUS --out RUN``. Takes minutes.
+"""Fit the scene classifier: `melfusion train scenes --image-unet DIR --data CORPUS --out RUN`. Takes minutes.
 
 The procedural scenes of the corpus give the words. Its photographs are one silent kind: with words of their own they
 were told right in 4 of 10 cases at any threshold (folds over themes), so the classifier learns to keep quiet on them.
 The validation split, and photographs of the train split as predicted by folds that had not seen their themes, choose
 the threshold. The test split, whose themes of photographs occur nowhere else, is measured once.
 
-Shape legend: ``n`` pictures, ``features`` statistics of a picture.
+Shape legend: `n` pictures, `features` statistics of a picture.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from melfusion_core.models.scenes import SceneClassifier, attention_norms, pictu
 from melfusion_core.models.text import encode_text, load_minilm
 from melfusion_core.training.config import use_threads
 from melfusion_core.training.data import bytes_to_pixels, load_pictures
+from melfusion_core.training.told import tell_clips
 
 PHOTOGRAPH = "a photograph"
 WORDS = {
@@ -62,8 +63,8 @@ class SceneConfig:
     """Fit the scene classifier to an image model and a corpus.
 
     Args:
-        data: Corpus folder with ``metadata.jsonl``.
-        out: Run folder; the classifier is written to ``out/export``.
+        data: Corpus folder with `metadata.jsonl`.
+        out: Run folder; the classifier is written to `out/export`.
         image_unet: Export of the image model's trainer, with its scheduler.
         pictures: Pictures of the train split, evenly spread; 0 for all.
         held_out_pictures: Pictures of the validation and of the test split each; 0 for all.
@@ -105,8 +106,8 @@ class ScenePictures:
     """Pictures as the classifier sees them.
 
     Args:
-        statistics: Of shape ``(n, features)``.
-        words: The word of each scene, or ``PHOTOGRAPH``.
+        statistics: Of shape `(n, features)`.
+        words: The word of each scene, or `PHOTOGRAPH`.
         themes: Theme of each picture.
     """
 
@@ -116,14 +117,14 @@ class ScenePictures:
 
     @property
     def photographs(self) -> torch.Tensor:
-        """Which of them are photographs, of shape ``(n,)``."""
+        """Which of them are photographs, of shape `(n,)`."""
         return torch.tensor([word == PHOTOGRAPH for word in self.words], dtype=torch.bool)
 
     def index(self, rows: torch.Tensor) -> ScenePictures:
         """Pick pictures.
 
         Args:
-            rows: Boolean mask of shape ``(n,)``.
+            rows: Boolean mask of shape `(n,)`.
 
         Returns:
             Those pictures.
@@ -216,8 +217,8 @@ def measure(classifier: SceneClassifier, pictures: ScenePictures) -> dict[str, d
         pictures: Held-out pictures.
 
     Returns:
-        By ``scenes`` and ``photographs``: ``n``; ``accuracy`` of the likeliest label; ``coverage``, the share of
-        pictures of which a word is said; ``said``; ``right``, how many of those words are true; ``precision``, their
+        By `scenes` and `photographs`: `n`; `accuracy` of the likeliest label; `coverage`, the share of
+        pictures of which a word is said; `said`; `right`, how many of those words are true; `precision`, their
         share, which is missing where nothing is said.
     """
     shares, best = classifier(pictures.statistics).max(dim=1)
@@ -243,7 +244,7 @@ def train(config: SceneConfig) -> dict[str, Any]:
         config: What to do.
 
     Returns:
-        The threshold, and what :func:`measure` says on the validation and the test split; also in ``summary.json``.
+        The threshold, and what `measure` says on the validation and the test split; also in `summary.json`.
 
     Raises:
         CorpusError: When the train split lacks scenes or photographs, or a scene has a theme without a word.
@@ -269,13 +270,16 @@ def train(config: SceneConfig) -> dict[str, Any]:
     sets = {}
     for split, part in chosen.items():
         pixels, rows = load_pictures(part, picture_size(unet))
-        places = SceneClassifier(**settings)
+        places, told = SceneClassifier(**settings), tell_clips(encoder, part)
+        parts = [None] * len(pixels.split(16)) if told is None else told.split(16)
         found = [
             token_statistics(
-                picture_features(places, unet, scheduler, bytes_to_pixels(batch), null_text, encoder),
+                picture_features(places, unet, scheduler, bytes_to_pixels(batch), null_text, said),
                 config.key_timestep,
             )
-            for batch in tqdm(pixels.split(16), desc=f"features, {split}", mininterval=5.0)
+            for batch, said in zip(
+                tqdm(pixels.split(16), desc=f"features, {split}", mininterval=5.0), parts, strict=True
+            )
         ]
         order = [rows[clip.image] for clip in part]
         words, themes = [_scene_word(clip) for clip in part], [clip.theme or clip.id for clip in part]

@@ -77,7 +77,7 @@ def test_one_of_both_is_enough(engine, sunset):
 def test_closing_stops_after_the_step_and_leaves_the_engine_free(engine, monkeypatch):
     seen = []
     view = engine.pipe.engine.view
-    monkeypatch.setattr(engine.pipe.engine, "view", lambda latents: (seen.append(1), view(latents))[1])
+    monkeypatch.setattr(engine.pipe.engine, "view", lambda *given: (seen.append(1), view(*given))[1])
     with contextlib.closing(engine.render(settings(steps=100))) as work:
         assert next(work).step == 1
     assert len(seen) < 9, "previews come every few steps, and it did not run to its end"

@@ -78,7 +78,7 @@ def test_distances_rise_with_noise():
 
 @pytest.fixture
 def codec(shared_pipeline):
-    return CodecUnderTest(shared_pipeline.engine.vae, shared_pipeline.engine.vocoder)
+    return CodecUnderTest(shared_pipeline.engine)
 
 
 def test_report_of_a_tiny_codec(codec, tmp_path):
@@ -105,7 +105,7 @@ def test_report_of_a_tiny_codec(codec, tmp_path):
 
 
 def test_clips_are_cut_to_the_codecs_grid(codec):
-    assert len(codec.cut(np.zeros(codec.grid * 3 + 5))) == codec.grid * 3
+    assert len(codec.cut(np.zeros(codec.engine.position_samples * 3 + 5))) == codec.engine.position_samples * 3
     with pytest.raises(ValueError, match="too short"):
         codec.cut(np.zeros(5))
     with pytest.raises(ValueError, match="unknown stage"):

@@ -190,7 +190,7 @@ def test_the_real_pipeline(tiny_corpus: Path, tmp_path: Path, shared_pipeline: A
     hearing = Judge(make_network(mel), "tiny judge")
     # Guidance multiplies the rounding that differs between batch sizes; little of it keeps the takes comparable.
     settings = SamplingSettings(duration_s=2.56, num_inference_steps=2, guidance_scale=1.5, image_guidance_scale=1.5)
-    codec = CodecUnderTest(shared_pipeline.engine.vae, shared_pipeline.engine.vocoder)
+    codec = CodecUnderTest(shared_pipeline.engine)
     report = evaluate(
         shared_pipeline, hearing, tiny_corpus, tmp_path, Extent(4, 3, 4), settings, codec, progress=False
     )

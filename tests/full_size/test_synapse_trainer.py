@@ -17,10 +17,10 @@ from melfusion_core.data.corpus import read_table
 from melfusion_core.full_size.full_model import FullModel
 from melfusion_core.full_size.synapse_config import SynapseConfig
 from melfusion_core.full_size.synapse_trainer import train
-from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 from melfusion_core.training.loop import TrainingError
 from melfusion_core.training.presets import told_unet
+from tests.conftest import make_picture_encoder
 from tests.full_size.tiny_models import make_model, make_pairs, make_small_model, make_triplets
 from tests.test_docs import commands
 from tests.test_imports import ROOT
@@ -235,8 +235,7 @@ def test_pictures_seen_together_or_one_by_one_are_the_same(full, triplets):
 
 def test_an_image_model_that_is_told_what_pictures_show_is_so_in_training(full, triplets, tmp_path):
     pipe = MelFusionPipeline.from_pretrained(full)
-    torch.manual_seed(0)
-    encoder = PictureEncoder("test_efficientnet", 32, tells="embedding").eval()
+    encoder = make_picture_encoder()
     parts = {**pipe.components, "image_unet": told_unet(pipe.image_unet, encoder.dim), "image_encoder": encoder}
     told = MelFusionPipeline(**parts, max_caption_tokens=8, image_resolution=pipe.config.image_resolution)
     told.save_pretrained(tmp_path / "model")

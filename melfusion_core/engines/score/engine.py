@@ -19,7 +19,15 @@ from melfusion_core.engines.score.controls import decode_controls
 from melfusion_core.engines.score.decode import score_from_latents
 from melfusion_core.engines.score.direction import Direction, DirectionError, known_cells, parse_key, read_caption
 from melfusion_core.engines.score.grid import grid_from_score
-from melfusion_core.engines.score.inputs import fold_rows, input_channels, meaningful, unet_input, unfold_rows
+from melfusion_core.engines.score.inputs import (
+    clean_estimate,
+    fold_of,
+    fold_rows,
+    input_channels,
+    meaningful,
+    unet_input,
+    unfold_rows,
+)
 from melfusion_core.engines.score.layout import CHANNELS, ROWS
 from melfusion_core.engines.score.measure import measure_controls
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, INSTRUMENT_NUMBERS, STYLE_NUMBERS, STYLES
@@ -63,7 +71,7 @@ class ScoreEngine(Engine):
     def __init__(
         self,
         codec: CellCodec,
-        fold: int = 3,
+        fold: int = 1,
         thresholds: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
@@ -185,7 +193,7 @@ class ScoreEngine(Engine):
         Raises:
             ValueError: When the channels do not fit.
         """
-        fold = latents.shape[1] // CHANNELS
+        fold = fold_of(latents.shape[1])
         if channels != input_channels(fold):
             raise ValueError(f"{channels} channels do not fit {latents.shape[1]} of the latents")
         whole = unfold_rows(latents, fold)
@@ -193,6 +201,20 @@ class ScoreEngine(Engine):
             return unet_input(whole, whole, torch.zeros_like(whole, dtype=torch.bool), start, fold)
         values, mask = unfold_rows(known.values, fold), unfold_rows(known.mask, fold)
         return unet_input(whole, values.to(whole.dtype), mask, start, fold)
+
+    @staticmethod
+    def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
+        """Read the UNet's output; see :func:`~melfusion_core.engines.score.inputs.clean_estimate`.
+
+        Args:
+            output: What the UNet gave.
+            latents: Noisy latents of shape ``(batch, latent_channels, beats, rows)``.
+            alpha_cumprod: Of the noise schedule at this step.
+
+        Returns:
+            Clean latents, same shape as latents.
+        """
+        return clean_estimate(output, latents, alpha_cumprod)
 
     def encode(self, music: Sequence[Rendered]) -> torch.Tensor:
         """Turn scores into latents; see :meth:`Engine.encode`.

@@ -215,6 +215,20 @@ class SpectrogramEngine(Engine):
             raise ValueError("a spectrogram is composed as a whole: nothing of it can be given")
         return add_coordinates(latents, channels, start)
 
+    @staticmethod
+    def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
+        """The UNet's output as it is; see :meth:`Engine.model_output`.
+
+        Args:
+            output: What the UNet gave.
+            latents: Noisy latents.
+            alpha_cumprod: Of the noise schedule at this step.
+
+        Returns:
+            The output.
+        """
+        return output
+
     @apply_forward_hook
     def encode(self, music: Sequence[Rendered]) -> torch.Tensor:
         """Turn sound into latents; see :meth:`Engine.encode`.

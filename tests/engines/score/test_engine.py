@@ -27,13 +27,13 @@ def make_codec() -> CellCodec:
     with torch.no_grad():
         for decoder in (codec.notes_out, codec.drums_out):
             decoder[-1].weight.normal_(0.0, 2.0)
-            decoder[-1].bias.fill_(-3.0)
+            decoder[-1].bias.fill_(-2.0)
     return codec.eval()
 
 
 @pytest.fixture
 def engine() -> ScoreEngine:
-    return ScoreEngine(make_codec()).eval()
+    return ScoreEngine(make_codec(), fold=3).eval()
 
 
 def piece(pitch: int, beats: int = 8) -> Rendered:
