@@ -163,7 +163,7 @@ def write_checkpoint(
     out: Path,
     dtype: str,
     max_shard_size: str,
-    add: Callable[[Path], None],
+    add: Callable[[Path], object],
     eight_bit: Sequence[str] = (),
 ) -> None:
     """Write a checkpoint whole or not at all, in place of an older one whose model card stays.

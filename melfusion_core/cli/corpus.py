@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from melfusion_core.cli import options
 from melfusion_core.cli.options import CommandError
@@ -140,15 +141,17 @@ def _run_build(args: argparse.Namespace) -> int:
             raise CommandError(f"There is no SoundFont at {font}.")
 
     from melfusion_core.data.renderer import RendererError
-    from melfusion_core.data.triplets import CorpusBuildError, CorpusSpec, build_corpus
+    from melfusion_core.data.triplets import SPLIT_SHARES, CorpusBuildError, CorpusSpec, build_corpus
 
-    given = {name: str(path) for name in ("scores", "pictures") if (path := getattr(args, name)) is not None}
+    given: dict[str, Any] = {
+        name: str(path) for name in ("scores", "pictures") if (path := getattr(args, name)) is not None
+    }
     if args.soundfont:
         given["soundfonts"] = tuple(str(font) for font in args.soundfont)
     try:
         spec = CorpusSpec(clips=args.clips, seed=args.seed, **given)
-        chosen = {"splits": tuple(args.splits)} if args.splits else {}
-        print(build_corpus(args.out, spec, workers=args.workers, **chosen))
+        chosen = tuple(args.splits) if args.splits else tuple(SPLIT_SHARES)
+        print(build_corpus(args.out, spec, workers=args.workers, splits=chosen))
     except (RendererError, CorpusBuildError) as error:
         raise CommandError(str(error), code=1) from error
     return 0

@@ -318,6 +318,8 @@ def make_triplet(
         numbers |= {name: attributes.get(name) for name in ("tempo_bpm", "onset_rate_hz")}
         words = {name: fields.get(name) for name in ("image_caption", "subset", "theme", "piece", "source")}
         words |= {name: attributes.get(name) for name in ("lead", "style", "mode", "key", "tempo_word", "soundfont")}
+        known: dict[str, Any] = {name: None if value is None else float(value) for name, value in numbers.items()}
+        known |= {name: value or "" for name, value in words.items()}
         audio, image = (_path(fields, name, columns, where) for name in _FILES)
         stated = str(fields.get("split") or split).lower()
         return Triplet(
@@ -331,8 +333,7 @@ def make_triplet(
             instruments=tuple(attributes.get("instruments") or ()),
             beats_per_bar=attributes.get("beats_per_bar"),
             stored=stored,
-            **{name: None if value is None else float(value) for name, value in numbers.items()},
-            **{name: value or "" for name, value in words.items()},
+            **known,
         )
     except CorpusError:
         raise

@@ -381,7 +381,7 @@ def _write_pictures(
             picture, score, (valence, arousal) = pictures[partner], scores[clip], affect[clip]
             name = f"{clip:06d}"
             picture.image.save(root / "images" / f"{name}.jpg", quality=92)
-            caption_rng = np.random.default_rng([spec.seed, _CAPTIONS, clip])
+            caption_rng = np.random.default_rng([spec.seed, _CAPTIONS, int(clip)])
             captions = make_captions(caption_rng, score, float(valence), float(arousal))
             rows[clip] = {
                 "id": name, "split": split, "subset": score.subset, "audio": f"audio/{name}.flac",

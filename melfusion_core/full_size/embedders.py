@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,13 +25,14 @@ from torch import nn
 from melfusion_core.full_size.strict import WeightsError, load_state
 
 RATE = 16000
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 class EmbedderError(RuntimeError):
     """An embedder's weights cannot be used; the message says why."""
 
 
-def load_weights(network: nn.Module, path: Path) -> nn.Module:
+def load_weights(network: _Network, path: Path) -> _Network:
     """Load a checkpoint strictly: safetensors, or a pickle through torch's reader that executes nothing.
 
     Args:
@@ -120,7 +122,7 @@ class VGGish(nn.Module):
         Returns:
             Of shape `(examples, 128)`.
         """
-        hidden = self.features(self.examples(waveform.to(self.embeddings[0].weight.device)))
+        hidden = self.features(self.examples(waveform.to(next(self.parameters()).device)))
         return self.embeddings(hidden.permute(0, 2, 3, 1).flatten(1)).cpu().double().numpy()
 
 
@@ -135,7 +137,8 @@ def vggish_filters() -> torch.Tensor:
         return 1127.0 * torch.log1p(hertz / 700.0)
 
     bins = mel(torch.linspace(0.0, RATE / 2, 257, dtype=torch.float64))
-    edges = torch.linspace(*mel(torch.tensor([125.0, 7500.0], dtype=torch.float64)).tolist(), 66, dtype=torch.float64)
+    lowest, highest = mel(torch.tensor([125.0, 7500.0], dtype=torch.float64)).tolist()
+    edges = torch.linspace(lowest, highest, 66, dtype=torch.float64)
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (bins[:, None] - low) / (centre - low)
     falling = (high - bins[:, None]) / (high - centre)

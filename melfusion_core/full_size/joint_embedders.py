@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,9 +111,8 @@ class OpenClip:
 
         self.name, self.device = f"CLIP {architecture} ({Path(weights or 'untrained').name})", torch.device(device)
         try:
-            self.model, _, self.transform = open_clip.create_model_and_transforms(
-                architecture, pretrained=weights, device=self.device
-            )
+            made: Any = open_clip.create_model_and_transforms(architecture, pretrained=weights, device=self.device)
+            self.model, _, self.transform = made
             self.tokenizer = open_clip.get_tokenizer(architecture)
         except (OSError, RuntimeError, ValueError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -95,7 +95,7 @@ def _download(repository: Repository, revision: str | None) -> Source:
         patterns.append(repository.pickle)
     try:
         if revision is None:
-            revision = HfApi().model_info(repository.repo).sha
+            revision = HfApi().model_info(repository.repo).sha or "main"
         folder = snapshot_download(
             repository.repo,
             revision=revision,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers import ModelMixin
 from safetensors.torch import load_file
 
+_Network = TypeVar("_Network", bound=torch.nn.Module)
 PARTS_OF_TANGO = ("unet.", "text_encoder.")
 
 
@@ -20,7 +21,7 @@ class WeightsError(ValueError):
 
 def load_component(
     component_class: type, folder: Path, unused: Iterable[str] = (), dtype: torch.dtype = torch.float32, **config: Any
-) -> torch.nn.Module:
+) -> Any:
     """Load a network of diffusers or transformers from safetensors, strictly.
 
     Args:
@@ -74,7 +75,7 @@ def _check_report(name: str, folder: Path, report: Mapping[str, Any], unused: It
         raise WeightsError(f"the weights of {name} in {folder} do not fit: {'; '.join(faults + messages)}")
 
 
-def load_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str) -> torch.nn.Module:
+def load_state(network: _Network, state: Mapping[str, torch.Tensor], name: str) -> _Network:
     """Load a state dictionary strictly.
 
     Args:

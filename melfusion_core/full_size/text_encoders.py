@@ -9,6 +9,7 @@ Shape legend: `batch` captions, `tokens` positions (padded), `dim` features per 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -91,7 +92,8 @@ class AudioLDM2TextEncoder(CaptionEncoder):
         Returns:
             The language model's vectors as `states`, FLAN-T5's as `states_1`, CLAP's embedding as `pooled`.
         """
-        pipe = AudioLDM2Pipeline(
+        make: Any = AudioLDM2Pipeline  # its annotations ask for what `encode_prompt` does not use
+        pipe = make(
             vae=None,
             text_encoder=self.clap,
             text_encoder_2=self.t5,
@@ -106,7 +108,7 @@ class AudioLDM2TextEncoder(CaptionEncoder):
         )
         rows = []
         for caption in captions:
-            states, mask, generated = pipe.encode_prompt([caption], self.t5.device, 1, False)
+            states, mask, generated = pipe.encode_prompt([caption], pipe.text_encoder_2.device, 1, False)
             states, mask = states[:, :max_length], mask[:, :max_length].bool()
             missing = max_length - states.shape[1]
             rows.append((generated, F.pad(states, (0, 0, 0, missing)), F.pad(mask, (0, missing))))

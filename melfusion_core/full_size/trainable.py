@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from diffusers import ModelMixin
 from torch import nn
@@ -82,7 +84,8 @@ def _add_lora(unet: ModelMixin, rank: int, alpha: float) -> list[str]:
         from peft import LoraConfig
     except ImportError as error:
         raise ImportError("mode lora needs the package peft: pip install 'melfusion-studio[train]'") from error
-    unet.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(LORA_TARGETS), init_lora_weights=True))
+    scale: Any = alpha  # declared as whole, used as a number
+    unet.add_adapter(LoraConfig(r=rank, lora_alpha=scale, target_modules=list(LORA_TARGETS), init_lora_weights=True))
     return [name for name, _ in unet.named_parameters() if ".lora_" in name]
 
 

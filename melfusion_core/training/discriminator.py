@@ -30,11 +30,11 @@ class SpectrumDiscriminator(nn.Module):
         """
         scores, features = [], []
         for layers, part in zip(self.bands, level[..., :-1].chunk(len(self.bands), dim=-1), strict=True):
-            hidden, kept = part.unsqueeze(1), []
-            for layer in layers[:-1]:
+            (*inner, last), hidden, kept = layers.children(), part.unsqueeze(1), []
+            for layer in inner:
                 hidden = functional.leaky_relu(layer(hidden), 0.1)
                 kept.append(hidden)
-            scores.append(layers[-1](hidden))
+            scores.append(last(hidden))
             features.append(kept)
         return scores, features
 

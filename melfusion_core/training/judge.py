@@ -13,6 +13,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -132,7 +133,9 @@ class JudgeTask(Task):
         losses["captions"] = contrast(heard.joint @ read.T * scales[1], same)
         weights = dict.fromkeys(("pictures", "captions"), self.config.contrast_weight)
         weights |= {"instruments": 4.0, "picture_mood": 4.0, "style": 0.5, "tempo": 0.5, "mode": 0.7}
-        norm = loop.update("judge", sum(weights.get(name, 1.0) * loss for name, loss in losses.items()))
+        norm = loop.update(
+            "judge", torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+        )
         return {name: loss.detach() for name, loss in losses.items()} | {"norm": norm}
 
     def validate(self) -> dict[str, float]:
@@ -232,12 +235,18 @@ class JudgeTask(Task):
         return heard, torch.cat(seen), torch.cat(read)
 
 
-def _build_judge(size: str, classes: dict[str, object]) -> MelFusionJudge:
+def _build_judge(size: str, classes: dict[str, Any]) -> MelFusionJudge:
     """Build an untrained judge."""
     if size == "mini":
         return MelFusionJudge(**classes)
     mel = MelConfig(**TINY_MEL).to_dict()
-    widths = {"channels": (8, 8), "picture_channels": (8, 8), "hidden_dim": 16, "embedding_dim": 8, "joint_dim": 8}
+    widths: dict[str, Any] = {
+        "channels": (8, 8),
+        "picture_channels": (8, 8),
+        "hidden_dim": 16,
+        "embedding_dim": 8,
+        "joint_dim": 8,
+    }
     return MelFusionJudge(**classes, mel=mel, pitch_octaves=2, **widths)
 
 
@@ -269,7 +278,7 @@ def contrast(similarity: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     for logits, weights in ((similarity, target), (similarity.T, target.T)):
         share = (weights + 1e-8) / (weights + 1e-8).sum(1, keepdim=True)
         losses.append((share * (share.log() - logits.log_softmax(1))).sum(1).mean())
-    return sum(losses) / 2
+    return torch.stack(losses).mean()
 
 
 def _attribute_figures(heard: JudgeOutput, wanted: dict[str, torch.Tensor]) -> dict[str, float]:

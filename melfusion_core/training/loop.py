@@ -254,7 +254,7 @@ class TrainLoop:
     def _mean_over_processes(self, sums: dict[str, torch.Tensor]) -> dict[str, float]:
         values = torch.stack([value.to(self.device) for value in sums.values()])
         if self.accelerator.num_processes > 1:
-            values = self.accelerator.reduce(values, "mean")
+            values = self._mean(values)
         return dict(zip(sums, values.tolist(), strict=True))
 
     def _sync_progress(self) -> float:
@@ -264,7 +264,7 @@ class TrainLoop:
         progress, stop = max(steps, time_part), float(self._stop)
         if self.accelerator.num_processes > 1:  # all processes must agree on the schedule and on when to stop
             both = torch.tensor([progress, stop], device=self.device, dtype=torch.float64)
-            progress, stop = self.accelerator.reduce(both, "mean").tolist()
+            progress, stop = self._mean(both).tolist()
         self.progress, self._stop = min(1.0, progress), stop > 0
         return self.progress
 
@@ -277,10 +277,16 @@ class TrainLoop:
     def _share_gradients(self, parameters: list[torch.nn.Parameter]) -> None:
         if self.accelerator.num_processes == 1:
             return
-        flat = torch.cat([p.grad.flatten() for p in parameters])
-        parts = self.accelerator.reduce(flat, "mean").split([p.numel() for p in parameters])
-        for parameter, part in zip(parameters, parts, strict=True):
-            parameter.grad.copy_(part.view_as(parameter))
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        for gradient, part in zip(gradients, self._mean(flat).split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def _mean(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Mean over processes."""
+        mean = self.accelerator.reduce(tensor, "mean")
+        assert isinstance(mean, torch.Tensor)
+        return mean
 
     def _state_row(self, step_s: float) -> dict[str, float]:
         rate = self.config.learning_rate * self.factor
