@@ -120,6 +120,9 @@ class MelSpectrogram(torch.nn.Module):
         config: The spectrogram's configuration.
     """
 
+    filters: torch.Tensor
+    window: torch.Tensor
+
     def __init__(self, config: MelConfig = MelConfig()) -> None:
         super().__init__()
         self.config = config

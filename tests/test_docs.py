@@ -206,7 +206,7 @@ def test_every_command_and_flag_exists(capsys):
             words = command.split()
             if words[0] == "pip":
                 continue
-            names = [word for word in words[2:3] if word in (*TRAINERS, "build", "stats", "listen", "pack")]
+            names = [word for word in words[2:3] if word in (*TRAINERS, "build", "scores", "stats", "listen", "pack")]
             with pytest.raises(SystemExit):
                 if words[0] == "melfusion":
                     main([words[1], *names, "--help"])

@@ -125,7 +125,7 @@ def test_flags_of_the_readme_are_real(capsys):
     commands = [line.strip().split() for line in lines if re.match(r" *melfusion [a-z-]+ ", line)]
     assert commands
     for words in commands:
-        names = [word for word in words[2:3] if word in (*TRAINERS, "build", "stats", "listen", "pack")]
+        names = [word for word in words[2:3] if word in (*TRAINERS, "build", "scores", "stats", "listen", "pack")]
         with pytest.raises(SystemExit):
             main([words[1], *names, "--help"])
         shown = capsys.readouterr().out

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from melfusion_core.cli import options
 from melfusion_core.cli.options import CommandError
@@ -20,7 +21,37 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """
     parser = commands.add_parser("corpus", help="build, describe, hear or pack a corpus of picture, caption and music")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _add_builders(actions)
 
+    stats = actions.add_parser("stats", help="describe a corpus, as JSON and plots")
+    stats.add_argument("root", type=Path, help="folder with metadata.jsonl")
+    stats.add_argument("--out", type=Path, help="folder for plots (PNG); without it there are none")
+    stats.set_defaults(run=_run_stats)
+
+    listen = actions.add_parser("listen", help="write a page with random triplets to look at and listen to")
+    listen.add_argument("root", type=Path, help="folder with metadata.jsonl")
+    listen.add_argument("--out", type=Path, required=True, help="folder for index.html and its media")
+    listen.add_argument("--n", type=options.whole_number(1, 1000), default=30, help="triplets (default 30)")
+    listen.add_argument("--seed", type=options.seed, default=0, help="seed of the choice (default 0)")
+    listen.set_defaults(run=_run_listen)
+
+    pack = actions.add_parser(
+        "pack",
+        help="pack a corpus for training on a machine without network",
+        description="Write encoded music, captions and pictures into a few files that `melfusion train prepare` "
+        "and `melfusion train music` read in place of the corpus.",
+    )
+    pack.add_argument("root", type=Path, help="folder with metadata.jsonl")
+    pack.add_argument("--vae", type=Path, required=True, help="folder of the codec that encodes the music")
+    pack.add_argument("--out", type=Path, required=True, help="folder to write")
+    pack.add_argument("--subset", choices=("core", "full", "all"), default="all", help="clips to pack (default all)")
+    pack.add_argument("--part-mb", type=options.number(0.1, 2000), default=60, help="largest part (default 60 MB)")
+    pack.add_argument("--with-text-encoder", action="store_true", help="add the text encoder in half precision")
+    pack.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to encode (default cpu)")
+    pack.set_defaults(run=_run_pack)
+
+
+def _add_builders(actions: argparse._SubParsersAction) -> None:
     build = actions.add_parser(
         "build",
         help="build a corpus",
@@ -49,6 +80,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     build.add_argument("--workers", type=options.whole_number(1, 512), default=2, help="processes (default 2)")
     build.set_defaults(run=_run_build)
 
+    _add_scores(actions)
+
+
+def _add_scores(actions: argparse._SubParsersAction) -> None:
     scores = actions.add_parser(
         "scores",
         help="build a score corpus: notes, captions and moods, no sound",
@@ -71,33 +106,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="build share I of N, from 0; copy the `parts` of all shares into one folder and run again to join them",
     )
     scores.set_defaults(run=_run_scores)
-
-    stats = actions.add_parser("stats", help="describe a corpus, as JSON and plots")
-    stats.add_argument("root", type=Path, help="folder with metadata.jsonl")
-    stats.add_argument("--out", type=Path, help="folder for plots (PNG); without it there are none")
-    stats.set_defaults(run=_run_stats)
-
-    listen = actions.add_parser("listen", help="write a page with random triplets to look at and listen to")
-    listen.add_argument("root", type=Path, help="folder with metadata.jsonl")
-    listen.add_argument("--out", type=Path, required=True, help="folder for index.html and its media")
-    listen.add_argument("--n", type=options.whole_number(1, 1000), default=30, help="triplets (default 30)")
-    listen.add_argument("--seed", type=options.seed, default=0, help="seed of the choice (default 0)")
-    listen.set_defaults(run=_run_listen)
-
-    pack = actions.add_parser(
-        "pack",
-        help="pack a corpus for training on a machine without network",
-        description="Write encoded music, caption ids and pictures into a few files that `melfusion train prepare` "
-        "and `melfusion train music` read in place of the corpus.",
-    )
-    pack.add_argument("root", type=Path, help="folder with metadata.jsonl")
-    pack.add_argument("--vae", type=Path, required=True, help="folder of the codec that encodes the music")
-    pack.add_argument("--out", type=Path, required=True, help="folder to write")
-    pack.add_argument("--subset", choices=("core", "full", "all"), default="all", help="clips to pack (default all)")
-    pack.add_argument("--part-mb", type=options.number(0.1, 2000), default=60, help="largest part (default 60 MB)")
-    pack.add_argument("--with-text-encoder", action="store_true", help="add the text encoder in half precision")
-    pack.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to encode (default cpu)")
-    pack.set_defaults(run=_run_pack)
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -133,15 +141,17 @@ def _run_build(args: argparse.Namespace) -> int:
             raise CommandError(f"There is no SoundFont at {font}.")
 
     from melfusion_core.data.renderer import RendererError
-    from melfusion_core.data.triplets import CorpusBuildError, CorpusSpec, build_corpus
+    from melfusion_core.data.triplets import SPLIT_SHARES, CorpusBuildError, CorpusSpec, build_corpus
 
-    given = {name: str(path) for name in ("scores", "pictures") if (path := getattr(args, name)) is not None}
+    given: dict[str, Any] = {
+        name: str(path) for name in ("scores", "pictures") if (path := getattr(args, name)) is not None
+    }
     if args.soundfont:
         given["soundfonts"] = tuple(str(font) for font in args.soundfont)
     try:
         spec = CorpusSpec(clips=args.clips, seed=args.seed, **given)
-        chosen = {"splits": tuple(args.splits)} if args.splits else {}
-        print(build_corpus(args.out, spec, workers=args.workers, **chosen))
+        chosen = tuple(args.splits) if args.splits else tuple(SPLIT_SHARES)
+        print(build_corpus(args.out, spec, workers=args.workers, splits=chosen))
     except (RendererError, CorpusBuildError) as error:
         raise CommandError(str(error), code=1) from error
     return 0

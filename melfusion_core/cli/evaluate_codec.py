@@ -54,8 +54,6 @@ def _run(args: argparse.Namespace) -> int:
     for folder in folders:
         if not folder.is_dir():
             raise CommandError(f"The folder {folder} does not exist.")
-    if (args.model is None) == (args.vae is None) or (args.vae is None) != (args.vocoder is None):
-        raise CommandError("Give either --model, or --vae and --vocoder.")
     if args.quick:
         args.n, args.solos, args.pieces = QUICK["n"], QUICK["solos"], QUICK["pieces"]
     import numpy as np
@@ -96,8 +94,10 @@ def _load_engine(model: Path | None, vae: Path | None, vocoder: Path | None, dev
     from melfusion_core.engines.spectrogram.latents import load_codec
     from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 
-    if model is None:
+    if model is None and vae is not None and vocoder is not None:
         return SpectrogramEngine(load_codec(vae), ISTFTVocoder.from_pretrained(vocoder)).to(device)
+    if model is None or vae is not None or vocoder is not None:
+        raise CommandError("Give either --model, or --vae and --vocoder.")
     from melfusion_core.cli.takes import load_pipeline
 
     engine = load_pipeline(model, device).engine

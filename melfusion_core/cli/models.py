@@ -73,7 +73,7 @@ def model_folder(model: Path | None) -> Path:
 
 
 def prepare_pipeline(pipe: MelFusionPipeline, args: argparse.Namespace) -> MelFusionPipeline:
-    """Apply the flags of :func:`add_memory_arguments` to a loaded pipeline.
+    """Apply the flags of `add_memory_arguments` to a loaded pipeline.
 
     Args:
         pipe: The pipeline, on its device.

@@ -107,7 +107,7 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, filled: bool = Tr
 
     Args:
         parser: To add to.
-        names: Fields of :class:`~melfusion_core.take.TakeSettings`; none for all of them.
+        names: Fields of `TakeSettings`; none for all of them.
         filled: Whether a flag that is not given has the setting's default; else it is None.
     """
     for name in names or KNOBS:
@@ -123,7 +123,7 @@ def reader(name: str) -> Callable[[str], Any]:
     """Make a type for argparse: the values of a setting.
 
     Args:
-        name: Field of :class:`~melfusion_core.take.TakeSettings`.
+        name: Field of `TakeSettings`.
 
     Returns:
         Function from text to value.
@@ -138,7 +138,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The settings of a take that a command line gives.
 
     Args:
-        args: Parsed command line, of a parser with :func:`add_settings`.
+        args: Parsed command line, of a parser with `add_settings`.
 
     Returns:
         Values by name.

@@ -36,6 +36,7 @@ TRAINERS = {
     "codec": ("melfusion_core.training.codec", "train"),
     "score-codec": ("melfusion_core.training.score_codec", "train"),
     "score-prepare": ("melfusion_core.training.score_data", "prepare"),
+    "score-pictures": ("melfusion_core.training.score_pictures", "prepare"),
     "score-music": ("melfusion_core.training.score_music", "train"),
     "vocoder": ("melfusion_core.training.vocoder", "train"),
     "encoder": ("melfusion_core.training.picture_encoder", "train"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from melfusion_core.data.corpus import SCENE, read_corpus
 from melfusion_core.data.triplets import SECONDS
 
 
-def corpus_stats(root: Path | str) -> dict[str, object]:
+def corpus_stats(root: Path | str) -> dict[str, Any]:
     """Counts over a corpus.
 
     Args:

@@ -131,8 +131,8 @@ def _describe(folder: Path, row: Triplet) -> dict[str, object]:
 
 
 def _mood(row: Triplet, side: str) -> str:
-    valence, arousal = row.mood(side)
-    return f"valence {valence:.2f}, arousal {arousal:.2f}"
+    mood = row.mood(side)
+    return "mood unknown" if mood is None else f"valence {mood[0]:.2f}, arousal {mood[1]:.2f}"
 
 
 def _save_spectrogram(source: Path, path: Path) -> None:

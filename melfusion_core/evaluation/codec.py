@@ -1,6 +1,6 @@
 """A codec under test: waveform to log-mel to latents and back, with its distances and its speed.
 
-Shape legend: ``batch`` clips, ``samples`` of a waveform, ``frames`` of a spectrogram.
+Shape legend: `batch` clips, `samples` of a waveform, `frames` of a spectrogram.
 """
 
 from __future__ import annotations

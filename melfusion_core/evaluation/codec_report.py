@@ -32,6 +32,7 @@ class Embedder(Protocol):
         Args:
             waveforms: Mono clips of one length at the codec's sample rate.
         """
+        ...
 
 
 def distances(

@@ -1,6 +1,6 @@
 """Running the judge on clips, pictures and captions, and how good it is on real ones.
 
-Shape legend: ``n`` clips, ``c`` classes, ``d`` dimensions of the joint space.
+Shape legend: `n` clips, `c` classes, `d` dimensions of the joint space.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Metrics on arrays, each with a closed form to test it against.
 
-Shape legend: ``n`` samples, ``d`` embedding dimensions, ``c`` classes.
+Shape legend: `n` samples, `d` embedding dimensions, `c` classes.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _spearman_weighted(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.
     return np.where(defined, (weights * centred[0] * centred[1]).sum(1) / np.where(defined, scale, 1.0), math.nan)
 
 
-def resample_counts(n: int, seed: int, draws: int, groups: Sequence[str] | None = None) -> np.ndarray:
+def resample_counts(n: int, seed: int, draws: int, groups: Sequence[str] | np.ndarray | None = None) -> np.ndarray:
     """Draw bootstrap resamples as numbers of copies.
 
     Args:
@@ -186,7 +186,7 @@ def bootstrap(
 
 
 def spearman_interval(
-    x: np.ndarray, y: np.ndarray, seed: int = 0, draws: int = 1000, groups: Sequence[str] | None = None
+    x: np.ndarray, y: np.ndarray, seed: int = 0, draws: int = 1000, groups: Sequence[str] | np.ndarray | None = None
 ) -> Estimate:
     """Spearman's rank correlation with a 95 % bootstrap interval.
 
@@ -211,7 +211,7 @@ def spearman_gain(
     baseline: np.ndarray,
     seed: int = 0,
     draws: int = 1000,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str] | np.ndarray | None = None,
 ) -> Estimate:
     """How much better `y` follows `x` than a paired baseline does.
 
@@ -234,7 +234,7 @@ def spearman_gain(
 
 
 def slope_interval(
-    x: np.ndarray, y: np.ndarray, seed: int = 0, draws: int = 1000, groups: Sequence[str] | None = None
+    x: np.ndarray, y: np.ndarray, seed: int = 0, draws: int = 1000, groups: Sequence[str] | np.ndarray | None = None
 ) -> Estimate:
     """By how much `y` rises when `x` rises by one, by least squares, with a 95 % bootstrap interval.
 
@@ -371,7 +371,7 @@ def retrieval_hits(similarity: np.ndarray, among: int = 20) -> np.ndarray:
 
 
 def mean_interval(
-    values: np.ndarray, seed: int = 0, draws: int = 1000, groups: Sequence[str] | None = None
+    values: np.ndarray, seed: int = 0, draws: int = 1000, groups: Sequence[str] | np.ndarray | None = None
 ) -> Estimate:
     """Mean with its 95 % bootstrap interval.
 

@@ -1,6 +1,6 @@
 """Pitch and onsets of clips whose notes are known: what a codec must not bend or blur.
 
-Shape legend: ``samples`` of a waveform, ``frames`` of a pitch track.
+Shape legend: `samples` of a waveform, `frames` of a pitch track.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +72,7 @@ def _melody(seed: int, index: int) -> Score:
 
 
 def _render(
-    scores: Sequence[Score], moods: Sequence[float], soundfont: Path, sample_rate: int, monophonic: bool
+    scores: list[Score], moods: list[float], soundfont: Path, sample_rate: int, monophonic: bool
 ) -> list[KnownPiece]:
     if not scores:
         return []

@@ -1,6 +1,6 @@
 """Ridge regression with the penalty chosen by folds over groups; the linear probes and ceilings of the reports.
 
-Shape legend: ``n`` samples, ``d`` features, ``t`` targets.
+Shape legend: `n` samples, `d` features, `t` targets.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+Names = Sequence[str] | np.ndarray
 PENALTIES = tuple(float(10.0**power) for power in np.arange(-2.0, 4.5, 0.5))
 """Relative to the number of samples times the mean variance of the standardised features, 1."""
 
 
-def class_groups(labels: Sequence[str], themes: Sequence[str]) -> np.ndarray:
+def class_groups(labels: Names, themes: Names) -> np.ndarray:
     """Groups that the folds of a classification keep together: themes, where a class has several of them.
 
     A class that is one theme would have no example left when its theme is held out: its samples stand for themselves.
@@ -37,7 +38,7 @@ def class_groups(labels: Sequence[str], themes: Sequence[str]) -> np.ndarray:
 
 
 def ridge_predict(
-    features: np.ndarray, targets: np.ndarray, groups: Sequence[str], others: np.ndarray, folds: int = 5
+    features: np.ndarray, targets: np.ndarray, groups: Names, others: np.ndarray, folds: int = 5
 ) -> np.ndarray:
     """Predict other samples with the penalty that predicts held-out groups of the fitted samples best.
 
@@ -69,9 +70,7 @@ def ridge_predict(
     return _ridge(best).fit(features, targets).predict(others).reshape(len(others), -1)
 
 
-def ridge_cross_predict(
-    features: np.ndarray, targets: np.ndarray, groups: Sequence[str], folds: int = 10
-) -> np.ndarray:
+def ridge_cross_predict(features: np.ndarray, targets: np.ndarray, groups: Names, folds: int = 10) -> np.ndarray:
     """Predict every sample from the samples of other groups, with nested folds for the penalty.
 
     What a fold predicts is counted from the mean of the samples that it was fitted to, and the overall mean is added.
@@ -87,14 +86,15 @@ def ridge_cross_predict(
     Returns:
         Predictions of shape `(n, t)`.
     """
-    groups = np.asarray(groups)
+    names = np.asarray(groups)
     predicted = np.zeros(targets.shape)
-    for kept, held in GroupKFold(min(folds, len(set(groups.tolist())))).split(features, groups=groups):
-        predicted[held] = ridge_predict(features[kept], targets[kept], groups[kept], features[held])
+    for kept, held in GroupKFold(min(folds, len(set(names.tolist())))).split(features, groups=names):
+        predicted[held] = ridge_predict(features[kept], targets[kept], names[kept], features[held])
         predicted[held] -= targets[kept].mean(0)
     return predicted + targets.mean(0)
 
 
 def _ridge(penalties: np.ndarray) -> Pipeline:
     """Standardisation and a ridge regression with one penalty for each target."""
-    return make_pipeline(StandardScaler(), Ridge(alpha=penalties, solver="svd"))
+    ridge = Ridge(alpha=penalties, solver="svd")  # pyright: ignore[reportArgumentType]
+    return make_pipeline(StandardScaler(), ridge)

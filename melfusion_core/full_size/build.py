@@ -58,7 +58,7 @@ def assemble_full(
 
     Args:
         preset: What is assembled.
-        sources: Local files by role, from :func:`~melfusion_core.full_size.sources.find_sources`.
+        sources: Local files by role, from `find_sources`.
         resolution: Side of the pictures in pixels; None for the image model's own.
         fusion: The synapse's fusion; None for the preset's.
         gate_init: The synapse's gates before training; None for the preset's.

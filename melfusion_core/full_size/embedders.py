@@ -3,17 +3,18 @@
 Both are written here from their papers and public descriptions, with the parameter names of their public checkpoints,
 and load those strictly. The weights are not part of this project:
 
-* VGGish (Hershey et al., 2017): the PyTorch conversion ``vggish-10086976.pth`` of harritaylor/torchvggish. As in
+* VGGish (Hershey et al., 2017): the PyTorch conversion `vggish-10086976.pth` of harritaylor/torchvggish. As in
   common FAD tools the last rectifier is left out and nothing is whitened or quantised.
-* Cnn14 at 16 kHz (Kong et al., 2020): ``Cnn14_16k_mAP=0.438.pth`` of the PANNs authors' Zenodo record.
+* Cnn14 at 16 kHz (Kong et al., 2020): `Cnn14_16k_mAP=0.438.pth` of the PANNs authors' Zenodo record.
 
-Shape legend: ``batch`` clips, ``samples`` of a clip, ``frames`` of a spectrogram, ``dim`` of an embedding.
+Shape legend: `batch` clips, `samples` of a clip, `frames` of a spectrogram, `dim` of an embedding.
 """
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,13 +25,14 @@ from torch import nn
 from melfusion_core.full_size.strict import WeightsError, load_state
 
 RATE = 16000
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 class EmbedderError(RuntimeError):
     """An embedder's weights cannot be used; the message says why."""
 
 
-def load_weights(network: nn.Module, path: Path) -> nn.Module:
+def load_weights(network: _Network, path: Path) -> _Network:
     """Load a checkpoint strictly: safetensors, or a pickle through torch's reader that executes nothing.
 
     Args:
@@ -93,10 +95,10 @@ class VGGish(nn.Module):
         """Log-mel examples as VGGish was trained on.
 
         Args:
-            waveform: At 16 kHz, of shape ``(samples,)``.
+            waveform: At 16 kHz, of shape `(samples,)`.
 
         Returns:
-            Of shape ``(examples, 1, 96, 64)``; a last part shorter than 0.96 s is left out.
+            Of shape `(examples, 1, 96, 64)`; a last part shorter than 0.96 s is left out.
 
         Raises:
             ValueError: When the clip is shorter than 0.975 s.
@@ -115,12 +117,12 @@ class VGGish(nn.Module):
         """Embed a clip.
 
         Args:
-            waveform: At 16 kHz, of shape ``(samples,)``.
+            waveform: At 16 kHz, of shape `(samples,)`.
 
         Returns:
-            Of shape ``(examples, 128)``.
+            Of shape `(examples, 128)`.
         """
-        hidden = self.features(self.examples(waveform.to(self.embeddings[0].weight.device)))
+        hidden = self.features(self.examples(waveform.to(next(self.parameters()).device)))
         return self.embeddings(hidden.permute(0, 2, 3, 1).flatten(1)).cpu().double().numpy()
 
 
@@ -128,14 +130,15 @@ def vggish_filters() -> torch.Tensor:
     """VGGish's mel filters: triangles that are straight on the mel axis, from 125 to 7500 Hz.
 
     Returns:
-        Of shape ``(257, 64)``.
+        Of shape `(257, 64)`.
     """
 
     def mel(hertz: torch.Tensor) -> torch.Tensor:
         return 1127.0 * torch.log1p(hertz / 700.0)
 
     bins = mel(torch.linspace(0.0, RATE / 2, 257, dtype=torch.float64))
-    edges = torch.linspace(*mel(torch.tensor([125.0, 7500.0], dtype=torch.float64)).tolist(), 66, dtype=torch.float64)
+    lowest, highest = mel(torch.tensor([125.0, 7500.0], dtype=torch.float64)).tolist()
+    edges = torch.linspace(lowest, highest, 66, dtype=torch.float64)
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (bins[:, None] - low) / (centre - low)
     falling = (high - bins[:, None]) / (high - centre)
@@ -206,10 +209,10 @@ class Cnn14(nn.Module):
         """Embed a clip.
 
         Args:
-            waveform: At 16 kHz, of shape ``(samples,)``, at least 0.4 s.
+            waveform: At 16 kHz, of shape `(samples,)`, at least 0.4 s.
 
         Returns:
-            Embedding of shape ``(dim,)``, and class probabilities of shape ``(classes,)``: the softmax of the logits,
+            Embedding of shape `(dim,)`, and class probabilities of shape `(classes,)`: the softmax of the logits,
             as the KL of AudioLDM's evaluation takes it.
         """
         power = self.spectrogram_extractor["stft"](waveform.to(self.fc1.weight.device)[None])

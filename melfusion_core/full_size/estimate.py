@@ -1,6 +1,6 @@
 """What full-size models weigh and cost, from their configurations alone: networks on the meta device hold no weights.
 
-Counts of parameters and of floating-point operations are exact for the configurations in ``presets``. Memory is the
+Counts of parameters and of floating-point operations are exact for the configurations in `presets`. Memory is the
 weights plus a stated allowance; time is operations over a stated throughput, with a floor for each UNet call, which
 small batches on a large device do not go below: estimates, not measurements.
 """

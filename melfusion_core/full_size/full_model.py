@@ -1,6 +1,6 @@
 """A full-size pipeline arranged for training: its frozen networks' encodings, and the loss of its synapse.
 
-Shape legend: ``batch`` rows, ``channels``/``time``/``frequency`` of a latent.
+Shape legend: `batch` rows, `channels`/`time`/`frequency` of a latent.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class FullModel:
             place: Which piece, from 0 (the first) to 1.
 
         Returns:
-            Normalised latents of shape ``(1, channels, time, frequency)``, on the CPU.
+            Normalised latents of shape `(1, channels, time, frequency)`, on the CPU.
         """
         waveform = None
         if row.where not in self._lengths:
@@ -97,7 +97,7 @@ class FullModel:
         """A caption's condition.
 
         Args:
-            caption: The caption; ``""`` for none.
+            caption: The caption; `""` for none.
 
         Returns:
             The condition, batch 1, on the CPU.
@@ -149,14 +149,14 @@ class FullModel:
         """Squared error of the UNet's prediction of noise, of v, or of the clean latents, as its schedule says.
 
         Args:
-            latents: Clean latents of shape ``(batch, channels, time, frequency)``.
+            latents: Clean latents of shape `(batch, channels, time, frequency)`.
             noise: Same shape.
-            timesteps: Of shape ``(batch,)``.
+            timesteps: Of shape `(batch,)`.
             texts: One condition per row.
             features: One picture per row; None for a row without.
 
         Returns:
-            Mean over each row, of shape ``(batch,)``, float32.
+            Mean over each row, of shape `(batch,)`, float32.
         """
         latents, noise, timesteps = (tensor.to(self.device) for tensor in (latents, noise, timesteps))
         noisy = self.scheduler.add_noise(latents, noise, timesteps)

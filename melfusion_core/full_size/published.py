@@ -73,7 +73,7 @@ def find_pairs(generated: Path, reference: Path, table: Path | None = None) -> l
     Args:
         generated: Folder of generated clips.
         reference: Folder of real clips of the same names; the suffixes may differ.
-        table: JSON lines with the clips' pictures and captions, see :mod:`melfusion_core.data.corpus`. None where IMSM
+        table: JSON lines with the clips' pictures and captions, see `melfusion_core.data.corpus`. None where IMSM
             is not wanted.
 
     Returns:
@@ -163,29 +163,27 @@ def measure(pairs: list[Pair], embedders: Embedders, batch: int = 0, progress: b
         figures["KL"] = {"value": kl_divergence(classes[1], classes[0]), "embedder": embedders.panns.name}
     else:
         report["left_out"].append("FD and KL (PANNs): no weights given")
-    audios = None
-    if embedders.clap is not None:
-        clap = embedders.clap
+    clap, clip, audios = embedders.clap, embedders.clip, None
+    if clap is not None:
         sets = [np.concatenate(each(side, "CLAP", clap.sample_rate, _clap_row(clap))) for side in sides]
         audios = sets[0]
         figures["FAD_CLAP"] = {"value": frechet_distance(*sets), "embedder": clap.name}
     else:
         report["left_out"].append("FAD (CLAP): no CLAP given")
     rows = [pair.row for pair in pairs if pair.row is not None]
-    if audios is not None and embedders.clip is not None and len(rows) == len(pairs):
-        clip = embedders.clip
+    if clap is not None and clip is not None and audios is not None and len(rows) == len(pairs):
         captions = [row.caption for row in rows]
         images = np.concatenate([clip.embed_images([row.read_image()]) for row in rows])
         scores = imsm(
             images,
             clip.embed_text(captions),
             audios,
-            embedders.clap.embed_text(captions),
+            clap.embed_text(captions),
             clip.logit_scale,
-            embedders.clap.logit_scale,
+            clap.logit_scale,
             batch,
         )
-        names = f"{clip.name} and {embedders.clap.name}"
+        names = f"{clip.name} and {clap.name}"
         figures["IMSM"] = {"value": scores.released, **asdict(scores), "ceiling": scores.ceiling, "embedder": names}
     else:
         report["left_out"].append("IMSM: needs CLIP, CLAP and a table of pictures and captions")
@@ -200,7 +198,7 @@ def markdown(report: dict[str, Any], label: str = "this model") -> str:
     """Write the figures as a table beside the paper's rows.
 
     Args:
-        report: What :func:`measure` gave.
+        report: What `measure` gave.
         label: What was measured.
 
     Returns:

@@ -30,13 +30,13 @@ def render_takes(
 ) -> int:
     """Render one take for each row of a table; takes that are there already are kept.
 
-    Caption and picture have the same guidance scale, so the prediction is ``e + g (e_text,image - e)`` as in the
-    paper; the sampler is DDIM. Row n has seed ``seed + n``, so that a take does not depend on which others were made.
+    Caption and picture have the same guidance scale, so the prediction is `e + g (e_text,image - e)` as in the
+    paper; the sampler is DDIM. Row n has seed `seed + n`, so that a take does not depend on which others were made.
 
     Args:
         pipe: A MelFusionPipeline.
-        table: JSON lines, see :mod:`melfusion_core.data.corpus`.
-        folder: Where to write ``NAME.wav``, NAME being that of the row's clip.
+        table: JSON lines, see `melfusion_core.data.corpus`.
+        folder: Where to write `NAME.wav`, NAME being that of the row's clip.
         split: Split whose rows count; empty for all.
         steps: Denoising steps.
         guidance_scale: Weight of caption and picture.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers import ModelMixin
 from safetensors.torch import load_file
 
+_Network = TypeVar("_Network", bound=torch.nn.Module)
 PARTS_OF_TANGO = ("unet.", "text_encoder.")
 
 
@@ -20,16 +21,16 @@ class WeightsError(ValueError):
 
 def load_component(
     component_class: type, folder: Path, unused: Iterable[str] = (), dtype: torch.dtype = torch.float32, **config: Any
-) -> torch.nn.Module:
+) -> Any:
     """Load a network of diffusers or transformers from safetensors, strictly.
 
     Args:
         component_class: Its class.
-        folder: Its folder, with ``config.json``.
+        folder: Its folder, with `config.json`.
         unused: Patterns of weights that the file may hold though this class has no use for them, for instance the
             decoder of a T5 of which only the encoder is wanted.
         dtype: Of the weights.
-        config: Further arguments of ``from_pretrained``.
+        config: Further arguments of `from_pretrained`.
 
     Returns:
         The network, in evaluation mode and frozen.
@@ -60,7 +61,7 @@ def load_component(
 
 
 def _check_report(name: str, folder: Path, report: Mapping[str, Any], unused: Iterable[str] = ()) -> None:
-    """Turn the report of ``from_pretrained(..., output_loading_info=True)`` into an error where it is not clean."""
+    """Turn the report of `from_pretrained(..., output_loading_info=True)` into an error where it is not clean."""
     kinds = {"missing_keys": "missing", "unexpected_keys": "unexpected", "mismatched_keys": "of another shape"}
     faults = []
     for key, kind in kinds.items():
@@ -74,7 +75,7 @@ def _check_report(name: str, folder: Path, report: Mapping[str, Any], unused: It
         raise WeightsError(f"the weights of {name} in {folder} do not fit: {'; '.join(faults + messages)}")
 
 
-def load_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str) -> torch.nn.Module:
+def load_state(network: _Network, state: Mapping[str, torch.Tensor], name: str) -> _Network:
     """Load a state dictionary strictly.
 
     Args:
@@ -99,11 +100,11 @@ def read_tango(folder: Path, allow_pickle: bool = False) -> dict[str, dict[str, 
     """Read a checkpoint in Tango's own layout: one file with the UNet and the text encoder.
 
     Args:
-        folder: Folder with ``*.safetensors``, or ``pytorch_model_main.bin``.
-        allow_pickle: Whether the ``.bin`` may be read; torch's ``weights_only`` reader executes nothing it holds.
+        folder: Folder with `*.safetensors`, or `pytorch_model_main.bin`.
+        allow_pickle: Whether the `.bin` may be read; torch's `weights_only` reader executes nothing it holds.
 
     Returns:
-        Weights by part, ``unet`` and ``text_encoder``, under the names of diffusers and transformers.
+        Weights by part, `unet` and `text_encoder`, under the names of diffusers and transformers.
 
     Raises:
         WeightsError: When there is no such file, or it holds weights that belong to no part.

@@ -1,14 +1,15 @@
-"""Text encoders made of several networks, as one component that gives a :class:`TextCondition`.
+"""Text encoders made of several networks, as one component that gives a `TextCondition`.
 
-FLAN-T5 and MiniLM need none of this: they are one tokenizer and one network (:func:`encode_text`). AudioLDM2 listens
+FLAN-T5 and MiniLM need none of this: they are one tokenizer and one network (`encode_text`). AudioLDM2 listens
 to CLAP, FLAN-T5 and a small language model; MusicLDM to CLAP alone.
 
-Shape legend: ``batch`` captions, ``tokens`` positions (padded), ``dim`` features per token.
+Shape legend: `batch` captions, `tokens` positions (padded), `dim` features per token.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +36,7 @@ class CaptionEncoder(PartedModel):
         """Encode captions.
 
         Args:
-            captions: One caption per batch row; ``""`` is the null condition.
+            captions: One caption per batch row; `""` is the null condition.
             max_length: Number of tokens that every caption is padded or cut to.
 
         Returns:
@@ -89,9 +90,10 @@ class AudioLDM2TextEncoder(CaptionEncoder):
             max_length: Number of FLAN-T5 tokens that every caption is padded or cut to.
 
         Returns:
-            The language model's vectors as ``states``, FLAN-T5's as ``states_1``, CLAP's embedding as ``pooled``.
+            The language model's vectors as `states`, FLAN-T5's as `states_1`, CLAP's embedding as `pooled`.
         """
-        pipe = AudioLDM2Pipeline(
+        make: Any = AudioLDM2Pipeline  # its annotations ask for what `encode_prompt` does not use
+        pipe = make(
             vae=None,
             text_encoder=self.clap,
             text_encoder_2=self.t5,
@@ -106,7 +108,7 @@ class AudioLDM2TextEncoder(CaptionEncoder):
         )
         rows = []
         for caption in captions:
-            states, mask, generated = pipe.encode_prompt([caption], self.t5.device, 1, False)
+            states, mask, generated = pipe.encode_prompt([caption], pipe.text_encoder_2.device, 1, False)
             states, mask = states[:, :max_length], mask[:, :max_length].bool()
             missing = max_length - states.shape[1]
             rows.append((generated, F.pad(states, (0, 0, 0, missing)), F.pad(mask, (0, missing))))
@@ -141,7 +143,7 @@ class MusicLDMTextEncoder(CaptionEncoder):
             max_length: Means nothing here: CLAP cuts captions at its own length.
 
         Returns:
-            CLAP's embedding as ``pooled``, and as the only token of ``states``.
+            CLAP's embedding as `pooled`, and as the only token of `states`.
         """
         pooled = _clap_embedding(self.clap_tokenizer, self.clap, captions)
         mask = torch.ones(len(captions), 1, dtype=torch.bool, device=pooled.device)

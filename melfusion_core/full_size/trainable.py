@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from diffusers import ModelMixin
 from torch import nn
@@ -41,8 +43,8 @@ def choose_weights(
     Args:
         unet: The music UNet.
         synapse: The synapse.
-        mode: ``gates``: nothing of the UNet; ``gates_kv``: the caption's key and value projections of the connected
-            decoder layers; ``full``: all of it; ``lora``: low-rank changes of every attention layer (Hu et al., 2022),
+        mode: `gates`: nothing of the UNet; `gates_kv`: the caption's key and value projections of the connected
+            decoder layers; `full`: all of it; `lora`: low-rank changes of every attention layer (Hu et al., 2022),
             through peft.
         lora_rank: Rank of the changes.
         lora_alpha: Their scale is this over the rank.
@@ -82,7 +84,8 @@ def _add_lora(unet: ModelMixin, rank: int, alpha: float) -> list[str]:
         from peft import LoraConfig
     except ImportError as error:
         raise ImportError("mode lora needs the package peft: pip install 'melfusion-studio[train]'") from error
-    unet.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(LORA_TARGETS), init_lora_weights=True))
+    scale: Any = alpha  # declared as whole, used as a number
+    unet.add_adapter(LoraConfig(r=rank, lora_alpha=scale, target_modules=list(LORA_TARGETS), init_lora_weights=True))
     return [name for name, _ in unet.named_parameters() if ".lora_" in name]
 
 
@@ -90,9 +93,9 @@ def exported_name(name: str) -> str:
     """The name under which a low-rank change is stored: without the adapter's own.
 
     Args:
-        name: As in the UNet, for instance ``...to_k.lora_A.default.weight``.
+        name: As in the UNet, for instance `...to_k.lora_A.default.weight`.
 
     Returns:
-        ``...to_k.lora_A.weight``.
+        `...to_k.lora_A.weight`.
     """
     return name.replace(".default.", ".")

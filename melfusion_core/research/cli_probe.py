@@ -98,5 +98,8 @@ def _rated_photographs(folder: Path) -> list[Any]:
     from melfusion_core.data.pictures import load_rated_pictures
     from melfusion_core.research.probe import ProbePicture
 
-    rated = [each for each in load_rated_pictures(folder) if each.valence is not None and each.arousal is not None]
-    return [ProbePicture(each.path, each.theme, each.category, each.valence, each.arousal) for each in rated]
+    return [
+        ProbePicture(each.path, each.theme, each.category, each.valence, each.arousal)
+        for each in load_rated_pictures(folder)
+        if each.valence is not None and each.arousal is not None
+    ]

@@ -1,6 +1,6 @@
 """A table of training runs: what was set differently, and the last validation of each.
 
-``python -m melfusion_core.research.compare RUN RUN ...``; the first run is the baseline.
+`python -m melfusion_core.research.compare RUN RUN ...`; the first run is the baseline.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What caption and picture are worth at each noise level: paired errors on held-out clips.
 
-``python -m melfusion_core.research.gain --data PREPARED --model checkpoints/melfusion-mini``
+`python -m melfusion_core.research.gain --data PREPARED --model checkpoints/melfusion-mini`
 """
 
 from __future__ import annotations

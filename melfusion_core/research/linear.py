@@ -1,12 +1,12 @@
 """What linear regression knows of clips before any noise is removed: the yardstick for `melfusion_core.research.gain`.
 
-``python -m melfusion_core.research.linear --data PREPARED``
+`python -m melfusion_core.research.linear --data PREPARED`
 
 At the last timestep the music model sees pure noise, so the best it can predict is the mean of all clips with that
 caption and picture. Ridge regression predicts such means too, of each clip over time; a network that stays below it
 leaves something unlearned, one that reaches it needs better captions or pictures rather than more training.
 
-Shape legend: ``n`` clips, ``d`` inputs, ``t`` targets (channels x frequency).
+Shape legend: `n` clips, `d` inputs, `t` targets (channels x frequency).
 """
 
 from __future__ import annotations

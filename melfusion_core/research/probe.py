@@ -4,7 +4,7 @@ For every layer and key timestep the features of a picture are the mean and the 
 its keys and values along the DDIM inversion: just what the visual synapse can pass on. Ridge regressions read valence,
 arousal, the kind of picture and its theme off them, with penalties chosen by folds over themes.
 
-Shape legend: ``n`` pictures, ``d`` features.
+Shape legend: `n` pictures, `d` features.
 """
 
 from __future__ import annotations

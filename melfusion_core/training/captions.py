@@ -16,9 +16,9 @@ class CaptionStore:
     """Token states of many captions, one after the other.
 
     Args:
-        states: Token states of all captions, of shape ``(all tokens, dim)``, float16.
-        offsets: First token of each caption and the end, of shape ``(captions + 1,)``.
-        pooled: Pooled states, of shape ``(captions, dim)``, float32.
+        states: Token states of all captions, of shape `(all tokens, dim)`, float16.
+        offsets: First token of each caption and the end, of shape `(captions + 1,)`.
+        pooled: Pooled states, of shape `(captions, dim)`, float32.
     """
 
     def __init__(self, states: np.ndarray, offsets: np.ndarray, pooled: np.ndarray) -> None:
@@ -67,7 +67,7 @@ class CaptionStore:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> CaptionStore:
-        """Open what :meth:`save` wrote; the states stay on disk.
+        """Open what `save` wrote; the states stay on disk.
 
         Args:
             folder: The folder.

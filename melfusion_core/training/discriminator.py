@@ -23,18 +23,18 @@ class SpectrumDiscriminator(nn.Module):
         """Judge spectrograms.
 
         Args:
-            level: Log magnitudes, about unit scale, of shape ``(batch, frames, bins)``.
+            level: Log magnitudes, about unit scale, of shape `(batch, frames, bins)`.
 
         Returns:
-            Per band, scores of shape ``(batch, 1, frames', bins')`` and a list of hidden features.
+            Per band, scores of shape `(batch, 1, frames', bins')` and a list of hidden features.
         """
         scores, features = [], []
         for layers, part in zip(self.bands, level[..., :-1].chunk(len(self.bands), dim=-1), strict=True):
-            hidden, kept = part.unsqueeze(1), []
-            for layer in layers[:-1]:
+            (*inner, last), hidden, kept = layers.children(), part.unsqueeze(1), []
+            for layer in inner:
                 hidden = functional.leaky_relu(layer(hidden), 0.1)
                 kept.append(hidden)
-            scores.append(layers[-1](hidden))
+            scores.append(last(hidden))
             features.append(kept)
         return scores, features
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -11,7 +12,7 @@ import torch
 class ModelAverage:
     """Float32 moving average of the parameters of a module; buffers are the module's own.
 
-    The decay warms up as ``min(decay, (1 + updates) / (10 + updates))``.
+    The decay warms up as `min(decay, (1 + updates) / (10 + updates))`.
 
     Args:
         module: The module being trained.
@@ -35,7 +36,7 @@ class ModelAverage:
 
     @contextmanager
     def applied(self) -> Iterator[torch.nn.Module]:
-        """Let the module have the averaged weights for the length of a ``with`` block.
+        """Let the module have the averaged weights for the length of a `with` block.
 
         Yields:
             The module, in evaluation mode.
@@ -55,15 +56,15 @@ class ModelAverage:
         for parameter, value in zip(self.parameters, values, strict=True):
             parameter.copy_(value)
 
-    def state_dict(self) -> dict[str, object]:
+    def state_dict(self) -> dict[str, Any]:
         """The average and its age, for a checkpoint."""
         return {"updates": self.updates, "average": self.average}
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved average.
 
         Args:
-            state: What :meth:`state_dict` gave.
+            state: What `state_dict` gave.
         """
         self.updates = int(state["updates"])
         for mine, theirs in zip(self.average, state["average"], strict=True):

@@ -139,7 +139,7 @@ class ImageTask(Task):
         with loop.autocast():
             loss, plain = self._loss(pixels.to(self.device), noise, timesteps, texts, told)
         terms = {"loss": loss.detach(), "plain": plain.detach()}
-        if self.listeners is not None:
+        if self.listeners is not None and told is not None:
             unheard = self.listeners.unheard(told.to(self.device))
             terms |= {"mood": unheard[0].detach(), "meaning": unheard[1].detach()}
             loss = loss + self.config.listening * unheard.sum()
@@ -326,8 +326,9 @@ def image_networks(size: str, init: str, encoder: str) -> tuple[UNet2DConditionM
         return (unet if found is None else told_unet(unet, found.dim)), found
     found = found or load_picture_encoder(init, unet)
     wanted = unet.config.projection_class_embeddings_input_dim
-    if found.dim != wanted:
-        raise ValueError(f"the image model in {init} is told {wanted} numbers, and the encoder tells {found.dim}")
+    tells = 0 if found is None else found.dim
+    if tells != wanted:
+        raise ValueError(f"the image model in {init} is told {wanted} numbers, and the encoder tells {tells}")
     return unet, found
 
 

@@ -1,6 +1,6 @@
-"""Trainer of the judge: ``melfusion train judge --data CORPUS --out RUN --max-minutes 15``.
+"""Trainer of the judge: `melfusion train judge --data CORPUS --out RUN --max-minutes 15`.
 
-It is trained on its own part of the train split: all clips of the pieces whose hash lies below ``share`` (60 %), so
+It is trained on its own part of the train split: all clips of the pieces whose hash lies below `share` (60 %), so
 that what it says of generated music does not rest on clips alone that the music model has heard as well. The
 validation split chooses the weights that are kept; the test split is never read.
 """
@@ -13,6 +13,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -38,12 +39,12 @@ class JudgeConfig(TrainConfig):
     """Train the judge of the evaluation on its own part of a corpus.
 
     Args:
-        size: Network size, ``mini`` or ``tiny``.
+        size: Network size, `mini` or `tiny`.
         batch_size: Clips per step and process.
         learning_rate: Peak learning rate.
         weight_decay: AdamW's weight decay.
         ema_decay: Decay of the moving average of the weights, after its own warm-up.
-        precision: Autocast: ``no`` or ``bf16``.
+        precision: Autocast: `no` or `bf16`.
         validate_minutes: Minutes between two validations; the best weights are kept.
         share: Part of the train split's pieces that the judge hears, chosen by hash.
         least_clips: Leads, styles and instruments with fewer clips are no class.
@@ -132,7 +133,9 @@ class JudgeTask(Task):
         losses["captions"] = contrast(heard.joint @ read.T * scales[1], same)
         weights = dict.fromkeys(("pictures", "captions"), self.config.contrast_weight)
         weights |= {"instruments": 4.0, "picture_mood": 4.0, "style": 0.5, "tempo": 0.5, "mode": 0.7}
-        norm = loop.update("judge", sum(weights.get(name, 1.0) * loss for name, loss in losses.items()))
+        norm = loop.update(
+            "judge", torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+        )
         return {name: loss.detach() for name, loss in losses.items()} | {"norm": norm}
 
     def validate(self) -> dict[str, float]:
@@ -232,12 +235,18 @@ class JudgeTask(Task):
         return heard, torch.cat(seen), torch.cat(read)
 
 
-def _build_judge(size: str, classes: dict[str, object]) -> MelFusionJudge:
+def _build_judge(size: str, classes: dict[str, Any]) -> MelFusionJudge:
     """Build an untrained judge."""
     if size == "mini":
         return MelFusionJudge(**classes)
     mel = MelConfig(**TINY_MEL).to_dict()
-    widths = {"channels": (8, 8), "picture_channels": (8, 8), "hidden_dim": 16, "embedding_dim": 8, "joint_dim": 8}
+    widths: dict[str, Any] = {
+        "channels": (8, 8),
+        "picture_channels": (8, 8),
+        "hidden_dim": 16,
+        "embedding_dim": 8,
+        "joint_dim": 8,
+    }
     return MelFusionJudge(**classes, mel=mel, pitch_octaves=2, **widths)
 
 
@@ -259,7 +268,7 @@ def contrast(similarity: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Contrastive loss with soft targets, both ways.
 
     Args:
-        similarity: Scaled similarities of shape ``(batch, batch)``.
+        similarity: Scaled similarities of shape `(batch, batch)`.
         target: Weights of the partners, not negative, of the same shape; every row is made to sum to 1.
 
     Returns:
@@ -269,7 +278,7 @@ def contrast(similarity: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     for logits, weights in ((similarity, target), (similarity.T, target.T)):
         share = (weights + 1e-8) / (weights + 1e-8).sum(1, keepdim=True)
         losses.append((share * (share.log() - logits.log_softmax(1))).sum(1).mean())
-    return sum(losses) / 2
+    return torch.stack(losses).mean()
 
 
 def _attribute_figures(heard: JudgeOutput, wanted: dict[str, torch.Tensor]) -> dict[str, float]:
@@ -293,7 +302,7 @@ def retrieval(queries: torch.Tensor, partners: torch.Tensor, among: int = RETRIE
     """How often the own partner is the most similar of some, expected over all draws of the others.
 
     Args:
-        queries: Unit vectors of shape ``(clips, dim)``.
+        queries: Unit vectors of shape `(clips, dim)`.
         partners: Unit vectors of the partners, same shape.
         among: Number of candidates, the own partner counted in; at most the number of clips.
 
@@ -315,7 +324,7 @@ def train(config: JudgeConfig) -> TrainResult:
         config: The trainer's configuration.
 
     Returns:
-        How it ended; the best network is in ``out/export``.
+        How it ended; the best network is in `out/export`.
     """
     loop = TrainLoop(config)
     return loop.run(JudgeTask(config, loop.device))

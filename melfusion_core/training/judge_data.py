@@ -70,7 +70,7 @@ def to_bytes(values: torch.Tensor) -> torch.Tensor:
 
 
 def from_bytes(values: torch.Tensor) -> torch.Tensor:
-    """Undo :func:`to_bytes`.
+    """Undo `to_bytes`.
 
     Args:
         values: Any shape, uint8.
@@ -91,7 +91,7 @@ class Classes:
         styles: Styles.
         tempi: Tempo words.
         modes: Modes.
-        scalar_mean: Mean of the values of ``SCALARS``.
+        scalar_mean: Mean of the values of `SCALARS`.
         scalar_std: Their standard deviation.
     """
 
@@ -105,7 +105,7 @@ class Classes:
 
 
 def _scalars_of(clip: Triplet) -> list[float]:
-    """The clip's values in the order of ``SCALARS``; NaN where the corpus does not know one."""
+    """The clip's values in the order of `SCALARS`; NaN where the corpus does not know one."""
 
     def log(value: float | None) -> float:
         return math.nan if value is None else math.log(max(value, 0.1))
@@ -156,12 +156,12 @@ class JudgeArrays:
     """Clips as arrays, one row each.
 
     Args:
-        mel: Bytes of the log-mel, of shape ``(clips, frames, n_mels)``.
-        pitch: Bytes of the pitch spectrum, of shape ``(clips, steps, semitones)``.
-        pictures: Bytes of shape ``(pictures, 3, 64, 64)``.
-        captions: Pooled caption states of shape ``(captions, 384)``.
-        picture_rows: Picture of each clip, of shape ``(clips,)``.
-        caption_rows: Captions of each clip: rows of ``captions``.
+        mel: Bytes of the log-mel, of shape `(clips, frames, n_mels)`.
+        pitch: Bytes of the pitch spectrum, of shape `(clips, steps, semitones)`.
+        pictures: Bytes of shape `(pictures, 3, 64, 64)`.
+        captions: Pooled caption states of shape `(captions, 384)`.
+        picture_rows: Picture of each clip, of shape `(clips,)`.
+        caption_rows: Captions of each clip: rows of `captions`.
     """
 
     mel: torch.Tensor
@@ -236,9 +236,9 @@ def targets(clips: Sequence[Triplet], classes: Classes) -> dict[str, torch.Tenso
         classes: The classes.
 
     Returns:
-        Class indices (-100 where unknown) by "lead", "style", "tempo" and "mode", of shape ``(clips,)``; 0/1
-        "instruments" of shape ``(clips, instruments)``; standardised "scalars" of shape ``(clips, 4)`` with NaN where
-        unknown; "music" and "image" moods of shape ``(clips, 2)``.
+        Class indices (-100 where unknown) by "lead", "style", "tempo" and "mode", of shape `(clips,)`; 0/1
+        "instruments" of shape `(clips, instruments)`; standardised "scalars" of shape `(clips, 4)` with NaN where
+        unknown; "music" and "image" moods of shape `(clips, 2)`.
     """
     keys = {"lead": ("lead", classes.leads), "style": ("style", classes.styles)}
     keys |= {"tempo": ("tempo_word", classes.tempi), "mode": ("mode", classes.modes)}

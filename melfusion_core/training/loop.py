@@ -36,7 +36,7 @@ class TrainingError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
-    """How a call of :meth:`TrainLoop.run` ended.
+    """How a call of `TrainLoop.run` ended.
 
     Args:
         step: Steps done, earlier sittings counted in.
@@ -54,8 +54,8 @@ class TrainResult:
 class Task(ABC):
     """What one component brings to the loop: networks, losses, samples.
 
-    A task sets ``networks`` (all that is saved and restored), ``averaged`` (names of networks with an EMA) and
-    ``optimizers`` in its constructor, on the device that it is given. Where ``global_batch`` is set, all processes are
+    A task sets `networks` (all that is saved and restored), `averaged` (names of networks with an EMA) and
+    `optimizers` in its constructor, on the device that it is given. Where `global_batch` is set, all processes are
     given the same generator, and each takes its share of what is drawn; otherwise each draws a batch of its own.
     """
 
@@ -67,10 +67,10 @@ class Task(ABC):
 
     @abstractmethod
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw a batch, compute losses and call ``loop.update``.
+        """Draw a batch, compute losses and call `loop.update`.
 
         Args:
-            loop: The loop, for ``update``, ``autocast`` and ``progress``.
+            loop: The loop, for `update`, `autocast` and `progress`.
             generator: CPU generator for every draw of this step.
 
         Returns:
@@ -100,12 +100,12 @@ class Task(ABC):
 class TrainLoop:
     """Runs a task until its limit of steps or minutes, whichever comes first.
 
-    Every random draw of step ``n`` comes from a generator seeded by (seed, n, process), or by (seed, n) where a task
+    Every random draw of step `n` comes from a generator seeded by (seed, n, process), or by (seed, n) where a task
     draws global batches, so that a resumed run repeats an uninterrupted one exactly where the schedule follows steps.
 
     Args:
         config: The trainer's configuration.
-        accelerator: Device and processes; ``None`` makes one from the configuration.
+        accelerator: Device and processes; `None` makes one from the configuration.
     """
 
     def __init__(self, config: TrainConfig, accelerator: Accelerator | None = None) -> None:
@@ -131,7 +131,7 @@ class TrainLoop:
             How it ended.
 
         Raises:
-            TrainingError: When the losses are no longer finite, or a checkpoint is there and ``resume`` is off.
+            TrainingError: When the losses are no longer finite, or a checkpoint is there and `resume` is off.
         """
         config, out = self.config, self.config.out_folder
         out.mkdir(parents=True, exist_ok=True)
@@ -254,7 +254,7 @@ class TrainLoop:
     def _mean_over_processes(self, sums: dict[str, torch.Tensor]) -> dict[str, float]:
         values = torch.stack([value.to(self.device) for value in sums.values()])
         if self.accelerator.num_processes > 1:
-            values = self.accelerator.reduce(values, "mean")
+            values = self._mean(values)
         return dict(zip(sums, values.tolist(), strict=True))
 
     def _sync_progress(self) -> float:
@@ -264,7 +264,7 @@ class TrainLoop:
         progress, stop = max(steps, time_part), float(self._stop)
         if self.accelerator.num_processes > 1:  # all processes must agree on the schedule and on when to stop
             both = torch.tensor([progress, stop], device=self.device, dtype=torch.float64)
-            progress, stop = self.accelerator.reduce(both, "mean").tolist()
+            progress, stop = self._mean(both).tolist()
         self.progress, self._stop = min(1.0, progress), stop > 0
         return self.progress
 
@@ -277,10 +277,16 @@ class TrainLoop:
     def _share_gradients(self, parameters: list[torch.nn.Parameter]) -> None:
         if self.accelerator.num_processes == 1:
             return
-        flat = torch.cat([p.grad.flatten() for p in parameters])
-        parts = self.accelerator.reduce(flat, "mean").split([p.numel() for p in parameters])
-        for parameter, part in zip(parameters, parts, strict=True):
-            parameter.grad.copy_(part.view_as(parameter))
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        for gradient, part in zip(gradients, self._mean(flat).split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def _mean(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Mean over processes."""
+        mean = self.accelerator.reduce(tensor, "mean")
+        assert isinstance(mean, torch.Tensor)
+        return mean
 
     def _state_row(self, step_s: float) -> dict[str, float]:
         rate = self.config.learning_rate * self.factor
@@ -379,7 +385,7 @@ class TrainLoop:
 
 
 def _make_accelerator(config: TrainConfig) -> Accelerator:
-    """Device and processes as the configuration and ``accelerate launch`` say."""
+    """Device and processes as the configuration and `accelerate launch` say."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("device is cuda, but PyTorch sees no CUDA device")
     return Accelerator(cpu=config.device == "cpu", mixed_precision="no")

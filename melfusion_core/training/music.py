@@ -102,7 +102,7 @@ class MusicTask(Task):
     def validate(self) -> dict[str, float]:
         """Losses on held-out crops under every condition; clips, noise and timesteps never change.
 
-        ``picture_gain`` is how much worse the loss is with another clip's picture than with the right one, without a
+        `picture_gain` is how much worse the loss is with another clip's picture than with the right one, without a
         caption: above 0, the model listens to the picture.
         """
         clips = [self.data.clips[row] for row in self.held_out]
@@ -138,7 +138,7 @@ class MusicTask(Task):
                     save_audio(folder / f"{number}_{name}.flac", audio, engine.sample_rate)
 
     def export(self, folder: Path) -> None:
-        """Save the averaged networks and the scheduler: ``unet``, ``synapse``, ``scheduler``."""
+        """Save the averaged networks and the scheduler: `unet`, `synapse`, `scheduler`."""
         self.unet.save_pretrained(folder / "unet")
         self.synapse.save_pretrained(folder / "synapse")
         self.scheduler.save_pretrained(folder / "scheduler")
@@ -152,7 +152,7 @@ class MusicTask(Task):
             seed: Seed of the noise.
 
         Returns:
-            Normalised latents of shape ``(rows, channels, time, frequency)``.
+            Normalised latents of shape `(rows, channels, time, frequency)`.
         """
         clips, config = [self.data.clips[row] for row in rows], self.config
         condition = MusicCondition(
@@ -163,7 +163,6 @@ class MusicTask(Task):
             settings=TakeSettings(
                 guidance_scale=config.sample_guidance,
                 image_guidance_scale=config.sample_guidance,
-                guidance_rescale=0.0,
                 synapse_strength=strength,
             ),
         )
@@ -188,16 +187,16 @@ class MusicTask(Task):
         """Squared error of the prediction for clips at given noise levels.
 
         Args:
-            latents: Normalised latents of shape ``(batch, channels, time, frequency)``.
+            latents: Normalised latents of shape `(batch, channels, time, frequency)`.
             noise: Same shape.
-            timesteps: Of shape ``(batch,)``, int64.
+            timesteps: Of shape `(batch,)`, int64.
             texts: Number of each clip's caption; 0 is the empty one.
-            features: For each layer ``(key, value)`` of the clips' pictures.
+            features: For each layer `(key, value)` of the clips' pictures.
             strengths: Synapse strengths.
-            starts: First latent frame of each crop, of shape ``(batch,)``, or of all.
+            starts: First latent frame of each crop, of shape `(batch,)`, or of all.
 
         Returns:
-            Means over channels and positions, of shape ``(batch,)``.
+            Means over channels and positions, of shape `(batch,)`.
         """
         text = self.data.captions.get(texts, self.device)
         noise, timesteps = noise.to(self.device), timesteps.to(self.device)
@@ -274,7 +273,7 @@ def train(config: MusicConfig) -> TrainResult:
         config: The trainer's configuration.
 
     Returns:
-        How it ended; the averaged networks are in ``out/export``.
+        How it ended; the averaged networks are in `out/export`.
     """
     loop = TrainLoop(config)
     return loop.run(MusicTask(config, loop.device))

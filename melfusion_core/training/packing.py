@@ -1,4 +1,4 @@
-"""Make packs from a corpus and a codec: ``melfusion corpus pack``."""
+"""Make packs from a corpus and a codec: `melfusion corpus pack`."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def pack_corpus(
     """Pack a corpus for a machine without network.
 
     Args:
-        root: Corpus folder with ``metadata.jsonl``.
+        root: Corpus folder with `metadata.jsonl`.
         vae: Folder of the codec.
         out: Folder to write.
-        subset: ``core``, ``full`` or ``all``.
+        subset: `core`, `full` or `all`.
         part_mb: Largest size of a part in megabytes.
         with_text_encoder: Whether to add the text encoder, in half precision, with its tokenizer.
         batch_size: Clips encoded at a time.
-        device: ``cpu`` or ``cuda``.
+        device: `cpu` or `cuda`.
 
     Returns:
         The manifest, with the quantisation error in standard deviations of a channel.
 
     Raises:
-        PackError: When ``out`` already holds packs.
+        PackError: When `out` already holds packs.
         CorpusError: When the corpus cannot be read or has no clip of the subset.
     """
     writer = PackWriter(out, part_mb)

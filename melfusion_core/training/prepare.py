@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from diffusers import UNet2DConditionModel
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from melfusion_core.data.corpus import SUBSETS, Triplet, read_corpus, select
+from melfusion_core.data.corpus import SUBSETS, CorpusError, Triplet, read_corpus, select
 from melfusion_core.data.packs import Packs, is_packs
 from melfusion_core.engines.spectrogram.latents import load_codec
 from melfusion_core.models.features import ImageFeatures, picture_size
@@ -271,16 +271,25 @@ def _encode_latents(config: PrepareConfig, clips: list[Triplet], folder: Path, p
         _unpack_latents(packs, clips, partial)
         scales = {name: packs.manifest["latents"][name] for name in ("mean", "std")}
     else:
-        vae, latents = load_codec(config.vae), None
+        vae = load_codec(config.vae)
         scales = latent_scales(vae)
-        for start, encoded in encode_clips(vae, clips, config.batch_size, config.device):
-            if latents is None:
-                shape = (len(clips), *encoded.shape[1:])
-                latents = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
-            latents[start : start + len(encoded)] = encoded
-        latents.flush()
+        encoded = encode_clips(vae, clips, config.batch_size, config.device)
+        _write_rows(partial, len(clips), (latents for _, latents in encoded))
     os.replace(partial, folder / "latents.npy")
     return scales
+
+
+def _write_rows(path: Path, count: int, parts: Iterable[np.ndarray]) -> None:
+    """Write arrays one after the other, as float16, into one file of so many rows."""
+    rows, start = None, 0
+    for part in parts:
+        if rows is None:
+            rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(count, *part.shape[1:]))
+        rows[start : start + len(part)] = part
+        start += len(part)
+    if rows is None:
+        raise CorpusError("there is nothing to encode")
+    rows.flush()
 
 
 def _unpack_latents(packs: Packs, clips: list[Triplet], path: Path) -> None:
@@ -304,30 +313,29 @@ def _encode_features(config: PrepareConfig, clips: list[Triplet], folder: Path, 
     pictures, rows = load_pictures(clips, picture_size(image_unet))
     told = tell_clips(encoder, clips)
     partial = folder / "features.npy.partial"
-    features, captured = None, None
-    for start in tqdm(range(0, len(pictures), config.batch_size), desc="features", mininterval=5.0):
-        pixels = bytes_to_pixels(pictures[start : start + config.batch_size]).to(config.device)
-        with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
-            captured = capture_image_features(
-                image_unet,
-                scheduler,
-                pixels,
-                null_text,
-                config.key_timesteps,
-                config.num_inversion_steps,
-                embedding=None if told is None else told[start : start + len(pixels)],
-            )
-        packed = captured.pack().cpu().numpy().reshape(len(pixels), len(captured.timesteps), -1)
-        if features is None:
-            shape = (len(pictures), *packed.shape[1:])
-            features = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
-        features[start : start + len(pixels)] = packed
-    features.flush()
-    del features
+    found: list[ImageFeatures] = []
+
+    def capture() -> Iterator[np.ndarray]:
+        for start in tqdm(range(0, len(pictures), config.batch_size), desc="features", mininterval=5.0):
+            pixels = bytes_to_pixels(pictures[start : start + config.batch_size]).to(config.device)
+            with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
+                captured = capture_image_features(
+                    image_unet,
+                    scheduler,
+                    pixels,
+                    null_text,
+                    config.key_timesteps,
+                    config.num_inversion_steps,
+                    embedding=None if told is None else told[start : start + len(pixels)],
+                )
+            found[:] = [captured]
+            yield captured.pack().cpu().numpy().reshape(len(pixels), len(captured.timesteps), -1)
+
+    _write_rows(partial, len(pictures), capture())
     os.replace(partial, folder / "features.npy")
     return {
         "pictures": [str(path) for path in rows],
-        "key_timesteps": list(captured.timesteps),
+        "key_timesteps": list(found[0].timesteps),
         "num_inversion_steps": config.num_inversion_steps,
-        "shapes": [list(shape) for shape in captured.shapes],
+        "shapes": [list(shape) for shape in found[0].shapes],
     }

@@ -1,11 +1,11 @@
-"""Fit the scene classifier: ``melfusion train scenes --image-unet DIR --data CORPUS --out RUN``. Takes minutes.
+"""Fit the scene classifier: `melfusion train scenes --image-unet DIR --data CORPUS --out RUN`. Takes minutes.
 
 The procedural scenes of the corpus give the words. Its photographs are one silent kind: with words of their own they
 were told right in 4 of 10 cases at any threshold (folds over themes), so the classifier learns to keep quiet on them.
 The validation split, and photographs of the train split as predicted by folds that had not seen their themes, choose
 the threshold. The test split, whose themes of photographs occur nowhere else, is measured once.
 
-Shape legend: ``n`` pictures, ``features`` statistics of a picture.
+Shape legend: `n` pictures, `features` statistics of a picture.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class SceneConfig:
     """Fit the scene classifier to an image model and a corpus.
 
     Args:
-        data: Corpus folder with ``metadata.jsonl``.
-        out: Run folder; the classifier is written to ``out/export``.
+        data: Corpus folder with `metadata.jsonl`.
+        out: Run folder; the classifier is written to `out/export`.
         image_unet: Export of the image model's trainer, with its scheduler.
         pictures: Pictures of the train split, evenly spread; 0 for all.
         held_out_pictures: Pictures of the validation and of the test split each; 0 for all.
@@ -106,8 +106,8 @@ class ScenePictures:
     """Pictures as the classifier sees them.
 
     Args:
-        statistics: Of shape ``(n, features)``.
-        words: The word of each scene, or ``PHOTOGRAPH``.
+        statistics: Of shape `(n, features)`.
+        words: The word of each scene, or `PHOTOGRAPH`.
         themes: Theme of each picture.
     """
 
@@ -117,14 +117,14 @@ class ScenePictures:
 
     @property
     def photographs(self) -> torch.Tensor:
-        """Which of them are photographs, of shape ``(n,)``."""
+        """Which of them are photographs, of shape `(n,)`."""
         return torch.tensor([word == PHOTOGRAPH for word in self.words], dtype=torch.bool)
 
     def index(self, rows: torch.Tensor) -> ScenePictures:
         """Pick pictures.
 
         Args:
-            rows: Boolean mask of shape ``(n,)``.
+            rows: Boolean mask of shape `(n,)`.
 
         Returns:
             Those pictures.
@@ -217,8 +217,8 @@ def measure(classifier: SceneClassifier, pictures: ScenePictures) -> dict[str, d
         pictures: Held-out pictures.
 
     Returns:
-        By ``scenes`` and ``photographs``: ``n``; ``accuracy`` of the likeliest label; ``coverage``, the share of
-        pictures of which a word is said; ``said``; ``right``, how many of those words are true; ``precision``, their
+        By `scenes` and `photographs`: `n`; `accuracy` of the likeliest label; `coverage`, the share of
+        pictures of which a word is said; `said`; `right`, how many of those words are true; `precision`, their
         share, which is missing where nothing is said.
     """
     shares, best = classifier(pictures.statistics).max(dim=1)
@@ -244,7 +244,7 @@ def train(config: SceneConfig) -> dict[str, Any]:
         config: What to do.
 
     Returns:
-        The threshold, and what :func:`measure` says on the validation and the test split; also in ``summary.json``.
+        The threshold, and what `measure` says on the validation and the test split; also in `summary.json`.
 
     Raises:
         CorpusError: When the train split lacks scenes or photographs, or a scene has a theme without a word.
@@ -297,7 +297,8 @@ def _fit_and_measure(config: SceneConfig, settings: dict[str, Any], sets: dict[s
     classifier = SceneClassifier(**settings)
     fit(classifier, sets["train"], config.penalty)
     rows += _judged(classifier, sets["validation"])
-    threshold = choose_threshold(*zip(*rows, strict=True), config.precision, config.spoken_photographs)
+    confidence, spoken, right, photographs = zip(*rows, strict=True)
+    threshold = choose_threshold(confidence, spoken, right, photographs, config.precision, config.spoken_photographs)
     weights = classifier.state_dict()
     classifier = SceneClassifier(**settings, threshold=threshold)
     classifier.load_state_dict(weights)

@@ -1,4 +1,4 @@
-"""Trainer of the vocoder: ``melfusion train vocoder --data CORPUS --out RUN --max-minutes 35``."""
+"""Trainer of the vocoder: `melfusion train vocoder --data CORPUS --out RUN --max-minutes 35`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class VocoderConfig(TrainConfig):
     """Train the vocoder to turn log-mel spectrograms into linear-frequency spectra.
 
     Args:
-        size: Network size, ``mini`` or ``tiny``.
+        size: Network size, `mini` or `tiny`.
         batch_size: Crops per step and process.
         learning_rate: Peak learning rate.
         ema_decay: Decay of the moving average of the weights, after its own warm-up.
@@ -243,7 +243,7 @@ def train(config: VocoderConfig) -> TrainResult:
         config: The trainer's configuration.
 
     Returns:
-        How it ended; the averaged network is in ``out/export``.
+        How it ended; the averaged network is in `out/export`.
     """
     loop = TrainLoop(config)
     return loop.run(VocoderTask(config, loop.device))

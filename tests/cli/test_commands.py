@@ -94,12 +94,15 @@ def test_flags_reach_the_trainers(component, tmp_path, monkeypatch):
         "score-prepare": ["--codec", "codec"],
         "synapse": ["--model", "full", "--max-steps", "3"],
         "scenes": ["--image-unet", "image"],
-        "encoder": ["--weights", "classifier.pth"],
+        "encoder": ["--weights", "one.pth", "two.pth"],
+        "pictures": ["--encoder", "encoder"],
+        "score-pictures": ["--encoder", "encoder", "--image-unet", "image"],
     }
+    source = {"encoder": "pictures", "pictures": "pictures", "score-pictures": "bank"}.get(component, "data")
     limit = own.get(component, ["--max-steps", "3"])
-    assert main(["train", component, "--data", "corpus", "--out", str(tmp_path), *limit]) == 0
+    assert main(["train", component, f"--{source}", "corpus", "--out", str(tmp_path), *limit]) == 0
     [config] = configs
-    assert (config.data, config.out) == ("corpus", str(tmp_path))
+    assert (getattr(config, source), config.out) == ("corpus", str(tmp_path))
 
 
 @pytest.mark.parametrize("name", [*parser.TRAINERS, "evaluate"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from melfusion_core.image import image_to_tensor
 from melfusion_core.models.features import ImageFeatures
 from melfusion_core.models.text import TextCondition
 from melfusion_core.research.probe import ImageModel, ProbePicture, collect, probe, reconstruct, token_statistics
@@ -59,8 +61,13 @@ def test_a_model_that_is_told_what_pictures_show(model, tmp_path):
     class Encoder(torch.nn.Module):
         device = torch.device("cpu")
 
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            return pixels.mean((2, 3))[:, :1]
+        def read(self, pictures: list[Image.Image]) -> SimpleNamespace:
+            pixels = torch.stack([image_to_tensor(picture, 16) for picture in pictures])
+            return SimpleNamespace(moods=pixels.mean((2, 3))[:, :1], meanings=None)
+
+        @staticmethod
+        def tell(moods: torch.Tensor, meanings: None) -> torch.Tensor:
+            return moods
 
     told = make_told_unet(1)
     pictures = []

@@ -111,7 +111,7 @@ def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, e
     run = train_in_two_sittings(image.ImageConfig, image.ImageTask, mini_corpus, out, **settings)
     metrics = json.loads((run / "summary.json").read_text())["validation"]
     assert metrics["loss"] != metrics["loss_without_embedding"]
-    assert {"mood", "meaning"} <= set((run / "log.csv").read_text().splitlines()[0].split(","))
+    assert {"mood", "meaning"} <= set((run / "train.csv").read_text().splitlines()[0].split(","))
     trained_unet, found = image.image_networks("mini", str(run / "export"), "")  # brings its encoder along
     assert found.dim == encoder.dim == trained_unet.config.projection_class_embeddings_input_dim
     with pytest.raises(ValueError, match="embedding_dropout needs an encoder"):
