@@ -28,6 +28,7 @@ NO_SOUND = "The model finished without any sound. Please try again."
 NOT_NUMBERS = "The model gave samples that are not numbers. Lower the guidance and try again."
 TOO_MANY_PICTURES = "Too many pictures are being looked at just now. Please try again in a minute."
 PICTURE_GONE = "There is no picture here any more: choose it again."
+VALUE_UNREADABLE = "A value that was sent is not of the kind that is taken there."
 NO_SUCH_EXAMPLE = "There is no such example picture."
 NOT_UPLOADED = "This file is not here, or no longer: choose it again, and it is uploaded anew."
 

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import secrets
 import sys
+import tempfile
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +58,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         type=Path,
         help="file to write: .wav or .flac (16 bit) or .mp3; named after caption and seed if not given",
     )
+    parser.add_argument("--force", action="store_true", help="replace files that are there already")
     parser.add_argument(
         "--text-only", action="store_true", default=None, help="leave the picture out, as if --image were not given"
     )
@@ -96,8 +98,7 @@ def run(args: argparse.Namespace) -> int:
         CommandError: Something is missing, unreadable, out of range or not writable.
     """
     folder = model_folder(args.model)
-    if args.out is not None:
-        _check_target(args.out)
+    _check_target(args)
     # Everything that can be refused is refused before the model is loaded.
     if args.recipe is None:
         settings, image = _from_flags(args, folder)
@@ -117,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
         _warn_of_changes(recipe, str(pipe.device))
 
     made = _render(pipe, recipe, image)
+    if not all(take.audio.isfinite().all() for take in made.values()):
+        raise CommandError(f"The model in {folder} gave samples that are not numbers: nothing was written.", code=1)
     if args.recipe is None:
         recipe = dataclasses.replace(recipe, gain_db=takes.safe_gain_db([take.audio for take in made.values()]))
     waveforms = {name: takes.apply_gain(take.audio, recipe.gain_db) for name, take in made.items()}
@@ -143,13 +146,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_target(out: Path) -> None:
+def _check_target(args: argparse.Namespace) -> None:
+    """Refuse before the work what could not be written after it."""
+    out = args.out
+    if out is None:
+        _check_folder(Path())
+        return
     if out.suffix.lower() not in SUFFIXES:
         raise CommandError(f"--out must end in {', '.join(SUFFIXES)}, and {out.name!r} does not.")
-    if not out.parent.is_dir():
-        raise CommandError(f"The folder {out.parent} does not exist.")
-    if not os.access(out.parent, os.W_OK):
-        raise CommandError(f"The folder {out.parent} cannot be written to.")
+    _check_folder(out.parent)
+    twin = out.with_stem(f"{out.stem}-text-only")
+    targets = [path for take in ([out, twin] if args.compare else [out]) for path in (take, take.with_suffix(".json"))]
+    targets += [out.with_name(f"{out.stem}-spectrogram.png")] * bool(args.compare)
+    targets += [take.with_suffix(".mid") for take in ((out, twin) if args.compare else (out,)) if args.midi]
+    for path in targets:
+        if path.is_dir():
+            raise CommandError(f"{path} is a folder.")
+        if path.exists() and not args.force:
+            raise CommandError(f"{path} exists already; --force replaces it.")
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise CommandError(f"The folder {folder} does not exist.")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise CommandError(f"Nothing can be written to {folder.resolve()}: {error.strerror}.", code=1) from error
 
 
 def _model_digest(folder: Path) -> str:
@@ -243,7 +266,7 @@ def _warn_of_changes(recipe: Recipe, device: str) -> None:
     if recipe.device != device:
         changes.append(f"device {recipe.device} then, {device} now")
     if changes:
-        print(f"The samples may differ in their last bits: {'; '.join(changes)}.", file=sys.stderr)
+        print(options.plain_line(f"The samples may differ in their last bits: {'; '.join(changes)}."), file=sys.stderr)
 
 
 def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) -> dict[str, Rendered]:
@@ -260,5 +283,5 @@ def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) 
 
         made = takes.render(pipe, recipe, image, lambda _: bar.update(1))
     for note in dict.fromkeys(str(warning.message) for warning in notes):
-        print(note, file=sys.stderr)
+        print(options.plain_line(note), file=sys.stderr)
     return made

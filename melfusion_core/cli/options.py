@@ -12,6 +12,7 @@ from melfusion_core.take import KNOBS, MAX_SEED, TakeSettings
 
 MODEL_NAME = "melfusion-mini"
 MAX_PROMPT_CHARACTERS = 1000
+MAX_LINE_CHARACTERS = 600
 
 
 class CommandError(Exception):
@@ -25,6 +26,19 @@ class CommandError(Exception):
     def __init__(self, message: str, code: int = 2):
         super().__init__(message)
         self.code = code
+
+
+def plain_line(text: str) -> str:
+    """Make a text fit for a terminal, whoever wrote the files that it quotes.
+
+    Args:
+        text: What is to be said.
+
+    Returns:
+        One line of at most `MAX_LINE_CHARACTERS`, in which control characters are question marks.
+    """
+    line = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return line if len(line) <= MAX_LINE_CHARACTERS else f"{line[: MAX_LINE_CHARACTERS - 3]}..."
 
 
 def number(low: float, high: float) -> Callable[[str], float]:
@@ -95,6 +109,8 @@ def caption(text: str) -> str:
         The caption without blanks at its ends.
     """
     text = text.strip()
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise argparse.ArgumentTypeError("is not valid text in this terminal's encoding")
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise argparse.ArgumentTypeError(
             f"has {len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are accepted"

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Sequence
 from typing import NoReturn
 
-from melfusion_core.cli.options import CommandError
+from melfusion_core.cli.options import CommandError, plain_line
 
 # Modules by name, so that imports point one way: `full_size` and `research` use this package, never the reverse. Each
 # has `add_parser`, which adds its command or extends one that stands before it.
@@ -54,7 +54,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} ({self.prog} --help lists the flags)\n")
+        self.exit(2, plain_line(f"{self.prog}: {message} ({self.prog} --help lists the flags)") + "\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -124,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         message, code = _explain(error)
-        print(f"melfusion: {message}", file=sys.stderr)
+        print(plain_line(f"melfusion: {message}"), file=sys.stderr)
         return code
 
 

@@ -121,11 +121,17 @@ def write_take(path: Path, waveform: torch.Tensor, recipe: Recipe, cover: Image.
         CommandError: The files could not be written, for instance because the disk is full.
     """
     part = path.with_name(f".{path.stem}.part{path.suffix}")
+    new = not path.exists()
     try:
         save_audio(part, waveform, recipe.sample_rate, subtype=SUBTYPES[path.suffix.lower()])
         embed_in_file(part, recipe, cover)
-        sidecar = write_sidecar(path, recipe)
         os.replace(part, path)
+        try:
+            sidecar = write_sidecar(path, recipe)
+        except OSError:
+            if new:
+                path.unlink()
+            raise
     except (OSError, AudioError) as error:
         raise write_error(path, error) from error
     finally:
