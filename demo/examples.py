@@ -54,16 +54,19 @@ def load_examples(folder: str | Path = EXAMPLES_FOLDER) -> list[Example]:
         return []
     try:
         rows = json.loads(listing.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        return [_example(folder, row) for row in rows]
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{listing} is not valid JSON: {error}.") from error
-    examples = []
-    for row in rows:
-        path = folder / row["file"]
-        if not path.is_file():
-            raise ValueError(f"{listing} names {row['file']}, which is not there.")
-        takes = tuple(str(file) for file in take_files(path) if file.is_file())
-        examples.append(Example(str(path), row["title"], row.get("caption", ""), takes if len(takes) == 2 else ()))
-    return examples
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{listing} does not list pictures with their titles.") from error
+
+
+def _example(folder: Path, row: dict[str, str]) -> Example:
+    path = folder / row["file"]
+    if not path.is_file():
+        raise ValueError(f"{folder / 'examples.json'} names {row['file']}, which is not there.")
+    takes = tuple(str(file) for file in take_files(path) if file.is_file())
+    return Example(str(path), str(row["title"]), str(row.get("caption", "")), takes if len(takes) == 2 else ())
 
 
 def take_files(image_path: str | Path) -> tuple[Path, Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from demo import words
 from demo.api import add_endpoints, to_request
@@ -28,7 +29,7 @@ from demo.controls import (
     region_inputs,
     strength_inputs,
 )
-from demo.examples import Example
+from demo.examples import EXAMPLES_FOLDER, Example
 from demo.field_errors import CLEAR_FIELDS_JS, MARK_FIELD_JS
 from demo.fragments import (
     FAILED,
@@ -44,6 +45,7 @@ from demo.fragments import (
 )
 from demo.history import STORAGE_KEY, history_html
 from demo.keep import KeepPanel, Kept, build_downloads, build_history, remember, take_choices, wire_history
+from demo.limits import MAX_UPLOAD_MB, BodyLimits
 from demo.listening import FinishedExamples, listening_room, room_value
 from demo.mel_view import mel_html
 from demo.models import ModelShelf
@@ -56,7 +58,6 @@ from demo.uploads import GuardedBlocks, uploaded_path
 from demo.votes import VoteBook
 from melfusion_core.image import ImageError
 
-MAX_FILE_SIZE = "50mb"
 MOST_SESSIONS = 300  # of some 200 kB each; who came longest ago is forgotten
 CACHE_SECONDS = (600, 3600)
 VISIT_SECONDS = 3600
@@ -356,10 +357,12 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
     return demo.launch(
         theme=studio_theme(),
         css=studio_css(),
-        max_file_size=MAX_FILE_SIZE,
+        max_file_size=MAX_UPLOAD_MB * 1_000_000,
+        app_kwargs={"middleware": [Middleware(BodyLimits)]},
         state_session_capacity=MOST_SESSIONS,
         run_history=False,
         footer_links=["api", "gradio"],
+        allowed_paths=[str(EXAMPLES_FOLDER)],  # the studio may have been started from any folder
         **options,
     )
 

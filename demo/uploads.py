@@ -13,7 +13,11 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from demo import words
+from demo.downloads import download
+from demo.takes import StudioError
 from demo.visitors import FairQueue
+
+MOST_DOWNLOADS = 2
 
 
 class GuardedBlocks(gr.Blocks):
@@ -59,28 +63,41 @@ class GuardedBlocks(gr.Blocks):
             gradio.Error: When a file was not uploaded.
         """
         if not explicit_call:
-            check_files(inputs)
+            for node in check_files(inputs):
+                try:
+                    node["path"] = str(await download(node["path"]))
+                except StudioError as error:
+                    raise gr.Error(str(error), print_exception=False) from error
+                self.upload_file_set.add(node["path"])
         return await super().preprocess_data(block_fn, inputs, state, explicit_call)
 
 
-def check_files(value: Any) -> None:
+def check_files(value: Any) -> list[dict[str, Any]]:
     """Refuse a value that names a file which was not uploaded.
 
     Args:
-        value: Anything that JSON can hold. A web address passes where Gradio is going to download it into the cache.
+        value: Anything that JSON can hold.
+
+    Returns:
+        The files among it that are named by a web address and marked as files; they are to be downloaded.
 
     Raises:
-        gradio.Error: When it does; what is said is the same whether there is such a file or not.
+        gradio.Error: When there is such a file; what is said is the same whether it exists or not.
     """
-    waiting = [value]
+    waiting, wanted = [value], []
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
-            if "path" in node and not (_is_download(node) or is_upload(node["path"])):
+            if "path" in node and _is_download(node):
+                wanted.append(node)
+            elif "path" in node and not is_upload(node["path"]):
                 raise not_uploaded()
             waiting.extend(node.values())
         elif isinstance(node, list | tuple):
             waiting.extend(node)
+    if len(wanted) > MOST_DOWNLOADS:
+        raise not_uploaded()
+    return wanted
 
 
 def is_upload(path: Any) -> bool:

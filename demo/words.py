@@ -31,7 +31,14 @@ PICTURE_GONE = "There is no picture here any more: choose it again."
 NO_SUCH_EXAMPLE = "There is no such example picture."
 NOT_UPLOADED = "This file is not here, or no longer: choose it again, and it is uploaded anew."
 
+NOT_FETCHED = "The picture could not be fetched: its address has to be a public one that answers at once."
+FETCHED_TOO_LARGE = "The picture at that address is larger than {most} MB."
+
 # When many come
+BODY_TOO_LARGE = "That is more than {most} MB, which is more than the studio takes at once."
+LENGTH_NEEDED = "An upload has to say how large it is."
+MANY_UPLOADS = "Your address has uploaded {most} MB within the hour. Please come back in an hour."
+STORE_FULL = "The studio holds as many files as it can just now. Please come back in an hour."
 TOO_MANY_OF_YOURS = "{most} requests from your address wait already. The next one can come when one of them is done."
 QUEUE_FULL = "{count} requests wait already, about {seconds} seconds of work. Please come back then."
 

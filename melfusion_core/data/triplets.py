@@ -41,6 +41,8 @@ SPLIT_SHARES = {"train": 0.88, "validation": 0.04, "test": 0.08}
 BATCH = 32  # clips a FluidSynth run; 16, 32, 64 and 128 took 0.20, 0.25, 0.29 and 0.29 s a clip on a busy core
 BYTES_PER_CLIP = 420_000
 GROOVES_FOLDER = "groove_drums"
+SCORES = "scores.jsonl"
+"""Notes of every described clip, exactly: one score a line, with the clip's id."""
 _COMPOSER, _PICTURES, _PAIRING, _CAPTIONS, _SOUNDFONT = 1, 2, 3, 4, 5  # random streams
 
 
@@ -332,6 +334,8 @@ def build_corpus(
         for _ in tqdm(pool.map(_render_batch, jobs), total=len(jobs), desc="rendering", disable=not progress):
             pass
         rows = _write_pictures(root, spec, scores, cues, affect, wanted, pool, progress)
+        kept = "".join(json.dumps({"id": f"{clip:06d}"} | scores[clip].to_dict()) + "\n" for clip in chosen)
+        (root / SCORES).write_text(kept, encoding="ascii")
         partial = root / "metadata.partial"
         text = "".join(json.dumps(rows[clip], ensure_ascii=False) + "\n" for clip in chosen)
         partial.write_text(text, encoding="utf-8")

@@ -13,6 +13,8 @@ from PIL import Image
 from transformers.utils import logging as transformers_logging
 
 from melfusion_core.engines.base import Rendered, View
+from melfusion_core.models.text import TextEncoderError
+from melfusion_core.pipelines.checking import ModelFolderError, check_folder, explain
 from melfusion_core.pipelines.inputs import GenerationRequest
 from melfusion_core.pipelines.outputs import ComparisonOutput, StepInfo
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
@@ -58,10 +60,18 @@ def open_pipeline(folder: Path, device: str = "auto") -> MelFusionPipeline:
         The pipeline, in float32, without progress bars of its own.
 
     Raises:
-        ValueError: When its weights do not fit, or the device cannot be used.
+        ModelFolderError: When it is damaged; the message names the file or component.
+        TextEncoderError: When the text encoder's package is not installed, or not the expected one.
+        ValueError: When the device cannot be used.
     """
+    check_folder(folder)
     with _quiet_loading():
-        pipe = MelFusionPipeline.from_pretrained(folder)
+        try:
+            pipe = MelFusionPipeline.from_pretrained(folder)
+        except (ModelFolderError, TextEncoderError):
+            raise
+        except Exception as error:  # noqa: BLE001  (diffusers and transformers raise whatever a configuration brings)
+            raise explain(folder, error) from error
     pipe.set_progress_bar_config(disable=True)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

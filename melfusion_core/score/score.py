@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from melfusion_core.score.chords import BeatChord
 from melfusion_core.score.keys import PITCH_CLASSES
@@ -88,6 +89,21 @@ class Score:
     timing_noise_in_s: float = 0.005
     harmony: tuple[BeatChord | None, ...] = ()
     swing: float = 0.5
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the score as a dictionary that JSON can hold, exactly."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Score:
+        """Read what `to_dict` gave, also after a way through JSON.
+
+        Args:
+            values: the dictionary.
+        """
+        tracks = [Track(**{**row, "notes": [Note(**note) for note in row["notes"]]}) for row in values["tracks"]]
+        harmony = tuple(None if chord is None else BeatChord(**chord) for chord in values["harmony"])
+        return cls(**{**values, "tracks": tracks, "harmony": harmony, "chords": tuple(values["chords"])})
 
     @property
     def lead(self) -> Track:

@@ -18,6 +18,7 @@ from melfusion_core.data.fingerprint import folder_fingerprint
 from melfusion_core.data.listening_page import write_listening_page
 from melfusion_core.data.renderer import RendererError, check_renderer, level
 from melfusion_core.data.triplets import (
+    SCORES,
     CorpusBuildError,
     CorpusSpec,
     build_corpus,
@@ -25,6 +26,7 @@ from melfusion_core.data.triplets import (
     soundfont_of,
     split_of,
 )
+from melfusion_core.score.score import Score
 from tests.system import require_program
 
 
@@ -47,6 +49,13 @@ def test_small_corpus_is_complete_and_reproducible(tmp_path):
         assert (tmp_path / "a" / row["image"]).is_file()
         assert row["subset"] in ("core", "full") and len(row["captions"]) == 8
         assert row["attributes"]["soundfont"] == "FluidR3_GM"
+    for row, line in zip(rows, (tmp_path / "a" / SCORES).read_text().splitlines(), strict=True):
+        kept = json.loads(line)
+        assert kept.pop("id") == row["id"]
+        score = Score.from_dict(kept)
+        assert score.tempo_bpm == pytest.approx(row["attributes"]["tempo_bpm"], abs=0.01)
+        assert score.lead.instrument == row["attributes"]["lead"]
+        assert json.loads(json.dumps(score.to_dict())) == kept
     stats = corpus_stats(tmp_path / "a")
     assert stats["clips"] == 6 and sum(stats["splits"].values()) == 6 == sum(stats["subsets"].values())
     assert stats["works_in_two_splits"] == 0 and stats["captions"]["vocabulary"] > 30
