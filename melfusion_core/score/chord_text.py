@@ -105,4 +105,3 @@ def chords_by_beat(bars: list[list[BeatChord]], beats_per_bar: int, count: int) 
             raise ChordTextError(f"A bar of {beats_per_bar} beats has no room for {len(chords)} chords.")
         beats += [chords[beat * len(chords) // beats_per_bar] for beat in range(beats_per_bar)]
     return tuple(beats)
-
