@@ -11,10 +11,10 @@ from typing import Any
 
 import gradio as gr
 
-from demo import words
-from demo.service import MAX_SEED, StudioService, write_figure
-from demo.takes import Request, Result, StudioError
-from melfusion_core import defaults
+from demo.service import NUMBER, StudioService, write_figure
+from demo.takes import MAX_SEED, Request, Result, StudioError
+from demo.visitors import anybody_listens
+from melfusion_core.take import SAMPLERS, SettingError, TakeSettings
 
 NEW_SEED = -1
 
@@ -33,8 +33,8 @@ def to_request(
     region_percent: float = 100,
     region_x: float = 50,
     region_y: float = 50,
-    guidance_percent: float = 100 * defaults.GUIDANCE_STOP,
-    rescale_percent: float = 100 * defaults.GUIDANCE_RESCALE,
+    guidance_percent: float = 100 * TakeSettings.guidance_stop,
+    rescale_percent: float = 100 * TakeSettings.guidance_rescale,
     **experiment: Any,
 ) -> Request:
     """Read the values of the page's controls.
@@ -60,22 +60,20 @@ def to_request(
     Returns:
         The request, not yet checked.
     """
-    return Request(
-        image_path=image,
-        caption=caption or "",
-        seed=None if seed == NEW_SEED else seed,
-        duration_s=duration_s,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-        image_guidance_scale=image_guidance,
-        synapse_strength=_share(synapse_percent),
-        sampler=sampler,
-        negative_caption=negative or "",
-        region=(_share(region_percent), _share(region_x), _share(region_y)),
-        guidance_stop=_share(guidance_percent),
-        guidance_rescale=_share(rescale_percent),
-        **experiment,
-    )
+    knobs = {
+        "seed": None if seed == NEW_SEED else seed,
+        "duration_s": duration_s,
+        "num_inference_steps": steps,
+        "guidance_scale": guidance,
+        "image_guidance_scale": image_guidance,
+        "synapse_strength": _share(synapse_percent),
+        "sampler": sampler,
+        "negative_prompt": negative or "",
+        "guidance_stop": _share(guidance_percent),
+        "guidance_rescale": _share(rescale_percent),
+    }
+    region = (_share(region_percent), _share(region_x), _share(region_y))
+    return Request(image, caption or "", knobs, region, **experiment)
 
 
 def _share(percent: float | None) -> float | None:
@@ -84,12 +82,12 @@ def _share(percent: float | None) -> float | None:
 
 def _within(slider: gr.Slider, payload: float | None) -> float | None:
     """Check a slider's number. Gradio's own words would not say which of the numbers is beyond its bounds."""
-    # Nothing, and what is not a number, the service refuses.
-    if payload is not None and (payload < slider.minimum or payload > slider.maximum):
-        given = f"{payload:.15g}" if abs(payload) < 1e15 else words.GIVEN_FAR_OUT
-        bounds = {"low": f"{slider.minimum:.15g}", "high": f"{slider.maximum:.15g}", "given": given}
-        raise gr.Error(words.OUT_OF_BOUNDS.format(what=slider.label, **bounds), print_exception=False)
-    return payload
+    if payload is None or payload != payload:  # nothing, and what is not a number, the service refuses
+        return payload
+    try:
+        return NUMBER.check(slider.label, payload, slider.minimum, slider.maximum)
+    except SettingError as error:
+        raise gr.Error(str(error), print_exception=False) from error
 
 
 def add_endpoints(service: StudioService, inputs: list[gr.components.Component], **turn: Any) -> None:
@@ -116,19 +114,19 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
     def generate(
         image: str | None = None,
         caption: str = "",
-        synapse_percent: float = 100 * defaults.SYNAPSE_STRENGTH,
-        steps: float = defaults.NUM_INFERENCE_STEPS,
+        synapse_percent: float = 100 * TakeSettings.synapse_strength,
+        steps: float = TakeSettings.num_inference_steps,
         seed: float = NEW_SEED,
-        duration_s: float = defaults.DURATION_S,
-        guidance: float = defaults.GUIDANCE_SCALE,
-        image_guidance: float = defaults.IMAGE_GUIDANCE_SCALE,
-        sampler: str = defaults.SAMPLERS[0],
+        duration_s: float = TakeSettings.duration_s,
+        guidance: float = TakeSettings.guidance_scale,
+        image_guidance: float = TakeSettings.image_guidance_scale,
+        sampler: str = TakeSettings.sampler,
         negative: str = "",
         region_percent: float = 100,
         region_x: float = 50,
         region_y: float = 50,
-        guidance_percent: float = 100 * defaults.GUIDANCE_STOP,
-        rescale_percent: float = 100 * defaults.GUIDANCE_RESCALE,
+        guidance_percent: float = 100 * TakeSettings.guidance_stop,
+        rescale_percent: float = 100 * TakeSettings.guidance_rescale,
     ) -> Iterator[tuple[Any, ...]]:
         """Make music from a picture, a caption, or both.
 
@@ -157,6 +155,8 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
         try:
             with contextlib.closing(service.compose(to_request(*values, negative, *last))) as work:
                 for event in work:
+                    if not anybody_listens():
+                        return
                     if isinstance(event, Result):
                         twin = event.text_only.path if event.with_image and event.text_only else None
                         recipe = event.main.recipe.to_dict()
@@ -173,13 +173,12 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
             Names and values.
         """
         limits = dataclasses.asdict(service.limits)
-        config = service.mel_config
         return {
             "model_name": service.engine.model_name,
             "model_sha256": service.engine.model_sha256,
             "device": service.engine.device,
-            "sample_rate_hz": config.sample_rate,
-            "samplers": list(defaults.SAMPLERS),
+            "sample_rate_hz": service.engine.sample_rate,
+            "samplers": list(SAMPLERS),
             "max_seed": MAX_SEED,
             **limits,
         }

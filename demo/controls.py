@@ -13,13 +13,13 @@ import gradio as gr
 from demo import words
 from demo.api import NEW_SEED
 from demo.examples import Example
-from demo.service import MAX_SEED, SMALLEST_REGION
-from demo.takes import Limits
+from demo.service import SMALLEST_REGION
+from demo.takes import MAX_SEED, Limits
 from demo.uploads import uploaded_path
-from melfusion_core import defaults
 from melfusion_core.recipe import Recipe
+from melfusion_core.take import SAMPLERS, TakeSettings
 
-STEP_PRESETS = {"Draft": 10, "Balanced": defaults.NUM_INFERENCE_STEPS, "Best": 50}
+STEP_PRESETS = {"Draft": 10, "Balanced": TakeSettings.num_inference_steps, "Best": 50}
 QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 # Adds the tapped word to the caption, or takes it away, without asking the server.
@@ -216,7 +216,13 @@ def strength_inputs(limits: Limits) -> tuple[gr.Slider, gr.Radio]:
     """
     most = round(limits.max_synapse_strength * 100)
     synapse = gr.Slider(
-        0, most, value=100 * defaults.SYNAPSE_STRENGTH, step=5, **words.SYNAPSE, buttons=["reset"], elem_id="synapse"
+        0,
+        most,
+        value=100 * TakeSettings.synapse_strength,
+        step=5,
+        **words.SYNAPSE,
+        buttons=["reset"],
+        elem_id="synapse",
     )
     presets = [(f"{name} · {count}", count) for name, count in STEP_PRESETS.items()]
     quality = gr.Radio(presets, value=STEP_PRESETS["Balanced"], label=words.QUALITY, elem_id="quality")
@@ -237,8 +243,8 @@ def advanced_inputs(limits: Limits, quality: gr.Radio) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with gr.Accordion(words.ADVANCED, open=False, elem_id="advanced"):
         weights = (
-            ("guidance", defaults.GUIDANCE_SCALE, words.GUIDANCE),
-            ("image_guidance", defaults.IMAGE_GUIDANCE_SCALE, words.IMAGE_GUIDANCE),
+            ("guidance", TakeSettings.guidance_scale, words.GUIDANCE),
+            ("image_guidance", TakeSettings.image_guidance_scale, words.IMAGE_GUIDANCE),
         )
         for name, value, text in weights:
             found[name] = gr.Slider(
@@ -247,7 +253,7 @@ def advanced_inputs(limits: Limits, quality: gr.Radio) -> dict[str, Any]:
         found["guidance_stop"] = gr.Slider(
             0,
             100,
-            value=100 * defaults.GUIDANCE_STOP,
+            value=100 * TakeSettings.guidance_stop,
             step=5,
             **words.GUIDANCE_STOP,
             buttons=["reset"],
@@ -256,7 +262,7 @@ def advanced_inputs(limits: Limits, quality: gr.Radio) -> dict[str, Any]:
         found["guidance_rescale"] = gr.Slider(
             0,
             100,
-            value=100 * defaults.GUIDANCE_RESCALE,
+            value=100 * TakeSettings.guidance_rescale,
             step=5,
             **words.GUIDANCE_RESCALE,
             buttons=["reset"],
@@ -268,14 +274,14 @@ def advanced_inputs(limits: Limits, quality: gr.Radio) -> dict[str, Any]:
         found["duration"] = gr.Slider(
             limits.min_duration_s,
             limits.max_duration_s,
-            value=defaults.DURATION_S,
+            value=TakeSettings.duration_s,
             step=1.28,
             **words.DURATION,
             buttons=["reset"],
             elem_id="duration",
         )
-        samplers = [(words.SAMPLER_LABELS[name], name) for name in defaults.SAMPLERS]
-        found["sampler"] = gr.Radio(samplers, value=defaults.SAMPLERS[0], label=words.SAMPLER, elem_id="sampler")
+        samplers = [(words.SAMPLER_LABELS[name], name) for name in SAMPLERS]
+        found["sampler"] = gr.Radio(samplers, value=TakeSettings.sampler, label=words.SAMPLER, elem_id="sampler")
         found["negative"] = gr.Textbox(
             "", **words.NEGATIVE, max_lines=2, max_length=limits.max_caption_characters, elem_id="negative"
         )

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo import words
-from demo.takes import COMPARE, TEXT_ONLY, Result, Take
+from demo.takes import COMPARE, Engine, Result, Take
 from melfusion_core.audio import load_audio
 from melfusion_core.image import load_image
-from melfusion_core.mel import MelConfig, MelSpectrogram, mel_to_db
+from melfusion_core.pipelines.rendering import TEXT_ONLY
 from melfusion_core.recipe import read_from_file
 
 EXAMPLES_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "examples"
@@ -79,12 +79,12 @@ def take_files(image_path: str | Path) -> tuple[Path, Path]:
     return path.with_name(f"{path.stem}-a.flac"), path.with_name(f"{path.stem}-b.flac")
 
 
-def finished_result(example: Example, config: MelConfig) -> Result | None:
-    """Read an example's finished takes. Their spectrograms are measured from the sound, at the model's own level.
+def finished_result(example: Example, engine: Engine) -> Result | None:
+    """Read an example's finished takes. They are drawn from their sound, at the model's own level.
 
     Args:
         example: The example.
-        config: Settings of the mels.
+        engine: What draws them.
 
     Returns:
         The result; ``None`` where there are no takes, or they have another sample rate than the model.
@@ -95,15 +95,14 @@ def finished_result(example: Example, config: MelConfig) -> Result | None:
     takes = []
     for path in example.takes:
         recipe = read_from_file(path)
-        if recipe.sample_rate != config.sample_rate:
+        if recipe.sample_rate != engine.sample_rate:
             return None
-        waveform = load_audio(path, config.sample_rate)
-        mel = MelSpectrogram(config)(waveform[None] * 10.0 ** (-recipe.gain_db / 20.0))
+        audio = load_audio(path, engine.sample_rate)[None]
+        view = engine.look(audio * 10.0 ** (-recipe.gain_db / 20.0))
         alone = recipe.render == f"compare:{TEXT_ONLY}"
         title = words.TITLE_TEXT_ONLY if alone else words.TITLE_WITH_IMAGE
-        mel_db = mel_to_db(mel, config)[0, 0].numpy()
         image = load_image(example.image_path)
-        takes.append(Take(title, path, mel_db, recipe, waveform.numpy(), None if alone else image, image))
+        takes.append(Take(title, path, view, recipe, audio.numpy(), None if alone else image, image))
     if not takes:
         return None
-    return Result(tuple(takes), COMPARE, takes[0].recipe.seed, (words.EXAMPLE_NOTE,), "", config)
+    return Result(tuple(takes), COMPARE, takes[0].recipe.seed, (words.EXAMPLE_NOTE,), "")

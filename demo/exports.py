@@ -12,9 +12,8 @@ from demo import words
 from demo.service import take_stem
 from demo.takes import StudioError, Take
 from melfusion_core.audio import save_audio
-from melfusion_core.mel import MelConfig
 from melfusion_core.recipe import Recipe, RecipeError, embed_in_file, read_from_file, write_sidecar
-from melfusion_core.spectrogram import plot_mel, save_figure
+from melfusion_core.spectrogram import save_figure
 from melfusion_core.tags import TagError, read_cover
 
 FORMATS = ("WAV", "FLAC", "MP3", "MP4", "JSON", "PNG")
@@ -24,14 +23,13 @@ VIDEO_COLOUR = (19, 16, 25)
 FFMPEG_SECONDS = 120
 
 
-def export_take(take: Take, mode: str, kind: str, config: MelConfig, folder: str | Path) -> Path:
+def export_take(take: Take, mode: str, kind: str, folder: str | Path) -> Path:
     """Write a take as a file of a chosen kind.
 
     Args:
         take: To write.
         mode: Mode of the result that it belongs to, for the name.
         kind: One of ``FORMATS``.
-        config: Settings of the mel.
         folder: Where to write.
 
     Returns:
@@ -46,27 +44,27 @@ def export_take(take: Take, mode: str, kind: str, config: MelConfig, folder: str
     if kind == "JSON":
         return write_sidecar(path, take.recipe)
     if kind == "PNG":
-        return save_figure(plot_mel(take.mel_db, config, take.recipe.prompt or take.title), path)
+        return save_figure(take.view.figure(take.recipe.prompt or take.title), path)
     if kind == "MP4":
-        return _write_video(take, path, config)
-    save_audio(path, take.samples, config.sample_rate, None if kind == "MP3" else "PCM_16")
+        return _write_video(take, path)
+    save_audio(path, take.samples, take.recipe.sample_rate, None if kind == "MP3" else "PCM_16")
     embed_in_file(path, take.recipe, take.cover)
     return path
 
 
-def _write_video(take: Take, path: Path, config: MelConfig) -> Path:
+def _write_video(take: Take, path: Path) -> Path:
     program = shutil.which("ffmpeg")
     if program is None:
         raise StudioError(words.NO_FFMPEG)
     still, sound = path.with_suffix(".still.png"), path.with_suffix(".wav")
     picture = take.image
     if picture is None:
-        figure = save_figure(plot_mel(take.mel_db, config, take.recipe.prompt), path.with_suffix(".mel.png"))
+        figure = save_figure(take.view.figure(take.recipe.prompt), path.with_suffix(".mel.png"))
         with Image.open(figure) as drawn:
             picture = drawn.convert("RGB")
     ImageOps.pad(picture, (VIDEO_SIDE, VIDEO_SIDE), Image.Resampling.LANCZOS, VIDEO_COLOUR).save(still)
-    save_audio(sound, take.samples, config.sample_rate)
-    seconds = f"{len(take.samples) / config.sample_rate:.3f}"
+    save_audio(sound, take.samples, take.recipe.sample_rate)
+    seconds = f"{take.samples.shape[-1] / take.recipe.sample_rate:.3f}"
     command = [program, "-nostdin", "-v", "error", "-y", "-loop", "1", "-framerate", "2", "-i", str(still)]
     command += ["-i", str(sound), "-c:v", "libx264", "-preset", "veryfast", "-tune", "stillimage"]
     command += ["-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "192k", "-t", seconds, "-movflags", "+faststart"]

@@ -12,11 +12,13 @@ from PIL import Image
 
 from demo import words
 from demo.takes import MODES, Result
+from melfusion_core.image import ImageError, load_image_apart
 from melfusion_core.recipe import Recipe, RecipeError
 
 STORAGE_KEY = "melfusion-studio-v1"
 MOST_ENTRIES = 20
 PICTURE_SIDE = 256
+MAX_PICTURE_CHARACTERS = 300_000
 _PREFIX = "data:image/jpeg;base64,"
 
 
@@ -67,7 +69,7 @@ def read_entries(stored: Any) -> list[dict[str, Any]]:
     Returns:
         The valid entries.
     """
-    return [entry for entry in stored if _is_valid(entry)][:MOST_ENTRIES] if isinstance(stored, list) else []
+    return [entry for entry in stored[:MOST_ENTRIES] if _is_valid(entry)] if isinstance(stored, list) else []
 
 
 def entry_picture(entry: dict[str, Any]) -> Image.Image | None:
@@ -77,13 +79,14 @@ def entry_picture(entry: dict[str, Any]) -> Image.Image | None:
         entry: A valid entry.
 
     Returns:
-        RGB picture, or ``None``.
+        RGB picture; ``None`` where there is none, or none that can be read.
     """
     if entry["picture"] is None:
         return None
-    data = base64.b64decode(entry["picture"].removeprefix(_PREFIX))
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        return image.convert("RGB")
+    try:
+        return load_image_apart(base64.b64decode(entry["picture"].removeprefix(_PREFIX)), PICTURE_SIDE)
+    except ImageError:
+        return None
 
 
 def history_html(entries: list[dict[str, Any]]) -> str:
@@ -118,8 +121,10 @@ def _is_valid(entry: Any) -> bool:
         Recipe.from_dict(entry["recipe"])
         picture = entry["picture"]
         if picture is not None:
+            if len(picture) > MAX_PICTURE_CHARACTERS:
+                return False
             base64.b64decode(picture.removeprefix(_PREFIX), validate=True)
         whole = isinstance(entry["id"], str) and entry["mode"] in MODES and isinstance(entry["takes"], int)
         return whole and (picture is None or picture.startswith(_PREFIX))
-    except (RecipeError, KeyError, TypeError, ValueError, AttributeError):
+    except (RecipeError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
         return False

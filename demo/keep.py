@@ -17,6 +17,7 @@ from demo.examples import Example
 from demo.exports import FORMATS, RESTORABLE, export_take, read_take
 from demo.fragments import error_html, message_html
 from demo.service import StudioService
+from demo.take_store import TakeStore
 from demo.takes import LETTERS, Result, StudioError
 from demo.uploads import uploaded_path
 from melfusion_core.image import load_image
@@ -38,28 +39,27 @@ DOWNLOAD_JS = """() => { setTimeout(() => document.querySelector('#download-file
 
 @dataclass(frozen=True)
 class Kept:
-    """What a visitor made in this visit, newest last; it lives in the server's memory only.
+    """What a visitor made in this visit, newest last; the results themselves lie in a :class:`TakeStore`.
 
     Attributes:
-        results: Result by the name of its history entry.
+        names: Names of the results, which are those of their history entries.
         current: Name of the one on the page.
     """
 
-    results: dict[str, Result]
+    names: tuple[str, ...] = ()
     current: str | None = None
 
-    def plus(self, name: str, result: Result) -> Kept:
+    def plus(self, name: str) -> Kept:
         """Add a result and make it the current one.
 
         Args:
-            name: Of its history entry.
-            result: To add.
+            name: Of the result.
 
         Returns:
             What is kept then.
         """
-        newest = list((self.results | {name: result}).items())[-MOST_KEPT:]
-        return Kept(dict(newest), name)
+        others = tuple(other for other in self.names if other != name)
+        return Kept((*others, name)[-MOST_KEPT:], name)
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,14 @@ class KeepPanel:
     opened: gr.File
 
 
-def build_downloads(kept: gr.State, seed: gr.Number) -> tuple[gr.Column, gr.Radio, gr.Dropdown, gr.JSON]:
+def build_downloads(
+    kept: gr.State, store: TakeStore, seed: gr.Number
+) -> tuple[gr.Column, gr.Radio, gr.Dropdown, gr.JSON]:
     """Build the downloads.
 
     Args:
         kept: What was made in this visit.
+        store: Where it lies.
         seed: Where the seed of a take is kept for the next.
 
     Returns:
@@ -112,19 +115,23 @@ def build_downloads(kept: gr.State, seed: gr.Number) -> tuple[gr.Column, gr.Radi
             recipe = gr.JSON(show_label=False, elem_id="recipe")
 
     def export(kept: Kept, index: int, kind: str) -> Iterator[str]:
-        result = kept.results.get(kept.current or "")
+        result = store.find(kept.current)
         if result is None:
             raise gr.Error(words.NOTHING_TO_KEEP, print_exception=False)
         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
             try:
-                yield str(export_take(result.takes[index], result.mode, kind, result.config, folder))
+                yield str(export_take(result.takes[index], result.mode, kind, folder))
             except StudioError as error:
                 raise gr.Error(str(error), print_exception=False) from error
+
+    def seed_of(kept: Kept) -> Any:
+        result = store.find(kept.current)
+        return gr.skip() if result is None else result.seed
 
     made = button.click(
         export, [kept, take, kind], file, show_progress="minimal", concurrency_limit=2, api_visibility="private"
     )
-    keep_seed.click(_seed_of, kept, seed, **QUIET)
+    keep_seed.click(seed_of, kept, seed, **QUIET)
     made.success(None, js=DOWNLOAD_JS, api_visibility="private")
     return box, take, kind, recipe
 
@@ -155,6 +162,7 @@ def wire_history(
     controls: Controls,
     status: gr.HTML,
     service: StudioService,
+    store: TakeStore,
     examples: Sequence[Example],
     show_result: Any,
     result_outputs: list[Any],
@@ -168,6 +176,7 @@ def wire_history(
         controls: What is set again.
         status: Where it is said.
         service: For limits and the model's name.
+        store: Where the results of the visit lie.
         examples: The example pictures, which come back exactly.
         show_result: Function from a result and a folder to the values of ``result_outputs``.
         result_outputs: Components that show a result.
@@ -184,7 +193,7 @@ def wire_history(
             if path is not None:
                 said += words.RESTORED_EXACT
             elif picture is not None:
-                path = str(folder / f"{Path(recipe.image_name or 'picture').stem[:60] or 'picture'}.png")
+                path = str(folder / "picture.png")
                 picture.save(path)
                 said += words.RESTORED_COPY
             else:
@@ -213,10 +222,10 @@ def wire_history(
         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
             recipe = Recipe.from_dict(entry["recipe"])
             shown = restored(recipe, history.entry_picture(entry), Path(folder))
-            result = kept.results.get(entry["id"])
+            result = store.find(entry["id"]) if entry["id"] in kept.names else None
             if result is not None:
                 shown |= show_result(result, Path(folder), known=True)
-                shown[panel.kept] = Kept(kept.results, entry["id"])
+                shown[panel.kept] = Kept(kept.names, entry["id"])
             yield shown
 
     def forget(stored: Any, event: gr.EventData) -> tuple[list, str]:
@@ -235,11 +244,12 @@ def wire_history(
     clear.click(lambda: ([], history.history_html([])), None, [panel.entries, panel.listing], **QUIET)
 
 
-def remember(result: Result, stored: Any, kept: Kept) -> tuple[list[dict[str, Any]], Kept]:
+def remember(result: Result, store: TakeStore, stored: Any, kept: Kept) -> tuple[list[dict[str, Any]], Kept]:
     """Put a result into the history and among what is kept.
 
     Args:
         result: From the service.
+        store: Where it goes.
         stored: What the browser held.
         kept: What was made before.
 
@@ -247,7 +257,8 @@ def remember(result: Result, stored: Any, kept: Kept) -> tuple[list[dict[str, An
         The entries and what is kept then.
     """
     entry = history.new_entry(result)
-    return history.add_entry(stored, entry), kept.plus(entry["id"], result)
+    store.keep(entry["id"], result)
+    return history.add_entry(stored, entry), kept.plus(entry["id"])
 
 
 def take_choices(result: Result) -> list[tuple[str, int]]:
@@ -263,8 +274,3 @@ def take_choices(result: Result) -> list[tuple[str, int]]:
         (f"{letter} · {take.title}", index)
         for index, (letter, take) in enumerate(zip(LETTERS, result.takes, strict=False))
     ]
-
-
-def _seed_of(kept: Kept) -> Any:
-    result = kept.results.get(kept.current or "")
-    return gr.skip() if result is None else result.seed

@@ -3,21 +3,71 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from gradio.data_classes import FileData
 
 from demo import words
+from demo.examples import Example, finished_result
 from demo.mel_view import difference_legend, difference_source, frequency_marks, level_legend, mel_source
-from demo.takes import LETTERS, Result
+from demo.takes import LETTERS, Engine, Result
 from demo.votes import VoteBook
 from melfusion_core.audio import save_audio
 from melfusion_core.recipe import RecipeError
 
 SCRIPT = Path(__file__).with_name("player.js")
+
+
+class FinishedExamples:
+    """The finished examples as the page shows them, each made once for all visitors; they are not voted on.
+
+    Args:
+        examples: The examples.
+        engine: What draws them.
+    """
+
+    def __init__(self, examples: Sequence[Example], engine: Engine) -> None:
+        self._examples = examples
+        self._engine = engine
+        self._made: dict[int, tuple[Result, dict[str, Any]] | None] = {}
+        self._lock = threading.Lock()
+        self._folder = tempfile.TemporaryDirectory(prefix="melfusion-examples-")
+
+    def result(self, index: int) -> Result | None:
+        """Give an example's result.
+
+        Args:
+            index: Of the example.
+
+        Returns:
+            The result; ``None`` where there are no takes, or they have another sample rate than the model.
+
+        Raises:
+            ValueError: When a file is damaged or carries no recipe.
+        """
+        with self._lock:
+            if index not in self._made:
+                result = finished_result(self._examples[index], self._engine)
+                room = None if result is None else room_value(result, VoteBook(None), self._folder.name)
+                self._made[index] = None if result is None else (result, room)
+            made = self._made[index]
+        return None if made is None else made[0]
+
+    def room(self, index: int) -> dict[str, Any]:
+        """Give the value of the player for an example that has a result.
+
+        Args:
+            index: Of the example.
+
+        Returns:
+            As :func:`room_value` gives it.
+        """
+        return self._made[index][1]
 
 
 def listening_room(votes: VoteBook) -> gr.HTML:
@@ -60,29 +110,29 @@ def room_value(result: Result, votes: VoteBook, folder: str | Path, known: bool 
     Returns:
         Value for the player.
     """
-    trial, config = votes.open(result), result.config
+    trial, views = votes.open(result, known), [take.view for take in result.takes]
+    sample_rate = result.main.recipe.sample_rate
     takes = []
     for letter, take in zip(LETTERS, result.takes, strict=False):
         # The name must not tell which take it is: in blind listening it is the only thing a browser shows.
         path = Path(folder) / f"{secrets.token_hex(8)}.flac"
-        save_audio(path, np.asarray(take.samples), config.sample_rate)
+        save_audio(path, take.samples, sample_rate)
         alt = words.ALT_TAKE.format(letter=letter, title=take.title.lower())
         takes.append(
             {
                 "letter": letter,
                 "title": take.title,
-                "mel": mel_source(take.mel_db),
+                "mel": mel_source(take.view.mel_db),
                 "alt": alt,
                 "audio": FileData(path=str(path), mime_type="audio/flac").model_dump(),
             }
         )
-    seconds = len(np.asarray(result.main.samples)) / config.sample_rate
+    seconds = result.main.samples.shape[-1] / sample_rate
     difference = None
     if len(takes) == 2:
-        mels = result.takes[0].mel_db, result.takes[1].mel_db
         difference = {
             "title": words.DIFFERENCE_TITLE,
-            "mel": difference_source(*mels),
+            "mel": difference_source(*(view.mel_db for view in views)),
             "alt": words.ALT_DIFFERENCE,
             "legend": difference_legend(),
         }
@@ -92,7 +142,7 @@ def room_value(result: Result, votes: VoteBook, folder: str | Path, known: bool 
         "seconds": seconds,
         "takes": takes,
         "difference": difference,
-        "hz": frequency_marks(config),
+        "hz": frequency_marks(views[0].config),
         "legend": level_legend(),
         "votable": trial is not None,
         "leastListening": votes.wanted_s(seconds),

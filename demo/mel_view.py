@@ -12,6 +12,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from demo import words
+from melfusion_core.engines.spectrogram.engine import SpectrogramView
 from melfusion_core.mel import MelConfig
 from melfusion_core.spectrogram import DB_DIFFERENCE, DB_MAX, DB_MIN, MEL_COLOURS, colourise, mel_bin
 
@@ -20,18 +21,17 @@ FREQUENCIES_HZ = (100, 500, 1000, 2000, 4000, 8000)
 MAX_COLUMNS = 960
 
 
-def mel_html(mel_db: np.ndarray, config: MelConfig, alt_text: str) -> str:
+def mel_html(view: SpectrogramView, alt_text: str) -> str:
     """Draw one mel spectrogram on the common scale.
 
     Args:
-        mel_db: Mel in dB, of shape ``(frames, n_mels)``.
-        config: Settings of the mel.
+        view: The spectrogram.
         alt_text: What the picture shows, for those who do not see it.
 
     Returns:
         HTML with the picture, its frequencies and its seconds.
     """
-    return _plot(mel_source(mel_db), mel_db.shape[0], config, alt_text)
+    return _plot(mel_source(view.mel_db), view, alt_text)
 
 
 def mel_source(mel_db: np.ndarray) -> str:
@@ -111,9 +111,9 @@ def _source(pixels: np.ndarray) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _plot(source: str, frames: int, config: MelConfig, alt_text: str) -> str:
-    marks = "".join(f'<span style="bottom:{height}">{label}</span>' for label, height in frequency_marks(config))
-    seconds = frames / config.frame_rate_hz
+def _plot(source: str, view: SpectrogramView, alt_text: str) -> str:
+    marks = "".join(f'<span style="bottom:{height}">{label}</span>' for label, height in frequency_marks(view.config))
+    seconds = view.duration_s
     times = "".join(f"<span>{value:g}</span>" for value in (0.0, round(seconds / 2, 1)))
     return (
         f'<div class="mel"><div class="mel-hz" aria-hidden="true"><b>Hz</b>{marks}</div>'

@@ -74,7 +74,7 @@ class ModelShelf:
             if self._second is None or self._second[0] != name:
                 self._second = None  # its memory is needed before the next one comes
                 try:
-                    self._second = name, StudioService(self._load(name), self.limits)
+                    self._second = name, StudioService(self._load(name), self.limits, self.first.pictures)
                 except (OSError, ValueError, RuntimeError) as error:
                     raise StudioError(words.MODEL_UNREACHABLE.format(name=name, reason=error)) from error
             return self._second[1]

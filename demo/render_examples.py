@@ -57,11 +57,11 @@ def render(service: StudioService, folder: str | Path, steps: int, seed: int) ->
     for example in examples:
         if not example.caption:
             raise StudioError(f"{example.title} has no caption, so it has no twin from the words alone.")
-        request = Request(example.image_path, example.caption, seed=seed, num_inference_steps=steps)
+        request = Request(example.image_path, example.caption, {"seed": seed, "num_inference_steps": steps})
         result = next(event for event in service.compose(request) if isinstance(event, Result))
         with tempfile.TemporaryDirectory(prefix="melfusion-") as scratch:
             for take, target in zip(result.takes, take_files(example.image_path), strict=True):
-                made = export_take(take, result.mode, "FLAC", service.mel_config, scratch)
+                made = export_take(take, result.mode, "FLAC", scratch)
                 shutil.move(made, target)
                 print(f"{target}  {target.stat().st_size / 1000:.0f} kB")
     return 0 if examples else 1

@@ -14,40 +14,41 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
 from demo import words
+from demo.pictures import PictureReader
 from demo.takes import (
     COMPARE,
     DOSE,
     LETTERS,
+    MAX_SEED,
     MODES,
-    SWAP,
     TAKES,
-    TEXT_ONLY,
     WHOLE_PICTURE,
-    WITH_IMAGE,
     Engine,
     Limits,
     Progress,
     Request,
     Result,
     Settings,
-    Sound,
     StudioError,
     Take,
 )
-from melfusion_core import defaults
 from melfusion_core.audio import integrated_lufs, match_loudness_together, save_audio
-from melfusion_core.image import ImageError, load_image
-from melfusion_core.mel import MelConfig
+from melfusion_core.engines.base import Rendered
+from melfusion_core.image import ImageError
+from melfusion_core.pipelines.rendering import TEXT_ONLY, WITH_IMAGE, Finished
 from melfusion_core.recipe import Recipe, embed_in_file, file_stem, image_sha256, library_versions, write_sidecar
-from melfusion_core.spectrogram import plot_mel, plot_pair, save_figure
+from melfusion_core.spectrogram import save_figure
+from melfusion_core.take import KNOBS, Knob, SettingError
 
-MAX_SEED = 2**32 - 1
+NUMBER = Knob(float, "", ())
+FIELDS = {"synapse_strength": "synapse", "negative_prompt": "negative"}
+"""Controls of the page that have another name than the setting's flag."""
 DOSES = (0.0, 0.5, 1.0, 1.5)
 SMALLEST_REGION = 0.1
 
@@ -59,12 +60,10 @@ class Variant:
     Attributes:
         settings: What the engine makes.
         titles: Heading for each sound that it gives, by the sound's name.
-        image_name: File name of the picture, for the recipe.
     """
 
     settings: Settings
     titles: dict[str, str]
-    image_name: str | None
 
 
 class StudioService:
@@ -73,16 +72,13 @@ class StudioService:
     Args:
         engine: What makes the music.
         limits: What a request may ask for; ``None`` takes the usual ones.
+        pictures: What reads pictures; services of one page share it, so that one picture is decoded at a time.
     """
 
-    def __init__(self, engine: Engine, limits: Limits | None = None) -> None:
+    def __init__(self, engine: Engine, limits: Limits | None = None, pictures: PictureReader | None = None) -> None:
         self.engine = engine
         self.limits = limits or Limits()
-
-    @property
-    def mel_config(self) -> MelConfig:
-        """Settings of the mels in progress and results."""
-        return self.engine.mel_config
+        self.pictures = pictures or PictureReader()
 
     def check(self, request: Request) -> Settings:
         """Check a request, read its picture and draw the seed where none is given.
@@ -98,43 +94,29 @@ class StudioService:
         """
         limits = self.limits
         caption = " ".join((request.caption or "").split())
-        negative = " ".join((request.negative_caption or "").split())
+        knobs = dict(request.knobs)
+        knobs["negative_prompt"] = " ".join((knobs.get("negative_prompt") or "").split())
         if not request.image_path and not caption:
             raise StudioError(words.NOTHING_GIVEN, "caption")
-        for text, field in ((caption, "caption"), (negative, "negative")):
+        for text, field in ((caption, "caption"), (knobs["negative_prompt"], "negative")):
             if len(text) > limits.max_caption_characters:
                 raise StudioError(words.TOO_LONG.format(given=len(text), most=limits.max_caption_characters), field)
-        most = limits.max_guidance_scale
-        _between("duration", request.duration_s, limits.min_duration_s, limits.max_duration_s)
-        _between("steps", request.num_inference_steps, 1, limits.max_steps)
-        _between("guidance", request.guidance_scale, 0, most)
-        _between("image-guidance", request.image_guidance_scale, 0, most)
-        _between("guidance-stop", request.guidance_stop, 0, 1)
-        _between("guidance-rescale", request.guidance_rescale, 0, 1)
-        _between("synapse", request.synapse_strength, 0, limits.max_synapse_strength)
-        if request.sampler not in defaults.SAMPLERS:
-            raise StudioError(
-                words.UNKNOWN_SAMPLER.format(all=", ".join(defaults.SAMPLERS), given=request.sampler), "sampler"
-            )
-        if request.seed is not None:
-            _between("seed", request.seed, 0, MAX_SEED)
+        if knobs.get("seed") is None:
+            knobs["seed"] = secrets.randbelow(MAX_SEED + 1)
+        for name, value in knobs.items():
+            field = FIELDS.get(name, KNOBS[name].flags[0])
+            knobs[name] = _checked(KNOBS[name], field, value, *limits.bounds(name))
         if request.mode not in MODES:
             raise StudioError(words.UNKNOWN_MODE.format(all=", ".join(MODES), given=request.mode))
-        return Settings(
-            caption=caption,
-            image=_picture(request.image_path, request.region) if request.image_path else None,
-            seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else int(request.seed),
-            duration_s=float(request.duration_s),
-            num_inference_steps=int(request.num_inference_steps),
-            guidance_scale=float(request.guidance_scale),
-            image_guidance_scale=float(request.image_guidance_scale),
-            synapse_strength=float(request.synapse_strength),
-            sampler=request.sampler,
-            negative_caption=negative,
-            twin=request.mode == COMPARE,
-            guidance_stop=float(request.guidance_stop),
-            guidance_rescale=float(request.guidance_rescale),
-        )
+        image = self._picture(request.image_path, request.region) if request.image_path else None
+        return Settings(caption=caption, image=image, twin=request.mode == COMPARE, **knobs)
+
+    def _picture(self, path: str, region: tuple[float, float, float], field: str = "picture") -> Image.Image:
+        try:
+            image = self.pictures(path)
+        except ImageError as error:
+            raise StudioError(str(error), field) from error
+        return crop_region(image, region)
 
     def plan(self, request: Request) -> list[Variant]:
         """Say which runs of the engine a request takes.
@@ -149,32 +131,26 @@ class StudioService:
             StudioError: When something is missing, unreadable or beyond the limits.
         """
         first = self.check(request)
-        name = Path(request.image_path).name if request.image_path else None
         replace = dataclasses.replace
         if request.mode == COMPARE:
             alone = words.TITLE_WITH_IMAGE if first.caption else words.TITLE_PICTURE_ALONE
-            return [Variant(first, {WITH_IMAGE: alone, TEXT_ONLY: words.TITLE_TEXT_ONLY}, name)]
+            return [Variant(first, {WITH_IMAGE: alone, TEXT_ONLY: words.TITLE_TEXT_ONLY})]
         if request.mode == TAKES:
             _between("num-takes", request.num_takes, 2, self.limits.max_takes)
             seeds = [(first.seed + index) % (MAX_SEED + 1) for index in range(int(request.num_takes))]
-            return [_variant(replace(first, seed=seed), words.TITLE_SEED.format(seed=seed), name) for seed in seeds]
+            return [_variant(replace(first, seed=seed), words.TITLE_SEED.format(seed=seed)) for seed in seeds]
         if first.image is None:
             raise StudioError(words.NEEDS_PICTURE, "picture")
         if request.mode == DOSE:
             return [
-                _variant(
-                    replace(first, synapse_strength=dose), words.TITLE_DOSE.format(percent=round(100 * dose)), name
-                )
+                _variant(replace(first, synapse_strength=dose), words.TITLE_DOSE.format(percent=round(100 * dose)))
                 for dose in DOSES
                 if dose <= self.limits.max_synapse_strength and (dose > 0.0 or first.caption)
             ]
         if not request.other_image_path:
             raise StudioError(words.NEEDS_OTHER_PICTURE, "explore-swap")
-        other = replace(first, image=_picture(request.other_image_path, WHOLE_PICTURE, "explore-swap"))
-        return [
-            _variant(first, words.TITLE_THIS_PICTURE, name),
-            _variant(other, words.TITLE_OTHER_PICTURE, Path(request.other_image_path).name),
-        ]
+        other = replace(first, image=self._picture(request.other_image_path, WHOLE_PICTURE, "explore-swap"))
+        return [_variant(first, words.TITLE_THIS_PICTURE), _variant(other, words.TITLE_OTHER_PICTURE)]
 
     def compose(self, request: Request) -> Iterator[Progress | Result]:
         """Make the music for a request; closing the generator stops the work within a step.
@@ -191,17 +167,17 @@ class StudioService:
         variants = self.plan(request)
         num_steps = variants[0].settings.num_inference_steps
         yield Progress(0, num_steps, num_takes=len(variants))
-        made: list[tuple[Variant, str, Sound]] = []
+        made: list[tuple[Variant, str, Rendered]] = []
         clock = _Clock(num_steps * len(variants))
         for index, variant in enumerate(variants):
-            sounds: dict[str, Sound] = {}
+            sounds: dict[str, Rendered] = {}
             with contextlib.closing(self.engine.render(variant.settings)) as work:
                 for event in work:
-                    if isinstance(event, dict):
-                        sounds = event
+                    if isinstance(event, Finished):
+                        sounds = event.takes
                         break
                     left = clock.seconds_left(index * num_steps + event.step)
-                    yield Progress(event.step, event.num_steps, left, event.mel_db, index + 1, len(variants))
+                    yield Progress(event.step, event.num_steps, left, event.view, index + 1, len(variants))
             if not sounds:
                 raise StudioError(words.NO_SOUND)
             names = [name for name in (WITH_IMAGE, TEXT_ONLY) if name in sounds]
@@ -209,9 +185,9 @@ class StudioService:
         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
             yield self._write(Path(folder), request, made)
 
-    def _write(self, folder: Path, request: Request, made: list[tuple[Variant, str, Sound]]) -> Result:
-        sample_rate = self.mel_config.sample_rate
-        waveforms = [torch.from_numpy(np.asarray(sound.waveform, dtype=np.float32)) for _, _, sound in made]
+    def _write(self, folder: Path, request: Request, made: list[tuple[Variant, str, Rendered]]) -> Result:
+        sample_rate = self.engine.sample_rate
+        waveforms = [sound.audio for _, _, sound in made]
         if not all(torch.isfinite(waveform).all() for waveform in waveforms):
             raise StudioError(words.NOT_NUMBERS)
         # Rounded gains: whoever applies the recipe's figure to the model's samples gets this file, bit by bit.
@@ -230,7 +206,7 @@ class StudioService:
             image = settings.image if name == WITH_IMAGE else None
             embed_in_file(path, recipe, settings.image)
             title = variant.titles[name]
-            takes.append(Take(title, str(path), sound.mel_db, recipe, exact.numpy(), image, settings.image))
+            takes.append(Take(title, str(path), sound.view, recipe, exact.numpy(), image, settings.image))
         main = takes[0]
         return Result(
             takes=tuple(takes),
@@ -238,28 +214,18 @@ class StudioService:
             seed=main.recipe.seed,
             notes=_notes(request, made[0][0].settings, len(takes), silent),
             recipe_path=str(write_sidecar(main.path, main.recipe)),
-            config=self.mel_config,
         )
 
     def _recipe(self, name: str, variant: Variant, gain_db: float) -> Recipe:
+        # The file name of a visitor's picture is nobody's business: the recipe knows the picture by its pixels.
         settings = variant.settings
         hears_image = settings.image is not None
         return Recipe(
+            **dataclasses.asdict(settings.changed()),
             prompt=settings.caption,
-            negative_prompt=settings.negative_caption,
-            seed=settings.seed,
-            duration_s=settings.duration_s,
-            num_inference_steps=settings.num_inference_steps,
-            sampler=settings.sampler,
-            guidance_scale=settings.guidance_scale,
-            image_guidance_scale=settings.image_guidance_scale,
-            guidance_stop=settings.guidance_stop,
-            guidance_rescale=settings.guidance_rescale,
-            synapse_strength=settings.synapse_strength,
-            sample_rate=self.mel_config.sample_rate,
+            sample_rate=self.engine.sample_rate,
             model_name=self.engine.model_name,
             model_sha256=self.engine.model_sha256,
-            image_name=variant.image_name if hears_image else None,
             image_sha256=image_sha256(settings.image) if hears_image else None,
             render=f"compare:{name}" if settings.compares else "single",
             gain_db=gain_db,
@@ -270,7 +236,7 @@ class StudioService:
 
 
 def write_figure(result: Result, folder: str | Path) -> Path:
-    """Draw the spectrograms of a result with axes: a pair with its difference, or the main take.
+    """Draw a result with axes: a pair with its difference, or the main take.
 
     Args:
         result: From the service.
@@ -279,12 +245,9 @@ def write_figure(result: Result, folder: str | Path) -> Path:
     Returns:
         PNG file.
     """
-    first, config = result.main, result.config
-    if len(result.takes) == 2:
-        second = result.takes[1]
-        figure = plot_pair(first.mel_db, second.mel_db, config, (first.title, second.title))
-    else:
-        figure = plot_mel(first.mel_db, config, first.title)
+    first, others = result.main, result.takes[1:]
+    beside = (others[0].view, others[0].title) if len(others) == 1 else ()
+    figure = first.view.figure(first.title, *beside)
     return save_figure(figure, Path(folder) / f"{take_stem(first.recipe, result.mode)}.png")
 
 
@@ -303,8 +266,6 @@ def take_stem(recipe: Recipe, mode: str = COMPARE) -> str:
         suffix = f"-{recipe.render.partition(':')[2].replace('_', '-')}"
     elif mode == DOSE:
         suffix = f"-synapse{round(100 * recipe.synapse_strength)}"
-    elif mode == SWAP and recipe.prompt.strip():
-        suffix = f"-{file_stem(dataclasses.replace(recipe, prompt='')).rpartition('-seed')[0]}"
     return f"{file_stem(recipe)}{suffix}"
 
 
@@ -323,16 +284,8 @@ class _Clock:
         return (now - self._first[1]) / steps * (self._num_steps - done) if steps else None
 
 
-def _variant(settings: Settings, title: str, image_name: str | None) -> Variant:
-    return Variant(settings, {WITH_IMAGE: title, TEXT_ONLY: title}, image_name)
-
-
-def _picture(path: str, region: tuple[float, float, float], field: str = "picture") -> Image.Image:
-    try:
-        image = load_image(path)
-    except ImageError as error:
-        raise StudioError(str(error), field) from error
-    return crop_region(image, region)
+def _variant(settings: Settings, title: str) -> Variant:
+    return Variant(settings, {WITH_IMAGE: title, TEXT_ONLY: title})
 
 
 def crop_region(image: Image.Image, region: tuple[float, float, float]) -> Image.Image:
@@ -359,15 +312,14 @@ def crop_region(image: Image.Image, region: tuple[float, float, float]) -> Image
 
 
 def _between(field: str, value: float | None, low: float, high: float) -> None:
-    if value is None or isinstance(value, bool) or not low <= value <= high:  # a NaN is never within bounds
-        bounds = {"low": f"{low:.15g}", "high": f"{high:.15g}", "given": _named(value)}
-        raise StudioError(words.OUT_OF_BOUNDS.format(what=words.NUMBERS[field], **bounds), field)
+    _checked(NUMBER, field, value, low, high)
 
 
-def _named(value: float | None) -> str:
-    if value is None or value != value:
-        return words.GIVEN_NOTHING if value is None else words.GIVEN_NO_NUMBER
-    return f"{value:.15g}" if abs(value) < 1e15 else words.GIVEN_FAR_OUT
+def _checked(knob: Knob, field: str, value: Any, low: float, high: float) -> Any:
+    try:
+        return knob.check(field, value, low, high)
+    except SettingError as error:
+        raise StudioError(f"{words.SETTINGS[field]} {error.reason}.", field) from error
 
 
 def _gain_db(before: torch.Tensor, after: torch.Tensor) -> float:

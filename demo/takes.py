@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 from PIL import Image
 
-from melfusion_core import defaults
-from melfusion_core.mel import MelConfig
+from melfusion_core.engines.base import View
+from melfusion_core.pipelines.rendering import Finished, Step
 from melfusion_core.recipe import Recipe
+from melfusion_core.take import KNOBS, TakeSettings
 
-WITH_IMAGE, TEXT_ONLY = "with_image", "text_only"
 COMPARE, TAKES, DOSE, SWAP = "compare", "takes", "dose", "swap"
 MODES = (COMPARE, TAKES, DOSE, SWAP)
 LETTERS = "ABCD"
+MAX_SEED = 2**32 - 1
 WHOLE_PICTURE = (1.0, 0.5, 0.5)
 
 
@@ -55,6 +57,25 @@ class Limits:
     max_synapse_strength: float = 2.0
     max_takes: int = len(LETTERS)
 
+    def bounds(self, name: str) -> tuple[float, float]:
+        """Smallest and largest value of a number.
+
+        Args:
+            name: Field of :class:`~melfusion_core.take.TakeSettings`.
+
+        Returns:
+            Both.
+        """
+        narrowed = {
+            "duration_s": (self.min_duration_s, self.max_duration_s),
+            "num_inference_steps": (1, self.max_steps),
+            "guidance_scale": (0, self.max_guidance_scale),
+            "image_guidance_scale": (0, self.max_guidance_scale),
+            "synapse_strength": (0, self.max_synapse_strength),
+            "seed": (0, MAX_SEED),
+        }
+        return narrowed.get(name, (KNOBS[name].low, KNOBS[name].high))
+
 
 @dataclass(frozen=True)
 class Request:
@@ -63,74 +84,37 @@ class Request:
     Attributes:
         image_path: File of the picture; ``None`` for words alone.
         caption: What the music should be; empty for the picture alone.
-        seed: Seed of the noise; ``None`` draws one.
-        duration_s: Length in seconds.
-        num_inference_steps: Denoising steps.
-        guidance_scale: Guidance by the text.
-        image_guidance_scale: Guidance by the picture.
-        synapse_strength: Multiplier of the synapse's gates, from 0 to 2.
-        sampler: One of ``melfusion_core.defaults.SAMPLERS``.
-        negative_caption: What the music should not be.
+        knobs: Fields of :class:`~melfusion_core.take.TakeSettings`, not checked yet; those that are not given have
+            their defaults.
         region: Square of the picture that should sound: its side as a share of the shorter side, from 0.1 to 1, and
             its place from left (0) to right (1) and from top (0) to bottom (1).
         mode: One of ``MODES``: with and without the picture, several seeds, several strengths, or two pictures.
         num_takes: How many takes, in the mode of several seeds.
         other_image_path: The other picture, in the mode of two.
-        guidance_stop: Share of the way from noise to music after which guidance stops, from 0 to 1.
-        guidance_rescale: Share in which guided takes are brought back to the deviation of unguided ones, from 0 to 1.
     """
 
     image_path: str | None = None
     caption: str = ""
-    seed: int | None = None
-    duration_s: float = defaults.DURATION_S
-    num_inference_steps: int = defaults.NUM_INFERENCE_STEPS
-    guidance_scale: float = defaults.GUIDANCE_SCALE
-    image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE
-    synapse_strength: float = defaults.SYNAPSE_STRENGTH
-    sampler: str = defaults.SAMPLERS[0]
-    negative_caption: str = ""
+    knobs: Mapping[str, Any] = field(default_factory=dict)
     region: tuple[float, float, float] = WHOLE_PICTURE
     mode: str = COMPARE
     num_takes: int = 3
     other_image_path: str | None = None
-    guidance_stop: float = defaults.GUIDANCE_STOP
-    guidance_rescale: float = defaults.GUIDANCE_RESCALE
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(TakeSettings):
     """A checked request, as the engine gets it; it can be pickled.
 
     Attributes:
         caption: What the music should be; may be empty when there is a picture.
         image: RGB picture, or ``None``.
-        seed: Seed of the noise.
-        duration_s: Length in seconds.
-        num_inference_steps: Denoising steps.
-        guidance_scale: Guidance by the text.
-        image_guidance_scale: Guidance by the picture.
-        synapse_strength: Multiplier of the synapse's gates.
-        sampler: Name of the sampler.
-        negative_caption: What the music should not be; may be empty.
         twin: Whether a twin from the words alone is wanted as well, where there are a picture and words.
-        guidance_stop: Share of the way after which guidance stops.
-        guidance_rescale: Share in which guided takes are brought back to the deviation of unguided ones.
     """
 
     caption: str
     image: Image.Image | None
-    seed: int
-    duration_s: float
-    num_inference_steps: int
-    guidance_scale: float
-    image_guidance_scale: float
-    synapse_strength: float
-    sampler: str
-    negative_caption: str = ""
     twin: bool = True
-    guidance_stop: float = defaults.GUIDANCE_STOP
-    guidance_rescale: float = defaults.GUIDANCE_RESCALE
 
     @property
     def compares(self) -> bool:
@@ -138,51 +122,29 @@ class Settings:
         return self.twin and self.image is not None and bool(self.caption)
 
 
-@dataclass(frozen=True)
-class Step:
-    """One denoising step done.
-
-    Attributes:
-        step: Steps done so far, from 1.
-        num_steps: Steps in all.
-        mel_db: Estimate of the finished mel in dB, ``(frames, n_mels)``; ``None`` where no preview was made.
-    """
-
-    step: int
-    num_steps: int
-    mel_db: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Sound:
-    """One finished piece of audio as the model made it.
-
-    Attributes:
-        waveform: Samples of shape ``(samples,)``, float32.
-        mel_db: Its mel in dB, of shape ``(frames, n_mels)``.
-    """
-
-    waveform: np.ndarray
-    mel_db: np.ndarray
-
-
 class Engine(Protocol):
-    """What makes the music. ``render`` yields each ``Step`` and last a dictionary of the sounds.
+    """What makes the music. Closing the generator that ``render`` gives stops the work."""
 
-    The keys of that dictionary are ``with_image`` and ``text_only``: both where there are a picture and words, else
-    the one that was possible. Closing the generator stops the work.
-    """
-
-    mel_config: MelConfig
+    sample_rate: int
     model_name: str
     model_sha256: str
     device: str
 
-    def render(self, settings: Settings) -> Generator[Step | dict[str, Sound], None, None]:
+    def render(self, settings: Settings) -> Generator[Step | Finished, None, None]:
         """Make the music step by step.
 
         Args:
             settings: What to make.
+        """
+
+    def look(self, audio: torch.Tensor) -> View:
+        """Draw finished sound.
+
+        Args:
+            audio: Of shape ``(channels, samples)``, at the engine's sample rate.
+
+        Returns:
+            What it looks like.
         """
 
     def scene(self, image: Image.Image) -> str | None:
@@ -204,7 +166,7 @@ class Progress:
         step: Steps done of this take; 0 while the picture and the words are being read.
         num_steps: Steps of one take.
         seconds_left: Estimate of the time left in seconds, for all takes; ``None`` before there is one.
-        mel_db: Preview of the mel in dB, ``(frames, n_mels)``, or ``None``.
+        view: What the take looks like so far, or ``None``.
         take: Which take is being made, from 1; a take with its twin counts as one.
         num_takes: How many takes are made.
     """
@@ -212,7 +174,7 @@ class Progress:
     step: int
     num_steps: int
     seconds_left: float | None = None
-    mel_db: np.ndarray | None = None
+    view: View | None = None
     take: int = 1
     num_takes: int = 1
 
@@ -224,16 +186,17 @@ class Take:
     Attributes:
         title: Heading for people.
         path: WAV file, with the recipe in its tags; see :class:`Result` for how long it lives.
-        mel_db: Mel in dB of shape ``(frames, n_mels)``, as the model made it.
+        view: What it looks like, as the model made it.
         recipe: What made it.
-        samples: What the file holds, of shape ``(samples,)``, float32; ``None`` where only the file was wanted.
+        samples: What the file holds, of shape ``(channels, samples)``, float32; ``None`` where only the file was
+            wanted.
         image: The picture it heard, or ``None``.
         cover: The picture of the request, whether or not this take heard it, or ``None``.
     """
 
     title: str
     path: str
-    mel_db: np.ndarray
+    view: View
     recipe: Recipe
     samples: np.ndarray | None = None
     image: Image.Image | None = None
@@ -250,7 +213,6 @@ class Result:
         seed: Seed of the noise, of the first take.
         notes: What the listener should know, one sentence each.
         recipe_path: JSON file of the main take's recipe; empty where there is none.
-        config: Settings of the mels and of the sound.
     """
 
     takes: tuple[Take, ...]
@@ -258,7 +220,6 @@ class Result:
     seed: int
     notes: tuple[str, ...]
     recipe_path: str
-    config: MelConfig = MelConfig()
 
     @property
     def main(self) -> Take:

@@ -28,7 +28,7 @@ from demo.controls import (
     region_inputs,
     strength_inputs,
 )
-from demo.examples import Example, finished_result
+from demo.examples import Example
 from demo.field_errors import CLEAR_FIELDS_JS, MARK_FIELD_JS
 from demo.fragments import (
     FAILED,
@@ -44,20 +44,20 @@ from demo.fragments import (
 )
 from demo.history import STORAGE_KEY, history_html
 from demo.keep import KeepPanel, Kept, build_downloads, build_history, remember, take_choices, wire_history
-from demo.listening import listening_room, room_value
+from demo.listening import FinishedExamples, listening_room, room_value
 from demo.mel_view import mel_html
 from demo.models import ModelShelf
 from demo.picture_words import PictureFacts, facts_html, offer, picture_facts, suggestion
 from demo.service import StudioService
+from demo.take_store import TakeStore
 from demo.takes import COMPARE, DOSE, SWAP, TAKES, Progress, Request, Result, StudioError
 from demo.theme import studio_css, studio_theme
 from demo.uploads import GuardedBlocks, uploaded_path
 from demo.votes import VoteBook
-from melfusion_core.image import ImageError, load_image
-from melfusion_core.mel import MelConfig
+from melfusion_core.image import ImageError
 
-QUEUE_SIZE = 16
-MAX_FILE_SIZE = "12mb"
+MAX_FILE_SIZE = "50mb"
+MOST_SESSIONS = 300  # of some 200 kB each; who came longest ago is forgotten
 CACHE_SECONDS = (600, 3600)
 VISIT_SECONDS = 3600
 LEAST_PAUSE_S = 0.1
@@ -114,7 +114,8 @@ def build_demo(
         The page, with its queue; start it with :func:`launch`.
     """
     votes = votes or VoteBook(None)
-    limits = service.limits
+    limits, store = service.limits, TakeStore()
+    finished = FinishedExamples(examples, service.engine)
     with GuardedBlocks(title=words.PAGE_TITLE, delete_cache=CACHE_SECONDS, analytics_enabled=False) as demo:
         with gr.Row(elem_id="masthead"):
             gr.HTML(MASTHEAD)
@@ -157,9 +158,9 @@ def build_demo(
                 status = gr.HTML(idle_html(), elem_id="status")
                 preview = gr.HTML(visible=False, elem_id="preview")
                 player = listening_room(votes)
-                kept = gr.State(Kept({}), time_to_live=VISIT_SECONDS)
+                kept = gr.State(Kept(), time_to_live=VISIT_SECONDS)
                 entries = gr.BrowserState([], storage_key=STORAGE_KEY, secret=BROWSER_KEY)
-                box, keep_take, keep_kind, recipe = build_downloads(kept, advanced["seed"])
+                box, keep_take, keep_kind, recipe = build_downloads(kept, store, advanced["seed"])
                 listing, forget_all, opened = build_history()
         controls = Controls(
             image=image,
@@ -174,21 +175,24 @@ def build_demo(
         result_outputs = [player, box, keep_take, recipe]
 
         def show_result(result: Result, folder: Path, known: bool = False) -> dict[Any, Any]:
+            return result_values(result, room_value(result, votes, folder, known))
+
+        def result_values(result: Result, room: dict[str, Any]) -> dict[Any, Any]:
             return {
-                player: room_value(result, votes, folder, known),
+                player: room,
                 box: gr.update(visible=True),
                 keep_take: gr.update(choices=take_choices(result), value=0),
                 recipe: result.main.recipe.to_dict(),
             }
 
-        def show_progress(event: Progress, config: MelConfig) -> dict[Any, Any]:
+        def show_progress(event: Progress) -> dict[Any, Any]:
             shown = {status: progress_html(event)}
             if event.step == 0:
                 shown |= {preview: gr.update(visible=False, value=""), player: None}
                 shown[box] = gr.update(visible=False)
-            if event.mel_db is not None:
+            if event.view is not None:
                 alt = words.TAKING_SHAPE.format(step=event.step, steps=event.num_steps)
-                shown[preview] = gr.update(visible=True, value=mel_html(event.mel_db, config, alt))
+                shown[preview] = gr.update(visible=True, value=mel_html(event.view, alt))
             return shown
 
         def wished(given: Sequence[Any], mode: str) -> Request:
@@ -219,12 +223,12 @@ def build_demo(
                     for event in work:
                         if isinstance(event, Progress):
                             # A fast model makes more steps than a page can show.
-                            if event.mel_db is None and event.step > 0 and time.monotonic() - shown_at < LEAST_PAUSE_S:
+                            if event.view is None and event.step > 0 and time.monotonic() - shown_at < LEAST_PAUSE_S:
                                 continue
                             shown_at = time.monotonic()
-                            yield show_progress(event, maker.mel_config)
+                            yield show_progress(event)
                             continue
-                        remembered, now = remember(event, stored, before)
+                        remembered, now = remember(event, store, stored, before)
                         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
                             shown = show_result(event, Path(folder)) | {
                                 status: result_html(event),
@@ -285,7 +289,7 @@ def build_demo(
         stopping.then(_stopped, status, status, show_progress="hidden", **private)
 
         def facts_of(path: str) -> PictureFacts:
-            picture = load_image(path)
+            picture = service.pictures(path)
             return picture_facts(picture, service.engine.scene(picture))
 
         def look(path: str | None) -> tuple[Any, Any]:
@@ -312,31 +316,30 @@ def build_demo(
         controls.steps.change(matching_preset, controls.steps, quality, **QUIET)
         demo.load(None, js=LIVE_STATUS_JS, **private)
 
-        def show_example(index: int, before: Kept) -> Iterator[dict[Any, Any]]:
+        def show_example(index: int, before: Kept) -> dict[Any, Any]:
             chosen = examples[index]
             shown: dict[Any, Any] = {image: chosen.image_path, caption: chosen.caption}
-            result = finished_result(chosen, service.mel_config)
-            with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
-                if result is not None:
-                    shown |= show_result(result, Path(folder))
-                    shown[kept] = before.plus(f"example-{index}", result)
-                    title = words.EXAMPLE_TITLE.format(title=chosen.title)
-                    shown[status] = message_html(title, words.EXAMPLE_NOTE, "done")
-                yield shown
+            if chosen.takes and (result := finished.result(index)) is not None:
+                store.keep(f"example-{index}", result)
+                shown |= result_values(result, finished.room(index))
+                shown[kept] = before.plus(f"example-{index}")
+                title = words.EXAMPLE_TITLE.format(title=chosen.title)
+                shown[status] = message_html(title, words.EXAMPLE_NOTE, "done")
+            return shown
 
-        def take_example(before: Kept, event: gr.SelectData) -> Iterator[dict[Any, Any]]:
-            yield from show_example(event.index, before)
+        def take_example(before: Kept, event: gr.SelectData) -> dict[Any, Any]:
+            return show_example(_index(event, examples), before)
 
         example_outputs = [image, caption, status, kept, *result_outputs]
         light = {"show_progress": "hidden", "concurrency_limit": 4, **private}
         if examples:
             gallery.select(take_example, kept, example_outputs, **light)
-        finished = next((index for index, example in enumerate(examples) if example.takes), None)
-        if finished is not None:
-            demo.load(partial(show_example, finished), kept, example_outputs, **light)
-        wire_history(demo, panel, forget_all, controls, status, service, examples, show_result, result_outputs)
+        first = next((index for index, example in enumerate(examples) if example.takes), None)
+        if first is not None:
+            demo.load(partial(show_example, first), kept, example_outputs, **light)
+        wire_history(demo, panel, forget_all, controls, status, service, store, examples, show_result, result_outputs)
         add_endpoints(service, controls.all, **engine_turn)
-    demo.queue(max_size=QUEUE_SIZE)
+    demo.queue(api_open=False)  # nothing passes the queue by
     return demo
 
 
@@ -354,6 +357,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         theme=studio_theme(),
         css=studio_css(),
         max_file_size=MAX_FILE_SIZE,
+        state_session_capacity=MOST_SESSIONS,
         run_history=False,
         footer_links=["api", "gradio"],
         **options,
@@ -376,9 +380,15 @@ def _model_choice(shelf: ModelShelf | None) -> gr.Dropdown | gr.State:
 
 def _swap_with(examples: Sequence[Example]) -> Callable:
     def path_of(event: gr.SelectData) -> str:
-        return examples[event.index].image_path
+        return examples[_index(event, examples)].image_path
 
     return path_of
+
+
+def _index(event: gr.SelectData, examples: Sequence[Example]) -> int:
+    if type(event.index) is not int or not 0 <= event.index < len(examples):
+        raise gr.Error(words.NO_SUCH_EXAMPLE, print_exception=False)
+    return event.index
 
 
 def _stopped(shown: str | None) -> Any:

@@ -11,13 +11,35 @@ from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
-from gradio_client.utils import is_file_obj_with_meta, is_http_url_like
 
 from demo import words
+from demo.visitors import FairQueue
 
 
 class GuardedBlocks(gr.Blocks):
-    """A page whose endpoints, private ones and those for agents included, take uploaded files only."""
+    """A page whose endpoints, private ones and those for agents included, take uploaded files only, in fair turns."""
+
+    def queue(self, *arguments: Any, **options: Any) -> GuardedBlocks:
+        """Set the queue up as Gradio does, but as a fair one.
+
+        Args:
+            arguments: As for ``gr.Blocks.queue``.
+            options: As for ``gr.Blocks.queue``; ``max_size`` has no effect, as the bounds are the fair queue's own.
+
+        Returns:
+            The page.
+        """
+        super().queue(*arguments, **options)
+        plain = self._queue
+        self._queue = FairQueue(
+            plain.live_updates,
+            plain.max_thread_count,
+            plain.update_intervals,
+            None,
+            self,
+            plain.default_concurrency_limit,
+        )
+        return self
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
@@ -106,4 +128,6 @@ def not_uploaded() -> gr.Error:
 
 
 def _is_download(node: dict[str, Any]) -> bool:
-    return isinstance(node.get("meta"), dict) and is_file_obj_with_meta(node) and is_http_url_like(node["path"])
+    meta, path = node.get("meta"), node["path"]
+    marked = isinstance(meta, dict) and meta.get("_type") == "gradio.FileData"
+    return marked and isinstance(path, str) and path.startswith(("http://", "https://"))

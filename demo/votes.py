@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import secrets
 import sys
 import threading
+import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +23,15 @@ from typing import Any
 from scipy.stats import binomtest
 
 from demo import words
-from demo.takes import COMPARE, SWAP, TEXT_ONLY, WITH_IMAGE, Result, StudioError
+from demo.takes import COMPARE, SWAP, Result, StudioError
+from melfusion_core.pipelines.rendering import TEXT_ONLY, WITH_IMAGE
 from melfusion_core.recipe import Recipe
 
 CHOICES = ("A", "B", "tie", "both bad")
 LEAST_LISTENING_S = 5.0
 MOST_TRIALS = 1000
 MAX_COMMENT = 1000
+MAX_SWITCHES = 100_000
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,15 @@ class Trial:
         names: What each take is, such as "with_image" and "text_only".
         recipes: Recipe of each take.
         seconds: Length of the takes.
+        known: Whether the visitor was told before which take is which.
+        opened_s: When the visitor got the pair, on the server's clock.
     """
 
     names: tuple[str, str]
     recipes: tuple[Recipe, Recipe]
     seconds: float
+    known: bool
+    opened_s: float
 
 
 class VoteBook:
@@ -51,19 +59,37 @@ class VoteBook:
     Args:
         path: JSON Lines file to append to; ``None`` where votes are not collected.
         least_listening_s: Seconds that each take must have been heard.
+        clock: Gives the time in seconds; what a page says of its listening is believed no further than that.
     """
 
-    def __init__(self, path: str | Path | None, least_listening_s: float = LEAST_LISTENING_S) -> None:
+    def __init__(
+        self,
+        path: str | Path | None,
+        least_listening_s: float = LEAST_LISTENING_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = None if path is None else Path(path)
         self.least_listening_s = least_listening_s
+        self._clock = clock
         self._trials: OrderedDict[str, Trial] = OrderedDict()
         self._lock = threading.Lock()
 
-    def open(self, result: Result) -> str | None:
+    def check(self) -> None:
+        """Find out whether votes can be written, before anybody has listened.
+
+        Raises:
+            OSError: When they cannot.
+        """
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.open("ab").close()
+
+    def open(self, result: Result, known: bool = False) -> str | None:
         """Begin a trial.
 
         Args:
             result: A pair.
+            known: Whether the visitor was told before which take is which.
 
         Returns:
             The trial's name, known to this visitor alone; ``None`` where there is nothing to vote on.
@@ -74,7 +100,7 @@ class VoteBook:
         recipes = result.takes[0].recipe, result.takes[1].recipe
         name = secrets.token_hex(16)
         with self._lock:
-            self._trials[name] = Trial(names, recipes, recipes[0].duration_s)
+            self._trials[name] = Trial(names, recipes, recipes[0].duration_s, known, self._clock())
             while len(self._trials) > MOST_TRIALS:
                 self._trials.popitem(last=False)
         return name
@@ -103,43 +129,55 @@ class VoteBook:
         Raises:
             StudioError: When the trial is unknown or over, or the vote is not valid.
         """
-        if (
-            not isinstance(vote, dict)
-            or vote.get("choice") not in CHOICES
-            or vote.get("order") not in ([0, 1], [1, 0])
-        ):
+        vote = vote if isinstance(vote, dict) else {}
+        choice, order, comment = vote.get("choice"), vote.get("order"), vote.get("comment", "")
+        listened, name = vote.get("listened_s"), vote.get("trial")
+        if choice not in CHOICES or order not in ([0, 1], [1, 0]) or not isinstance(name, str):
             raise StudioError(words.VOTE_INVALID)
-        comment, listened = vote.get("comment", ""), vote.get("listened_s")
         numbers = isinstance(listened, list) and len(listened) == 2 and all(map(_is_number, listened))
         if not isinstance(comment, str) or len(comment) > MAX_COMMENT or not numbers:
             raise StudioError(words.VOTE_INVALID)
         with self._lock:
-            trial = self._trials.get(str(vote.get("trial")))
+            trial = self._trials.get(name)
             if trial is None or self.path is None:
                 raise StudioError(words.VOTE_OVER)
-            if min(listened) < self.wanted_s(trial.seconds) - 0.05:
-                raise StudioError(words.VOTE_TOO_SOON.format(seconds=self.wanted_s(trial.seconds)))
-            order = vote["order"]
-            preferred = trial.names[order[CHOICES.index(vote["choice"])]] if vote["choice"] in "AB" else vote["choice"]
+            wanted, passed = self.wanted_s(trial.seconds), self._clock() - trial.opened_s
+            if min(listened) < wanted - 0.05 or passed < 2 * wanted - 0.1:
+                raise StudioError(words.VOTE_TOO_SOON.format(seconds=wanted))
+            order = [trial.names[int(index)] for index in order]
+            switches = vote.get("switches")
             line = {
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
-                "preferred": preferred,
-                "choice": vote["choice"],
-                "order": [trial.names[index] for index in order],
-                "listened_s": [round(float(seconds), 2) for seconds in listened],
-                "switches": int(vote["switches"]) if _is_number(vote.get("switches")) else None,
-                "known_before": bool(vote.get("known_before")),
+                "preferred": order[CHOICES.index(choice)] if choice in "AB" else choice,
+                "choice": choice,
+                "order": order,
+                "listened_s": [round(min(float(seconds), passed), 2) for seconds in listened],
+                "switches": int(switches) if _is_number(switches) and 0 <= switches <= MAX_SWITCHES else None,
+                "known_before": trial.known or bool(vote.get("known_before")),
                 "comment": comment.strip(),
                 "recipes": {name: recipe.to_dict() for name, recipe in zip(trial.names, trial.recipes, strict=True)},
             }
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self.path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+                _append(self.path, json.dumps(line, ensure_ascii=False, allow_nan=False))
             except OSError as error:
                 raise StudioError(words.VOTE_NOT_WRITTEN) from error
-            del self._trials[str(vote["trial"])]
+            del self._trials[name]
         return line
+
+
+def _append(path: Path, line: str) -> None:
+    """Add a whole line to a file, or nothing; a part of one that was left there before ends where it is."""
+    with path.open("a+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+        data = b"\n" * torn + line.encode("utf-8", "replace") + b"\n"
+        try:
+            while data:
+                data = data[file.write(data) :]
+        except OSError:
+            os.ftruncate(file.fileno(), size)
+            raise
 
 
 def read_votes(path: str | Path) -> list[dict[str, Any]]:
@@ -156,7 +194,10 @@ def read_votes(path: str | Path) -> list[dict[str, Any]]:
         OSError: When the file cannot be read.
     """
     votes = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    # Not splitlines(), which takes some letters that may stand in a comment for the end of a line.
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), 1):
+        if not line:
+            continue
         try:
             vote = json.loads(line)
             votes.append(vote | {"pair": tuple(sorted(vote["order"])), "preferred": str(vote["preferred"])})
@@ -241,7 +282,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9  # NaN is not below it
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ NOTHING_GIVEN = "Give a picture, a few words, or both: there is nothing to make 
 TOO_LONG = "The words are too long: {given} characters, and at most {most} fit."
 NEEDS_PICTURE = "This experiment needs a picture: choose one first."
 NEEDS_OTHER_PICTURE = "Choose the other picture first: one of the small ones below Swap the picture."
-NUMBERS = {
+SETTINGS = {
     "duration": "The length in seconds",
     "steps": "The number of steps",
     "guidance": "Text guidance",
@@ -15,19 +15,25 @@ NUMBERS = {
     "guidance-stop": "The guided share of the way",
     "guidance-rescale": "The softening of guidance",
     "synapse": "Synapse strength",
+    "sampler": "The sampler",
+    "negative": "What it should not be",
     "seed": "The seed",
     "num-takes": "The number of takes",
     "region-size": "The size of the region",
     "region-x": "The place of the region",
     "region-y": "The place of the region",
 }
-OUT_OF_BOUNDS = "{what} must be from {low} to {high}; it is {given}."
-GIVEN_NOTHING, GIVEN_NO_NUMBER, GIVEN_FAR_OUT = "nothing", "not a number", "far beyond that"
-UNKNOWN_SAMPLER = "The sampler must be one of {all}, not {given}."
 UNKNOWN_MODE = "The mode must be one of {all}, not {given}."
 NO_SOUND = "The model finished without any sound. Please try again."
 NOT_NUMBERS = "The model gave samples that are not numbers. Lower the guidance and try again."
+TOO_MANY_PICTURES = "Too many pictures are being looked at just now. Please try again in a minute."
+PICTURE_GONE = "There is no picture here any more: choose it again."
+NO_SUCH_EXAMPLE = "There is no such example picture."
 NOT_UPLOADED = "This file is not here, or no longer: choose it again, and it is uploaded anew."
+
+# When many come
+TOO_MANY_OF_YOURS = "{most} requests from your address wait already. The next one can come when one of them is done."
+QUEUE_FULL = "{count} requests wait already, about {seconds} seconds of work. Please come back then."
 
 # Headings of takes
 TITLE_WITH_IMAGE = "Picture and words"
@@ -210,7 +216,7 @@ STOPPED_TITLE, STOPPED_TEXT = "Stopped", "Press Compose to begin again."
 WAITING_TITLE = "Waiting for a free moment"
 WAITING_TEXT = "Visitors take turns; keep this page open."
 NOT_BEGUN_TITLE = "Not begun"
-NOT_BEGUN_TEXT = "The studio is too busy, or this was stopped. Press Compose to try again."
+NOT_BEGUN_TEXT = "A note at the edge of the page says why, unless you stopped it. Press Compose to try again."
 READING_TITLE, READING_TEXT = "Reading what you gave", "{steps} steps follow"
 COMPOSING, COMPOSING_TAKE = "Composing", "Composing take {take} of {takes}"
 STEP_OF, SECONDS_LEFT = "Step {step} of {steps}", ", about {seconds} s left"

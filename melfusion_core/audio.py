@@ -1,4 +1,4 @@
-"""Reading, writing and levelling audio. Waveforms are mono float32 tensors of shape ``(samples,)`` in [-1, 1]."""
+"""Reading, writing and levelling audio: float32 of shape ``(samples,)`` or ``(channels, samples)``, in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import soundfile
 import torch
 
 MIN_LOUDNESS_DURATION_S = 0.4
+MAX_CHANNELS = 5  # of what loudness is defined for
 
 
 class AudioError(ValueError):
@@ -87,7 +88,7 @@ def save_audio(
 
     Args:
         path: File to write, for instance ``.wav``, ``.flac`` or ``.mp3``.
-        waveform: Mono audio of shape ``(samples,)``.
+        waveform: Of shape ``(samples,)`` or ``(channels, samples)``.
         sample_rate: Sample rate in Hz.
         subtype: Sample format of libsndfile, such as ``PCM_16``, ``PCM_24`` or ``FLOAT``; ``None`` takes the format's
             own default (needed for MP3 and OGG).
@@ -96,10 +97,10 @@ def save_audio(
         The path written.
 
     Raises:
-        AudioError: When the waveform is empty, not mono or not finite, or the format is unknown.
+        AudioError: When the waveform is empty, of another shape or not finite, or the format is unknown.
     """
     path = Path(path)
-    samples = _mono_array(waveform)
+    samples = _frames(waveform)
     if not samples.size:
         raise AudioError("There is no audio to save.")
     if not np.isfinite(samples).all():
@@ -117,12 +118,12 @@ def peak_dbfs(waveform: torch.Tensor | np.ndarray) -> float:
     """Highest absolute sample in dB relative to full scale.
 
     Args:
-        waveform: Mono audio of shape ``(samples,)``.
+        waveform: Of any shape.
 
     Returns:
         Peak in dBFS; ``-inf`` for silence.
     """
-    samples = _mono_array(waveform)
+    samples = _frames(waveform)
     peak = float(np.abs(samples).max()) if samples.size else 0.0
     return 20.0 * math.log10(peak) if peak > 0.0 else -math.inf
 
@@ -131,7 +132,7 @@ def integrated_lufs(waveform: torch.Tensor | np.ndarray, sample_rate: int) -> fl
     """Integrated loudness after ITU-R BS.1770-4.
 
     Args:
-        waveform: Mono audio of shape ``(samples,)``, at least 0.4 s.
+        waveform: Of shape ``(samples,)`` or ``(channels, samples)``, at least 0.4 s.
         sample_rate: Sample rate in Hz.
 
     Returns:
@@ -142,33 +143,13 @@ def integrated_lufs(waveform: torch.Tensor | np.ndarray, sample_rate: int) -> fl
     """
     import pyloudnorm
 
-    samples = _mono_array(waveform)
-    if samples.size < MIN_LOUDNESS_DURATION_S * sample_rate:
+    samples = _frames(waveform)
+    if len(samples) < MIN_LOUDNESS_DURATION_S * sample_rate:
         raise AudioError(f"Loudness needs at least {MIN_LOUDNESS_DURATION_S} s of audio.")
     with np.errstate(divide="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # mean of no blocks: silence, reported as -inf
         loudness = float(pyloudnorm.Meter(sample_rate).integrated_loudness(samples.astype(np.float64)))
     return loudness if math.isfinite(loudness) else -math.inf
-
-
-def match_loudness(
-    waveform: torch.Tensor, sample_rate: int, target_lufs: float = -16.0, peak_ceiling_dbfs: float = -1.0
-) -> torch.Tensor:
-    """Scale one waveform to a loudness, less where its peaks would pass the ceiling.
-
-    Args:
-        waveform: Mono audio of shape ``(samples,)``.
-        sample_rate: Sample rate in Hz.
-        target_lufs: Wanted integrated loudness in LUFS.
-        peak_ceiling_dbfs: No sample of the result is above this level.
-
-    Returns:
-        Waveform of shape ``(samples,)``; silence comes back unchanged.
-
-    Raises:
-        AudioError: When the audio is shorter than 0.4 s.
-    """
-    return match_loudness_together([waveform], sample_rate, target_lufs, peak_ceiling_dbfs)[0]
 
 
 def match_loudness_together(
@@ -180,7 +161,7 @@ def match_loudness_together(
     loud.
 
     Args:
-        waveforms: Mono waveforms, each of shape ``(samples,)``.
+        waveforms: Each of shape ``(samples,)`` or ``(channels, samples)``.
         sample_rate: Sample rate in Hz.
         target_lufs: Wanted integrated loudness in LUFS.
         peak_ceiling_dbfs: No sample of the results is above this level.
@@ -207,9 +188,18 @@ def match_loudness_together(
     ]
 
 
-def _mono_array(waveform: torch.Tensor | np.ndarray) -> np.ndarray:
+def _frames(waveform: torch.Tensor | np.ndarray) -> np.ndarray:
+    """The samples as soundfile and pyloudnorm take them: of shape (samples,), or (samples, channels)."""
     if isinstance(waveform, torch.Tensor):
         waveform = waveform.detach().cpu().float().numpy()
-    if waveform.ndim != 1:
-        raise AudioError(f"Expected mono audio of shape (samples,), got {tuple(waveform.shape)}.")
+    if waveform.ndim not in (1, 2) or waveform.ndim == 2 and len(waveform) > MAX_CHANNELS:
+        raise AudioError(f"Expected audio of shape (samples,) or (channels, samples), got {tuple(waveform.shape)}.")
+    waveform = waveform[0] if waveform.ndim == 2 and len(waveform) == 1 else waveform.T
     return np.asarray(waveform, dtype=np.float32)
+
+
+def _mono_array(waveform: torch.Tensor | np.ndarray) -> np.ndarray:
+    samples = _frames(waveform)
+    if samples.ndim != 1:
+        raise AudioError(f"Expected mono audio of shape (samples,), got {tuple(waveform.shape)}.")
+    return samples

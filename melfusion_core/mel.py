@@ -172,17 +172,6 @@ class MelSpectrogram(torch.nn.Module):
         """
         return (log_mel - self.config.log_mean) / self.config.log_std
 
-    def denormalise(self, mel: torch.Tensor) -> torch.Tensor:
-        """Undo :meth:`normalise`.
-
-        Args:
-            mel: Normalised log-mel, any shape.
-
-        Returns:
-            Natural logarithm of mel magnitudes, same shape.
-        """
-        return mel * self.config.log_std + self.config.log_mean
-
 
 def mel_to_db(mel: torch.Tensor, config: MelConfig = MelConfig()) -> torch.Tensor:
     """Normalised log-mel to decibels, for display.

@@ -18,13 +18,24 @@ from typing import Any
 
 from PIL import Image
 
-from melfusion_core import defaults
 from melfusion_core.tags import SUFFIXES, TagError, read_text, write_tags
+from melfusion_core.take import KNOBS, SettingError, TakeSettings
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
+VERSION_1 = {
+    **{"negative_prompt": "", "guidance_rescale": 0.0, "guidance_stop": 1.0},
+    **{"image_name": None, "image_path": None, "image_sha256": None, "render": "single", "gain_db": 0.0},
+    **{"device": "cpu", "library_versions": {}, "created_at": None},
+}
+"""What a recipe of version 1 meant by a field that it left out."""
+UNASKED = {name: getattr(TakeSettings, name) for name in KNOBS if getattr(TakeSettings, name) in (None, "")}
+"""Settings that ask for nothing where a recipe leaves them out, as it does when they came later than it."""
+VERSION_1_NEEDED = (
+    *("version", "prompt", "seed", "duration_s", "num_inference_steps", "sampler", "guidance_scale"),
+    *("image_guidance_scale", "synapse_strength", "sample_rate", "model_name", "model_sha256"),
+)
 RECIPE_TAG = "MELFUSION_RECIPE"
 MAX_RECIPE_CHARACTERS = 65_536
-MAX_SEED = 2**63 - 1
 RENDERS = ("single", "compare:with_image", "compare:text_only")
 RECORDED_PACKAGES = ("melfusion-studio", "torch", "diffusers", "transformers", "numpy")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -34,25 +45,15 @@ class RecipeError(ValueError):
     """A recipe that cannot be read, or that does not say what a recipe must."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """All settings of one take.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(TakeSettings):
+    """All settings of one take: those of :class:`TakeSettings`, and what else it was made of.
 
     Attributes:
         prompt: Caption; empty for a take from the picture alone.
-        negative_prompt: Caption to steer away from.
         image_name: File name of the picture; `None` for a take from the caption alone.
         image_path: Where the picture lay, relative to the folder of the recipe; `None` where it was not a file.
         image_sha256: `image_sha256` of the picture.
-        duration_s: Length in seconds.
-        num_inference_steps: Denoising steps.
-        sampler: One of `defaults.SAMPLERS`.
-        guidance_scale: Guidance by the caption.
-        image_guidance_scale: Guidance by the picture.
-        guidance_rescale: Rescaling of the guided prediction, from 0 to 1.
-        guidance_stop: Share of the way from noise to music after which guidance stops, from 0 to 1.
-        synapse_strength: Multiplier of the synapse's gates.
-        seed: Seed of the initial noise.
         render: One of `RENDERS`: alone, or as either half of a comparison, which is one batch of two and so may
             round differently in the last bit.
         gain_db: Gain applied to the model's samples before they were written, in dB.
@@ -66,23 +67,13 @@ class Recipe:
     """
 
     prompt: str
-    seed: int
-    duration_s: float
-    num_inference_steps: int
-    sampler: str
-    guidance_scale: float
-    image_guidance_scale: float
-    synapse_strength: float
     sample_rate: int
     model_name: str
     model_sha256: str
-    negative_prompt: str = ""
-    guidance_rescale: float = 0.0
-    guidance_stop: float = 1.0
     image_name: str | None = None
     image_path: str | None = None
     image_sha256: str | None = None
-    render: str = "single"
+    render: str = RENDERS[0]
     gain_db: float = 0.0
     device: str = "cpu"
     library_versions: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -90,22 +81,21 @@ class Recipe:
     version: int = RECIPE_VERSION
 
     def __post_init__(self):
+        try:
+            super().__post_init__()
+        except SettingError as error:
+            raise RecipeError(str(error)) from error
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
-        _check_version(self.version)
-        for name, choices in (("sampler", defaults.SAMPLERS), ("render", RENDERS)):
-            if getattr(self, name) not in choices:
-                raise RecipeError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}.")
-        for name in ("duration_s", "num_inference_steps", "sample_rate"):
-            if getattr(self, name) <= 0:
-                raise RecipeError(f"{name} must be above 0, not {getattr(self, name)}.")
-        for name in ("guidance_scale", "image_guidance_scale", "guidance_rescale", "synapse_strength"):
-            if getattr(self, name) < 0:
-                raise RecipeError(f"{name} must not be negative, and is {getattr(self, name)}.")
-        if not 0 <= self.guidance_stop <= 1:
-            raise RecipeError(f"guidance_stop must be from 0 to 1, and is {self.guidance_stop}.")
-        if not 0 <= self.seed <= MAX_SEED:
-            raise RecipeError(f"seed must be from 0 to {MAX_SEED}, not {self.seed}.")
+            if field.name not in KNOBS:
+                object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+        if self.version != RECIPE_VERSION:
+            raise RecipeError(_strange_version(self.version))
+        if self.seed is None:
+            raise RecipeError("A recipe needs a seed.")
+        if self.render not in RENDERS:
+            raise RecipeError(f"render must be one of {', '.join(RENDERS)}, not {self.render!r}.")
+        if self.sample_rate <= 0:
+            raise RecipeError(f"sample_rate must be above 0, not {self.sample_rate}.")
         for name in ("model_sha256", "image_sha256"):
             if getattr(self, name) is not None and not _SHA256.fullmatch(getattr(self, name)):
                 raise RecipeError(f"{name} must be 64 hexadecimal digits.")
@@ -114,9 +104,14 @@ class Recipe:
         if not self.prompt.strip() and self.image_sha256 is None:
             raise RecipeError("A recipe needs a prompt, a picture, or both.")
 
+    @property
+    def compares(self) -> bool:
+        """Whether the take is half of a comparison."""
+        return self.render != RENDERS[0]
+
     def to_dict(self) -> dict[str, Any]:
-        """Give the recipe as a dictionary that JSON can hold, in the order of the fields, version first."""
-        return {"version": self.version} | dataclasses.asdict(self)
+        """Give the recipe as a dictionary that JSON can hold, version and caption first."""
+        return {"version": self.version, "prompt": self.prompt} | dataclasses.asdict(self)
 
     def to_json(self, indent: int | None = 2) -> str:
         """Write the recipe as JSON.
@@ -131,7 +126,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """Read a recipe from a dictionary, strictly.
+        """Read a recipe from a dictionary, strictly; recipes of earlier versions become ones of this.
 
         Args:
             values: Field names and values, as `to_dict` gives them.
@@ -144,14 +139,18 @@ class Recipe:
         """
         if not isinstance(values, dict):
             raise RecipeError("A recipe is a JSON object.")
-        _check_version(values.get("version"))
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        unknown = sorted(str(name) for name in set(values) - set(fields))
+        version = values.get("version")
+        if version not in (1, RECIPE_VERSION) or isinstance(version, bool):
+            raise RecipeError(_strange_version(version))
+        names = [field.name for field in dataclasses.fields(cls)]
+        known = names if version > 1 else (*VERSION_1, *VERSION_1_NEEDED)
+        unknown = sorted(str(name) for name in set(values) - set(known))
         if unknown:
-            raise RecipeError(
-                f"The recipe has fields that version {RECIPE_VERSION} does not know: {_listed(unknown)}."
-            )
-        missing = [name for name, field in fields.items() if name not in values and _is_required(field)]
+            raise RecipeError(f"The recipe has fields that version {version} does not know: {_listed(unknown)}.")
+        if version == 1:
+            values = VERSION_1 | values | {"version": RECIPE_VERSION}
+        values = UNASKED | values
+        missing = [name for name in names if name not in values]
         if missing:
             raise RecipeError(f"The recipe lacks {_listed(missing)}.")
         return cls(**values)
@@ -178,18 +177,13 @@ class Recipe:
         return cls.from_dict(values)
 
 
-def _check_version(version: Any) -> None:
-    if version != RECIPE_VERSION:
-        raise RecipeError(f"This recipe has version {version!r}; this program reads version {RECIPE_VERSION}.")
+def _strange_version(version: Any) -> str:
+    return f"This recipe has version {version!r}; this program reads versions 1 and {RECIPE_VERSION}."
 
 
 def _listed(names: list[str], most: int = 5) -> str:
     shown = ", ".join(name[:40] for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-def _is_required(field: dataclasses.Field) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _checked(field: dataclasses.Field, value: Any) -> Any:

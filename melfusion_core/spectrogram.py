@@ -43,9 +43,11 @@ def mel_bin(frequency_hz: float, config: MelConfig) -> float:
         config: Settings of the mel.
 
     Returns:
-        Position in bins, with the centre of the lowest bin at 0; HTK scale.
+        Position in bins, with the centre of the lowest bin at 0, on the scale of the mel's filters.
     """
-    low, high, here = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (config.fmin, config.fmax, frequency_hz))
+    from librosa import hz_to_mel  # takes a second
+
+    low, high, here = (hz_to_mel(hz, htk=not config.slaney) for hz in (config.fmin, config.fmax, frequency_hz))
     return float((here - low) / (high - low) * (config.n_mels + 1) - 1.0)
 
 

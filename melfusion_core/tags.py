@@ -1,12 +1,14 @@
 """A text, a title and a cover picture in the tags of sound and video files; the sound stays as it is.
 
-ID3 for WAV and MP3, Vorbis comments for FLAC, free-form atoms for MP4.
+ID3 for WAV and MP3, Vorbis comments for FLAC, free-form atoms for MP4. What a stranger wrote into a file may unfold to
+gigabytes or nest a thousand deep, so tags are read in a process apart.
 """
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import mutagen
 import mutagen.flac
@@ -16,9 +18,14 @@ import mutagen.mp4
 import mutagen.wave
 from PIL import Image
 
+from melfusion_core import apart
+from melfusion_core.image import ImageError, load_image, short_name
+
 SUFFIXES = (".wav", ".flac", ".mp3", ".mp4")
 COVER_SIZE = 512
-MAX_COVER_PIXELS = 4_000_000
+MAX_COVER_BYTES = 16_000_000
+MAX_TEXT = 1_000_000
+MAX_CPU_S = 3
 MP4_PREFIX = "----:org.melfusion:"
 _KINDS = dict(zip(SUFFIXES, (mutagen.wave.WAVE, mutagen.flac.FLAC, mutagen.mp3.MP3, mutagen.mp4.MP4), strict=True))
 
@@ -83,14 +90,8 @@ def read_text(path: str | Path, name: str) -> str | None:
         TagError: The file is of another kind, or not readable as what its suffix says.
         FileNotFoundError: There is no such file.
     """
-    file = _open(Path(path))
-    if isinstance(file, mutagen.flac.FLAC):
-        texts = (file.tags or {}).get(name, [])
-    elif isinstance(file, mutagen.mp4.MP4):
-        texts = [bytes(text).decode("utf-8", "replace") for text in (file.tags or {}).get(_mp4_key(name), [])]
-    else:
-        texts = getattr((file.tags or {}).get(f"TXXX:{name}"), "text", [])
-    return str(texts[0]) if texts else None
+    text = _ask(path, name)[0]["text"]
+    return None if text is None else str(text)
 
 
 def read_cover(path: str | Path) -> Image.Image | None:
@@ -106,35 +107,86 @@ def read_cover(path: str | Path) -> Image.Image | None:
         TagError: The file or its cover is not readable, or the cover has too many pixels.
         FileNotFoundError: There is no such file.
     """
-    file = _open(Path(path))
+    reply, pixels = _ask(path, None)
+    return None if reply["size"] is None else Image.frombytes("RGB", tuple(reply["size"]), pixels)
+
+
+def _ask(path: str | Path, name: str | None) -> tuple[dict[str, Any], bytes]:
+    path = Path(path)
+    _check_kind(path)
+    try:
+        path.open("rb").close()  # whoever asks is told here of a file that is not there, or not theirs to read
+        reply, pixels = apart.ask("melfusion_core.tags", {"path": str(path), "name": name}, cpu_s=MAX_CPU_S)
+    except apart.ApartError as error:
+        raise TagError(f"The tags of {short_name(path)} take too much memory or time to read.") from error
+    except ValueError as error:  # a null byte in the path
+        raise FileNotFoundError(f"There is no file {short_name(path)}.") from error
+    if "error" in reply:
+        raise TagError(reply["error"])
+    return reply, pixels
+
+
+def _answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    path, name = Path(request["path"]), request["name"]
+    try:
+        file = _open(path)
+        if name is not None:
+            return {"text": _text(file, path, name)}, b""
+        cover = _cover(file)
+        if cover is None:
+            return {"size": None}, b""
+        image = load_image(cover, MAX_COVER_BYTES, COVER_SIZE)
+        return {"size": image.size}, image.tobytes()
+    except TagError as error:
+        return {"error": str(error)}, b""
+    except ImageError:
+        return {"error": f"The cover of {short_name(path)} is damaged or too large."}, b""
+
+
+def _text(file: mutagen.FileType, path: Path, name: str) -> str | None:
+    if isinstance(file, mutagen.flac.FLAC):
+        texts = (file.tags or {}).get(name, [])
+    elif isinstance(file, mutagen.mp4.MP4):
+        texts = [bytes(text).decode("utf-8", "replace") for text in (file.tags or {}).get(_mp4_key(name), [])]
+    else:
+        texts = getattr((file.tags or {}).get(f"TXXX:{name}"), "text", [])
+    text = str(texts[0]) if texts else None
+    if text is not None and len(text) > MAX_TEXT:
+        raise TagError(f"The text in the tags of {short_name(path)} is too long.")
+    return text
+
+
+def _cover(file: mutagen.FileType) -> bytes | None:
     if isinstance(file, mutagen.flac.FLAC):
         found = [picture.data for picture in file.pictures]
     elif isinstance(file, mutagen.mp4.MP4):
         found = [bytes(cover) for cover in (file.tags or {}).get("covr", [])]
     else:
         found = [picture.data for picture in file.tags.getall("APIC")] if file.tags is not None else []
-    if not found:
-        return None
-    try:
-        with Image.open(io.BytesIO(found[0]), formats=["JPEG", "PNG"]) as image:
-            if image.width * image.height > MAX_COVER_PIXELS:
-                raise TagError(f"The cover of {Path(path).name} is too large.")
-            image.thumbnail((COVER_SIZE, COVER_SIZE))
-            return image.convert("RGB")
-    except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for some damaged PNG files
-        raise TagError(f"The cover of {Path(path).name} is damaged.") from error
+    return found[0] if found else None
+
+
+def _check_kind(path: Path) -> None:
+    if path.suffix.lower() not in _KINDS:
+        raise TagError(f"There are tags in {', '.join(SUFFIXES)} files, not in {short_name(path)!r}.")
 
 
 def _open(path: Path) -> mutagen.FileType:
-    kind = _KINDS.get(path.suffix.lower())
-    if kind is None:
-        raise TagError(f"There are tags in {', '.join(SUFFIXES)} files, not in {path.name!r}.")
+    _check_kind(path)
     try:
-        return kind(path)
+        return _KINDS[path.suffix.lower()](path)
     except mutagen.MutagenError as error:
         if error.args and isinstance(error.args[0], OSError):
             raise error.args[0] from error
-        raise TagError(f"{path.name} is not a readable {path.suffix[1:].upper()} file.") from error
+        raise _unreadable(path) from error
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001  (mutagen lets through what its parsers stumble over)
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> TagError:
+    return TagError(f"{short_name(path)} is not a readable {path.suffix[1:].upper()} file.")
 
 
 def _mp4_key(name: str) -> str:
@@ -147,3 +199,7 @@ def _jpeg(cover: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    apart.answer(_answer)

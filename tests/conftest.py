@@ -1,4 +1,4 @@
-"""Tiny, seeded components of every kind, real classes throughout: no network, no GPU, no checkpoint."""
+"""Tiny, seeded components of the shipped model's kinds, real classes throughout: no network, no GPU, no checkpoint."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from PIL import Image
 from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
+from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.mel import MelConfig
+from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.models.synapse import VisualSynapse
 from melfusion_core.models.text import find_minilm, load_minilm
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 from melfusion_core.training.presets import told_unet
 
 TINY_MEL = MelConfig(sample_rate=800, n_fft=64, hop_length=16, n_mels=32, fmin=0.0, fmax=400.0)
+PICTURE_EYE = {
+    "library": "timm",
+    "architecture": "test_efficientnet",
+    "size": 32,
+    "mean": [0.4, 0.5, 0.6],
+    "std": [0.2, 0.2, 0.2],
+}
 TextModels = tuple[PreTrainedTokenizerBase, PreTrainedModel]
 
 
@@ -43,10 +53,37 @@ def make_told_unet(dim: int, text_dim: int = 32) -> UNet2DConditionModel:
     return told_unet(make_image_unet(text_dim), dim).eval()
 
 
+def make_picture_encoder(**settings: object) -> PictureEncoder:
+    """A seeded encoder whose regressions say something."""
+    torch.manual_seed(0)
+    pixels = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    spoken = {"a pet": [0, 1], "the shore": [2, 3], "beach": [2]}
+    values = {
+        "eyes": [PICTURE_EYE],
+        "words": ("cat", "dog", "beach", "cliff"),
+        "spoken": spoken,
+        "codes": 3,
+        "text_dim": 8,
+        "gamma": 0.01,
+        "supports": 5,
+    }
+    encoder = PictureEncoder(**{**values, **settings}).eval().requires_grad_(False)
+    features, _ = encoder.see(pixels)
+    width = features.shape[1]
+    encoder.register_to_config(features=width)
+    encoder.feature_mean, encoder.feature_std = features.mean(0), features.std(0).clamp_min(1e-3)
+    encoder.support = encoder.see(pixels)[0]
+    for name in ("mood_dual", "meaning_dual", "word_codes", "basis", "text_mean", "meaning_mean", "mood_mean"):
+        setattr(encoder, name, torch.randn(getattr(encoder, name).shape))
+    encoder.meaning_std = 0.5 * torch.arange(1.0, 1.0 + encoder.config.codes)
+    encoder.text_gain = torch.tensor(0.4)
+    return encoder
+
+
 def make_music_unet(text_dim: int = 32) -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=(64, 4),
-        in_channels=5,
+        in_channels=4 + 1 + 2 * 2,  # with coordinates: up the frequencies, and along the time in two octaves
         out_channels=4,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
@@ -60,21 +97,20 @@ def make_music_unet(text_dim: int = 32) -> UNet2DConditionModel:
     ).eval()
 
 
-def make_vae() -> AutoencoderKL:
-    return AutoencoderKL(
-        in_channels=1,
-        out_channels=1,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(4, 4, 8, 8),
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=4,
-        scaling_factor=1.0,
-        mid_block_add_attention=False,
-        latents_mean=[0.1, -0.2, 0.3, 0.0],
-        latents_std=[0.5, 1.0, 1.5, 2.0],
+def make_codec() -> PatchCodec:
+    codec = PatchCodec(
+        patch=(8, 8), latent_channels=4, latents_mean=[0.1, -0.2, 0.3, 0.0], latents_std=[4.0, 2.0, 1.5, 1.0]
     ).eval()
+    level = torch.ones(1, 64)  # the first component is a patch's level, as in a fitted codec
+    rest = torch.randn(3, 64, generator=torch.Generator().manual_seed(3))
+    basis = torch.linalg.qr(torch.cat([level, rest]).T).Q.T
+    codec.basis.data.copy_(basis * basis.sum(dim=1, keepdim=True).sign())
+    return codec
+
+
+def make_engine() -> SpectrogramEngine:
+    vocoder = ISTFTVocoder(dim=8, num_layers=1, expansion=2, **TINY_MEL.to_dict())
+    return SpectrogramEngine(make_codec(), vocoder).eval()
 
 
 def make_synapse(**settings: Any) -> VisualSynapse:
@@ -87,7 +123,7 @@ def music_scheduler() -> DDIMScheduler:
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
-        prediction_type="v_prediction",
+        prediction_type="sample",
         rescale_betas_zero_snr=True,
         timestep_spacing="trailing",
         clip_sample=False,
@@ -95,9 +131,7 @@ def music_scheduler() -> DDIMScheduler:
 
 
 def image_scheduler() -> DDIMScheduler:
-    return DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="v_prediction"
-    )
+    return DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="sample")
 
 
 @pytest.fixture(scope="session")
@@ -130,11 +164,10 @@ def make_tiny_pipeline(tiny_text: TextModels) -> Callable[..., MelFusionPipeline
         torch.manual_seed(0)
         text_dim = text_encoder.config.hidden_size
         pipe = MelFusionPipeline(
-            vae=make_vae(),
+            engine=make_engine(),
             unet=make_music_unet(text_dim),
             image_unet=make_image_unet(text_dim),
             synapse=make_synapse(**settings),
-            vocoder=ISTFTVocoder(dim=8, num_layers=1, expansion=2, **TINY_MEL.to_dict()).eval(),
             scheduler=music_scheduler(),
             image_scheduler=image_scheduler(),
             tokenizer=tokenizer,

@@ -35,8 +35,8 @@ def blocks(page: str, language: str = "") -> list[str]:
     return [body for kind, body in re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S) if kind == language]
 
 
-def commands(page: str) -> list[str]:
-    lines = "".join(blocks(page)).replace("\\\n", " ").splitlines()
+def commands(page: str, language: str = "") -> list[str]:
+    lines = "".join(blocks(page, language)).replace("\\\n", " ").splitlines()
     return [" ".join(line.split()) for line in lines if line.strip()]
 
 
@@ -199,12 +199,17 @@ def test_sizes_of_the_other_presets_are_those_of_the_command(name, capsys):
 
 
 def test_every_command_and_flag_exists(capsys):
+    from melfusion_core.cli.parser import TRAINERS
+
     for page in PAGES:
-        for command in commands(page.name):
+        for command in commands(page.name) + commands(page.name, "sh"):
             words = command.split()
+            if words[0] == "pip":
+                continue
+            names = [word for word in words[2:3] if word in (*TRAINERS, "build", "scores", "stats", "listen", "pack")]
             with pytest.raises(SystemExit):
                 if words[0] == "melfusion":
-                    main([words[1], "--help"])
+                    main([words[1], *names, "--help"])
                 else:
                     start = words.index("melfusion_core.cli") + 1
                     main([*words[start : start + 2], "--help"])
@@ -212,6 +217,21 @@ def test_every_command_and_flag_exists(capsys):
             known = ("--multi_gpu", "--num_processes", "--num_machines", "--mixed_precision", "--dynamo_backend")
             flags = [word for word in words if word.startswith("--") and word not in known]
             assert not [flag for flag in flags if not re.search(rf"{flag}\b", shown)], command
+
+
+def test_the_way_to_the_gate_is_as_the_page_says():
+    """Every name of the four steps is in a file that the same step names, and every line of code stands there."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^\d\. .*?(?=^\d\. |^## )", text.partition("in four steps")[2], re.M | re.S)[:4]
+    assert len(steps) == 4
+    for step in steps:
+        quoted = re.findall(r"`([^`]+)`", re.sub(r"\s+", " ", step))
+        files = [ROOT / name for name in quoted if name.endswith(".py")]
+        sources = "".join(path.read_text(encoding="utf-8") for path in files)
+        sources += (ROOT / "melfusion_core" / "models" / "synapse.py").read_text(encoding="utf-8")
+        for name in quoted:
+            if not name.endswith(".py") and not name.startswith("pipe("):
+                assert all(part in sources for part in name.split(".")) if name[0].isalpha() else name in sources, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

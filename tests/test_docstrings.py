@@ -48,6 +48,22 @@ def is_exempt(function: ast.FunctionDef) -> bool:
     return any(name.endswith((".setter", "overload")) for name in names)
 
 
+def inherited_documentation() -> dict[str, set[str]]:
+    """By class of the project: methods that a base class of it documents, as `help` shows them."""
+    bases: dict[str, list[str]] = {}
+    documented: dict[str, set[str]] = {}
+    for path in source_files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                bases[node.name] = [ast.unparse(base).split("[")[0].rpartition(".")[2] for base in node.bases]
+                methods = [item for item in node.body if isinstance(item, ast.FunctionDef)]
+                documented[node.name] = {item.name for item in methods if ast.get_docstring(item)}
+    return {name: set().union(*(documented.get(base, set()) for base in bases[name])) for name in bases}
+
+
+INHERITED = inherited_documentation()
+
+
 def documented_names(docstring: str) -> list[str] | None:
     match = re.search(rf"^Args:\n(.*?)(?=^(?:{SECTIONS}):\n|\Z)", docstring, re.M | re.S)
     if match is None:
@@ -72,6 +88,9 @@ def test_public_names_are_documented(path: Path):
         if function is not None and is_exempt(function):
             continue
         docstring = ast.get_docstring(node)
+        owner, _, method = name.rpartition(".")
+        if method in INHERITED.get(owner, ()) and (not docstring or "Args:" not in docstring):
+            continue
         inside = ast.get_docstring(function) if function is not None and function is not node else None
         if not docstring:
             faults.append(f"{name} has no docstring")
@@ -85,6 +104,10 @@ def test_public_names_are_documented(path: Path):
         if sorted(given or []) != sorted(wanted):
             faults.append(f"{name} documents {given or 'no arguments'}, and takes {wanted}")
     assert not faults, f"{module_name(path)}:\n" + "\n".join(faults)
+
+
+def test_methods_take_their_documentation_from_the_class_that_they_belong_to():
+    assert {"step", "validate", "export"} <= INHERITED["MusicTask"] and not INHERITED["Task"]
 
 
 def test_the_reader_of_docstrings_sees_what_is_there():

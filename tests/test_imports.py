@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-BORDERS = ("audio", "mel", "image")
+BORDERS = ("audio", "mel", "image", "apart")
 # Package by package, what else of the project it may import. The root package only names its exports.
 CORE = "melfusion_core"
-GROUND = {f"{CORE}.{name}" for name in (*BORDERS, "tags", "defaults", "score")}
+GROUND = {f"{CORE}.{name}" for name in (*BORDERS, "tags", "take", "score")}
 
 
 def _packages(*names: str) -> set[str]:
@@ -25,15 +25,18 @@ def _packages(*names: str) -> set[str]:
 # From the ground up; the root package only names its exports.
 ALLOWED = {
     CORE: set(),
-    **{f"{CORE}.{name}": set() for name in (*BORDERS, "tags", "defaults", "score")},
-    f"{CORE}.recipe": _packages("tags", "defaults"),
+    **{f"{CORE}.{name}": set() for name in (*BORDERS, "take", "score")},
+    f"{CORE}.image": _packages("apart"),
+    f"{CORE}.tags": _packages("apart", "image"),
+    f"{CORE}.recipe": _packages("tags", "take"),
     f"{CORE}.spectrogram": _packages("mel"),
     f"{CORE}.models": GROUND,
     f"{CORE}.engines": GROUND | _packages("models", "spectrogram"),
     f"{CORE}.diffusion": GROUND | _packages("models", "engines"),
     f"{CORE}.data": GROUND,
     f"{CORE}.pipelines": GROUND | _packages("models", "diffusion", "engines"),
-    f"{CORE}.training": GROUND | _packages("models", "diffusion", "engines", "spectrogram", "data"),
+    f"{CORE}.training": GROUND
+    | _packages("models", "diffusion", "engines", "spectrogram", "data", "evaluation.metrics"),
     f"{CORE}.evaluation": GROUND | _packages("models", "diffusion", "engines", "spectrogram", "recipe", "data"),
     f"{CORE}.cli": {CORE},
     f"{CORE}.full_size": {CORE},

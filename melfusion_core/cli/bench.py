@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from melfusion_core.cli import options
 from melfusion_core.cli.generate import add_model_arguments
 from melfusion_core.recipe import checkpoint_sha256, library_versions
+from melfusion_core.take import TakeSettings
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,14 +37,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description="Time every stage of a generation with a picture and a caption, each the median of some repeats "
         "after one run that is not counted, and tell the peak memory. The report is JSON.",
     )
-    duration, steps = options.DEFAULTS["duration"], options.DEFAULTS["steps"]
-    low, high = options.DURATION_S
-    parser.add_argument(
-        "--duration", type=options.number(low, high), default=duration, help=f"seconds (default {duration})"
-    )
-    parser.add_argument(
-        "--steps", type=options.whole_number(2, 1000), default=steps, help=f"denoising steps (default {steps})"
-    )
+    options.add_settings(parser, "duration_s", "num_inference_steps")
     parser.add_argument("--repeats", type=options.whole_number(1, 100), default=3, help="(default 3)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
     parser.add_argument("--out", type=Path, help="write the report to this file too")
@@ -76,11 +70,11 @@ def run(args: argparse.Namespace) -> int:
         "device": torch.cuda.get_device_name(pipe.device) if pipe.device.type == "cuda" else cpu_name(),
         "threads": torch.get_num_threads(),
         "packages": library_versions(),
-        "duration_s": args.duration,
-        "steps": args.steps,
+        "duration_s": args.duration_s,
+        "steps": args.num_inference_steps,
         "repeats": args.repeats,
         "loading_s": round(loading_s, 3),
-        **measure(pipe, args.duration, args.steps, args.repeats),
+        **measure(pipe, args.duration_s, args.num_inference_steps, args.repeats),
         "peak_memory_mb": round(peak_memory_bytes(pipe.device.type) / 1e6),
     }
     text = json.dumps(report, indent=2)
@@ -129,6 +123,8 @@ def measure(pipe: MelFusionPipeline, duration_s: float, steps: int, repeats: int
 
     settings = {"prompt": CAPTION, "duration_s": duration_s, "num_inference_steps": steps}
 
+    plan = pipe.engine.plan([CAPTION], TakeSettings(duration_s=duration_s))
+
     def take(image: Image.Image | None, **more: Any) -> Any:
         return pipe(image=image, generator=torch.Generator("cpu").manual_seed(0), **settings, **more).audios
 
@@ -151,14 +147,13 @@ def measure(pipe: MelFusionPipeline, duration_s: float, steps: int, repeats: int
 
     with torch.no_grad():
         latents = take(picture, output_type="latent")
-        mel = pipe.decode_latents(latents)
         stages = {
             "text_encoding_s": median_s(lambda: pipe.encode_prompt(CAPTION)),
             "image_branch_s": median_s(encode_picture),
             "step_text_only_s": step_s(None),
             "step_with_picture_s": step_s(picture),
-            "decoding_s": median_s(lambda: pipe.decode_latents(latents)),
-            "vocoder_s": median_s(lambda: pipe.vocode(mel)),
+            "view_s": median_s(lambda: pipe.engine.view(latents)),
+            "decoding_s": median_s(lambda: pipe.engine.decode(latents, plan)),
             "take_text_only_s": median_s(lambda: take(None)),
             "take_with_picture_s": median_s(lambda: take(picture)),
             "compare_s": median_s(compare),

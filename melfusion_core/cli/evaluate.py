@@ -6,7 +6,6 @@ import argparse
 import json
 from pathlib import Path
 
-from melfusion_core import defaults
 from melfusion_core.cli import options
 from melfusion_core.cli.options import CommandError
 
@@ -40,30 +39,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="50 triplets, for every day")
     parser.add_argument("--split", choices=("validation", "test"), default="test", help="(default test)")
-    parser.add_argument(
-        "--steps", type=options.whole_number(*options.STEPS), default=options.DEFAULTS["steps"],
-        help=f"denoising steps (default {options.DEFAULTS['steps']})",
-    )  # fmt: skip
-    numbers = (
-        ("guidance", options.GUIDANCE, "guidance", "weight of the caption"),
-        ("image-guidance", options.GUIDANCE, "image_guidance", "weight of the picture"),
-        ("rescale", (0.0, 1.0), "guidance_rescale", "rescaling of guided takes"),
-        ("guidance-stop", (0.0, 1.0), "guidance_stop", "share of the way after which guidance stops"),
-        ("synapse", options.SYNAPSE_STRENGTH, "synapse_strength", "strength of the picture"),
-        ("duration", options.DURATION_S, "duration", "seconds"),
-    )
-    for flag, limits, name, text in numbers:
-        default = options.DEFAULTS[name]
-        parser.add_argument(
-            f"--{flag}", type=options.number(*limits), default=default, help=f"{text} (default {default:g})"
-        )
-    parser.add_argument(
-        "--sampler",
-        choices=defaults.SAMPLERS,
-        default=options.DEFAULTS["sampler"],
-        help=f"(default {options.DEFAULTS['sampler']})",
-    )
-    parser.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
+    options.add_settings(parser)
+    parser.set_defaults(seed=0)
     parser.add_argument("--batch", type=options.whole_number(1, 1024), default=4, help="pictures per call (default 4)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default cpu)')
@@ -76,6 +53,7 @@ def _run(args: argparse.Namespace) -> int:
     import torch
 
     from melfusion_core.cli.takes import load_pipeline
+    from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
     from melfusion_core.evaluation.codec import CodecUnderTest
     from melfusion_core.evaluation.judging import fingerprint, load_judge
     from melfusion_core.evaluation.report import Extent, evaluate
@@ -85,22 +63,12 @@ def _run(args: argparse.Namespace) -> int:
         raise CommandError(f"There is no model folder at {args.model}.")
     if args.threads:
         torch.set_num_threads(args.threads)
-    settings = SamplingSettings(
-        seed=args.seed,
-        num_inference_steps=args.steps,
-        guidance_scale=args.guidance,
-        image_guidance_scale=args.image_guidance,
-        guidance_rescale=args.rescale,
-        guidance_stop=args.guidance_stop,
-        synapse_strength=args.synapse,
-        duration_s=args.duration,
-        sampler=args.sampler,
-        model=fingerprint(args.model),
-    )
+    settings = SamplingSettings(**options.given_settings(args), model=fingerprint(args.model))
     try:
         judge = load_judge(args.judge or default_judge(), args.device)
         pipeline = load_pipeline(args.model, args.device)
-        codec = CodecUnderTest(pipeline.vae, pipeline.vocoder) if hasattr(pipeline, "vocoder") else None
+        engine = getattr(pipeline, "engine", None)
+        codec = CodecUnderTest(engine) if isinstance(engine, SpectrogramEngine) else None
         extent = Extent(args.n, min(args.dose_n, args.n), args.batch, args.split)
         evaluate(pipeline, judge, args.corpus, args.out, extent, settings, codec)
     except (OSError, ValueError) as error:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from melfusion_core.cli import options
 from melfusion_core.cli.evaluate import default_judge
 from melfusion_core.cli.options import CommandError
+
+if TYPE_CHECKING:
+    from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
 
 QUICK = {"n": 40, "solos": 8, "pieces": 12}
 
@@ -57,23 +61,22 @@ def _run(args: argparse.Namespace) -> int:
     import numpy as np
     import torch
 
-    from melfusion_core.cli.known_pieces import composed_pieces, solo_pieces
     from melfusion_core.data.renderer import RendererError
     from melfusion_core.evaluation.codec import CodecUnderTest
     from melfusion_core.evaluation.codec_report import evaluate_codec
     from melfusion_core.evaluation.judging import load_judge, load_triplets
+    from melfusion_core.evaluation.pieces import known_pieces
 
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        codec = CodecUnderTest(*load_components(args.model, args.vae, args.vocoder, args.device))
+        codec = CodecUnderTest(_load_engine(args.model, args.vae, args.vocoder, args.device))
         judge = load_judge(args.judge, args.device)
         triplets = load_triplets(args.corpus, args.split)
         rate = codec.sample_rate
         if judge.sample_rate != rate:
             raise ValueError(f"the codec works at {rate} Hz, the judge hears {judge.sample_rate} Hz")
-        solos = solo_pieces(args.solos, args.seed, args.soundfont, rate)
-        pieces = composed_pieces(args.pieces, args.seed, args.soundfont, rate)
+        solos, pieces = known_pieces(args.solos, args.pieces, args.seed, args.soundfont, rate)
     except (RendererError, ValueError) as error:
         raise CommandError(str(error)) from error
     order = np.random.default_rng(args.seed).permutation(len(triplets))[: args.n]
@@ -87,24 +90,17 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def load_components(model: Path | None, vae: Path | None, vocoder: Path | None, device: str) -> tuple:
-    """Load a VAE and a vocoder.
-
-    Args:
-        model: Folder of a whole model, or None.
-        vae: Folder of the VAE, where `model` is None.
-        vocoder: Folder of the vocoder, where `model` is None.
-        device: Where to put them.
-
-    Returns:
-        VAE and vocoder.
-    """
+def _load_engine(model: Path | None, vae: Path | None, vocoder: Path | None, device: str) -> SpectrogramEngine:
+    """The engine of a whole model, or one of a codec's and a vocoder's folders."""
+    from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
     from melfusion_core.engines.spectrogram.latents import load_codec
     from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 
-    if model is not None:
-        from melfusion_core.cli.takes import load_pipeline
+    if model is None:
+        return SpectrogramEngine(load_codec(vae), ISTFTVocoder.from_pretrained(vocoder)).to(device)
+    from melfusion_core.cli.takes import load_pipeline
 
-        pipe = load_pipeline(model, device)
-        return pipe.vae, pipe.vocoder
-    return load_codec(vae).to(device), ISTFTVocoder.from_pretrained(vocoder).to(device)
+    engine = load_pipeline(model, device).engine
+    if not isinstance(engine, SpectrogramEngine):
+        raise CommandError(f"{model} makes no spectrograms: it has no codec to measure.")
+    return engine

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from melfusion_core import defaults
 from melfusion_core.cli import options
 from melfusion_core.cli.models import add_memory_arguments, add_model_arguments, model_folder, prepare_pipeline
 from melfusion_core.cli.options import CommandError
@@ -24,19 +23,17 @@ from melfusion_core.recipe import (
     library_versions,
     read_from_file,
 )
+from melfusion_core.take import KNOBS, TakeSettings
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
+    from melfusion_core.engines.base import Rendered
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 
 SUFFIXES = (".wav", ".flac", ".mp3")
 # What a recipe settles: flags that may not be given beside --recipe.
-SETTLED = (
-    *("prompt", "negative_prompt", "duration", "seed", "steps", "sampler", "guidance", "image_guidance"),
-    *("guidance_rescale", "guidance_stop", "synapse_strength", "text_only", "compare"),
-)
+SETTLED = ("prompt", "text_only", "compare")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -52,14 +49,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "it beside it as JSON; either one, or a sound or video of the studio, gives the same samples again with "
         "--recipe.",
     )
-    shown = {
-        name: f" (default {value:g})" for name, value in options.DEFAULTS.items() if isinstance(value, int | float)
-    }
     parser.add_argument("--image", type=Path, help="picture: JPEG, PNG, WebP, GIF ...")
     parser.add_argument("--prompt", type=options.caption, help="caption, such as 'slow solo piano in a minor key'")
-    parser.add_argument("--negative-prompt", type=options.caption, help="caption to steer away from")
-    parser.add_argument("--duration", type=options.number(*options.DURATION_S), help="seconds" + shown["duration"])
-    parser.add_argument("--seed", type=options.seed, help="of the noise; drawn, and told, if not given")
+    options.add_settings(parser, filled=False)
     parser.add_argument(
         "--out",
         type=Path,
@@ -76,32 +68,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "figure of both spectrograms and their difference",
     )
     parser.add_argument(
-        "--synapse-strength",
-        type=options.number(*options.SYNAPSE_STRENGTH),
-        help="how strongly the picture acts: 0 not at all, 1 as trained, up to 2" + shown["synapse_strength"],
+        "--midi", action="store_true", help="write the notes as a MIDI file too, where the model makes notes"
     )
     parser.add_argument(
-        "--guidance",
-        type=options.number(*options.GUIDANCE),
-        help="how closely to follow the caption" + shown["guidance"],
+        "--stems", action="store_true", help="write the sound of every part too, where the model makes notes"
     )
-    parser.add_argument(
-        "--image-guidance",
-        type=options.number(*options.GUIDANCE),
-        help="how closely to follow the picture" + shown["image_guidance"],
-    )
-    parser.add_argument(
-        "--guidance-rescale",
-        type=options.number(0, 1),
-        help="rescaling of the guided prediction" + shown["guidance_rescale"],
-    )
-    parser.add_argument(
-        "--guidance-stop",
-        type=options.number(0, 1),
-        help="share of the way from noise to music after which guidance stops" + shown["guidance_stop"],
-    )
-    parser.add_argument("--steps", type=options.whole_number(*options.STEPS), help="denoising steps" + shown["steps"])
-    parser.add_argument("--sampler", choices=defaults.SAMPLERS, help=f"(default {options.DEFAULTS['sampler']})")
     parser.add_argument(
         "--recipe",
         type=Path,
@@ -134,34 +105,39 @@ def run(args: argparse.Namespace) -> int:
         recipe, image = _from_recipe(args, folder)
 
     from melfusion_core.cli import takes
-    from melfusion_core.mel import MelConfig
 
     pipe = prepare_pipeline(takes.load_pipeline(folder, args.device), args)
-    mel_config: MelConfig = pipe.vocoder.mel_config
+    if (args.midi or args.stems) and not pipe.engine.makes_notes:
+        raise CommandError("--midi and --stems need a model that makes notes; this one paints spectrograms.")
     if args.recipe is None:
-        recipe = Recipe(**settings, sample_rate=mel_config.sample_rate, device=str(pipe.device))
-    elif recipe.sample_rate != mel_config.sample_rate:
-        raise CommandError(f"The recipe asks for {recipe.sample_rate} Hz; {folder} gives {mel_config.sample_rate} Hz.")
+        recipe = Recipe(**settings, sample_rate=pipe.sample_rate, device=str(pipe.device))
+    elif recipe.sample_rate != pipe.sample_rate:
+        raise CommandError(f"The recipe asks for {recipe.sample_rate} Hz; {folder} gives {pipe.sample_rate} Hz.")
     else:
         _warn_of_changes(recipe, str(pipe.device))
 
-    waveforms = _render(pipe, recipe, image)
+    made = _render(pipe, recipe, image)
     if args.recipe is None:
-        recipe = dataclasses.replace(recipe, gain_db=takes.safe_gain_db(list(waveforms.values())))
-    waveforms = {name: takes.apply_gain(waveform, recipe.gain_db) for name, waveform in waveforms.items()}
+        recipe = dataclasses.replace(recipe, gain_db=takes.safe_gain_db([take.audio for take in made.values()]))
+    waveforms = {name: takes.apply_gain(take.audio, recipe.gain_db) for name, take in made.items()}
 
     out = args.out or takes.unused_path(Path(f"{file_stem(recipe)}.wav"))
+    twin = out.with_stem(f"{out.stem}-text-only")
     written = []
     if args.compare:
-        twin = out.with_stem(f"{out.stem}-text-only")
         for path, render in ((out, "compare:with_image"), (twin, "compare:text_only")):
             cover = image if render == "compare:with_image" else None
             written += takes.write_take(path, waveforms[render], _placed(args, recipe, path, render), cover)
         figure = out.with_name(f"{out.stem}-spectrogram.png")
-        written.append(takes.write_spectrogram(figure, list(waveforms.values()), recipe.sample_rate, mel_config))
+        written.append(takes.write_figure(figure, *made.values()))
     else:
         cover = None if recipe.render == "compare:text_only" else image
         written += takes.write_take(out, waveforms[recipe.render], _placed(args, recipe, out, recipe.render), cover)
+    for render, path in zip(made, (out, twin), strict=False):
+        if args.midi:
+            written.append(takes.write_midi(path.with_suffix(".mid"), made[render]))
+        if args.stems:
+            written += takes.write_stems(path, made[render], recipe.gain_db)
     for path in written:
         print(path)
     return 0
@@ -194,43 +170,28 @@ def _from_flags(args: argparse.Namespace, folder: Path) -> tuple[dict[str, Any],
         raise CommandError("There is nothing to make music from: give --image, --prompt, or both.")
     image = load_image(image_path) if image_path is not None else None
     digest = _model_digest(folder)
-    value = {name: _given(args, name) for name in options.DEFAULTS}
-    seed = args.seed
-    if seed is None:
-        seed = secrets.randbelow(2**31)
-        print(f"Seed {seed}", file=sys.stderr)
-    settings = {
+    settings = TakeSettings(**options.given_settings(args))
+    if settings.seed is None:
+        settings = settings.changed(seed=secrets.randbelow(2**31))
+        print(f"Seed {settings.seed}", file=sys.stderr)
+    values = dataclasses.asdict(settings) | {
         "prompt": prompt,
-        "negative_prompt": value["negative_prompt"],
         "image_name": image_path.name if image_path is not None else None,
         "image_sha256": image_sha256(image) if image is not None else None,
-        "duration_s": value["duration"],
-        "num_inference_steps": value["steps"],
-        "sampler": value["sampler"],
-        "guidance_scale": value["guidance"],
-        "image_guidance_scale": value["image_guidance"],
-        "guidance_rescale": value["guidance_rescale"],
-        "guidance_stop": value["guidance_stop"],
-        "synapse_strength": value["synapse_strength"],
-        "seed": seed,
         "render": "compare:with_image" if args.compare else "single",
         "model_name": folder.resolve().name,
         "model_sha256": digest,
         "library_versions": library_versions(),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return settings, image
-
-
-def _given(args: argparse.Namespace, name: str):
-    value = getattr(args, name)
-    return options.DEFAULTS[name] if value is None else value
+    return values, image
 
 
 def _from_recipe(args: argparse.Namespace, folder: Path) -> tuple[Recipe, Image.Image | None]:
     from melfusion_core.image import load_image
 
     given = [f"--{name.replace('_', '-')}" for name in SETTLED if getattr(args, name) is not None]
+    given += [f"--{KNOBS[name].flags[0]}" for name in options.given_settings(args)]
     if given:
         raise CommandError(f"--recipe settles everything; leave out {', '.join(given)}.")
     recipe = read_from_file(args.recipe)
@@ -247,7 +208,7 @@ def _from_recipe(args: argparse.Namespace, folder: Path) -> tuple[Recipe, Image.
     path = args.image or _recorded_image(recipe, args.recipe.parent)
     image = load_image(path)
     if image_sha256(image) != recipe.image_sha256:
-        raise CommandError(f"{path} is not the picture of the recipe, {recipe.image_name}: its pixels differ.")
+        raise CommandError(f"{path} is not {_picture_of(recipe).rstrip(',')}: its pixels differ.")
     return recipe, image
 
 
@@ -255,7 +216,11 @@ def _recorded_image(recipe: Recipe, folder: Path) -> Path:
     for recorded in (recipe.image_path, recipe.image_name):
         if recorded and (folder / recorded).is_file():
             return folder / recorded
-    raise CommandError(f"The picture of the recipe, {recipe.image_name}, is not where it was; give it with --image.")
+    raise CommandError(f"T{_picture_of(recipe)[1:]} is not where it was; give it with --image.")
+
+
+def _picture_of(recipe: Recipe) -> str:
+    return f"the picture of the recipe, {recipe.image_name}," if recipe.image_name else "the picture of the recipe"
 
 
 def _placed(args: argparse.Namespace, recipe: Recipe, path: Path, render: str) -> Recipe:
@@ -281,7 +246,7 @@ def _warn_of_changes(recipe: Recipe, device: str) -> None:
         print(f"The samples may differ in their last bits: {'; '.join(changes)}.", file=sys.stderr)
 
 
-def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) -> dict[str, torch.Tensor]:
+def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) -> dict[str, Rendered]:
     from tqdm import tqdm
 
     from melfusion_core.cli import takes
@@ -293,10 +258,7 @@ def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) 
     ):
         warnings.simplefilter("always", UserWarning)
 
-        def on_step(_: Any) -> None:  # the pipeline stops when this returns False, as `bar.update` may
-            bar.update(1)
-
-        waveforms = takes.render(pipe, recipe, image, on_step)
+        made = takes.render(pipe, recipe, image, lambda _: bar.update(1))
     for note in dict.fromkeys(str(warning.message) for warning in notes):
         print(note, file=sys.stderr)
-    return waveforms
+    return made

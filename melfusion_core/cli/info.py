@@ -34,10 +34,11 @@ def run(args: argparse.Namespace) -> int:
 
     folder = model_folder(args.model)
     pipe = load_pipeline(folder, args.device)
+    networks = {name: part for name, part in pipe.components.items() if name != "engine"} | pipe.engine.parts
     parameters = {
-        name: sum(weight.numel() for weight in component.parameters())
-        for name, component in pipe.components.items()
-        if hasattr(component, "parameters")
+        name: sum(weight.numel() for weight in network.parameters())
+        for name, network in networks.items()
+        if hasattr(network, "parameters")
     }
     description = {
         "python": platform.python_version(),
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         "device": str(pipe.device),
         "model": str(folder),
         "model_sha256": checkpoint_sha256(folder),
-        "sample_rate_hz": pipe.vocoder.mel_config.sample_rate,
+        "sample_rate_hz": pipe.sample_rate,
         "parameters": parameters,
     }
     print(json.dumps(description, indent=2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 
 DTYPES = ("float32", "float16", "bfloat16")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,15 +58,14 @@ def model_folder(model: Path | None) -> Path:
     Raises:
         CommandError: The repository could not be had.
     """
-    if model is None:
-        return options.default_model()
-    name = model.as_posix()
-    if model.exists() or not _HUB_ID.fullmatch(name):
-        return model
-    from melfusion_core.pipelines.loading import HubError, download_pipeline
+    if model is None or model.exists():
+        return model or options.default_model()
+    from melfusion_core.pipelines.loading import HubError, find_model
 
     try:
-        return download_pipeline(name)
+        return find_model(model)
+    except FileNotFoundError as error:
+        raise CommandError(str(error)) from error
     except HubError as error:
         raise CommandError(
             f"There is no model in {model}: the folder does not exist, and as a repository {error}", code=1
@@ -76,7 +73,7 @@ def model_folder(model: Path | None) -> Path:
 
 
 def prepare_pipeline(pipe: MelFusionPipeline, args: argparse.Namespace) -> MelFusionPipeline:
-    """Apply the flags of :func:`add_memory_arguments` to a loaded pipeline.
+    """Apply the flags of `add_memory_arguments` to a loaded pipeline.
 
     Args:
         pipe: The pipeline, on its device.
@@ -96,9 +93,9 @@ def prepare_pipeline(pipe: MelFusionPipeline, args: argparse.Namespace) -> MelFu
             if isinstance(component, torch.nn.Module) and name != "text_encoder":
                 component.to(dtype=getattr(torch, args.dtype))
     if args.vae_slicing:
-        for vae in (pipe.vae, pipe.image_vae):
-            if hasattr(vae, "enable_slicing"):
-                vae.enable_slicing()
+        for part in (*pipe.engine.parts.values(), pipe.image_vae):
+            if hasattr(part, "enable_slicing"):
+                part.enable_slicing()
     if args.offload:
         device = pipe.device if pipe.device.type != "cpu" else None
         if device is None:

@@ -6,27 +6,12 @@ import argparse
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from melfusion_core import defaults
-from melfusion_core.recipe import MAX_SEED
+from melfusion_core.take import KNOBS, MAX_SEED, TakeSettings
 
 MODEL_NAME = "melfusion-mini"
 MAX_PROMPT_CHARACTERS = 1000
-DURATION_S = (defaults.MIN_DURATION_S, defaults.MAX_DURATION_S)
-STEPS = (1, defaults.MAX_INFERENCE_STEPS)
-GUIDANCE = (0.0, defaults.MAX_GUIDANCE_SCALE)
-SYNAPSE_STRENGTH = (0.0, defaults.MAX_SYNAPSE_STRENGTH)
-DEFAULTS = {
-    "duration": defaults.DURATION_S,
-    "steps": defaults.NUM_INFERENCE_STEPS,
-    "sampler": defaults.SAMPLERS[0],
-    "guidance": defaults.GUIDANCE_SCALE,
-    "image_guidance": defaults.IMAGE_GUIDANCE_SCALE,
-    "guidance_rescale": defaults.GUIDANCE_RESCALE,
-    "guidance_stop": defaults.GUIDANCE_STOP,
-    "synapse_strength": defaults.SYNAPSE_STRENGTH,
-    "negative_prompt": "",
-}
 
 
 class CommandError(Exception):
@@ -115,6 +100,50 @@ def caption(text: str) -> str:
             f"has {len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are accepted"
         )
     return text
+
+
+def add_settings(parser: argparse.ArgumentParser, *names: str, filled: bool = True) -> None:
+    """Add the flags of some settings of a take.
+
+    Args:
+        parser: To add to.
+        names: Fields of `TakeSettings`; none for all of them.
+        filled: Whether a flag that is not given has the setting's default; else it is None.
+    """
+    for name in names or KNOBS:
+        knob, default = KNOBS[name], getattr(TakeSettings, name)
+        told = "" if default in (None, "") else f" (default {default if isinstance(default, str) else f'{default:g}'})"
+        metavar = knob.flags[0].upper().replace("-", "_")
+        options = {"choices": knob.choices} if knob.choices else {"type": reader(name), "metavar": metavar}
+        flags = [f"--{flag}" for flag in knob.flags]
+        parser.add_argument(*flags, dest=name, default=default if filled else None, help=knob.help + told, **options)
+
+
+def reader(name: str) -> Callable[[str], Any]:
+    """Make a type for argparse: the values of a setting.
+
+    Args:
+        name: Field of `TakeSettings`.
+
+    Returns:
+        Function from text to value.
+    """
+    knob = KNOBS[name]
+    if knob.kind is str:
+        return caption
+    return (whole_number if knob.kind is int else number)(knob.low, knob.high)
+
+
+def given_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of a take that a command line gives.
+
+    Args:
+        args: Parsed command line, of a parser with `add_settings`.
+
+    Returns:
+        Values by name.
+    """
+    return {name: getattr(args, name) for name in KNOBS if getattr(args, name, None) is not None}
 
 
 def default_model() -> Path:

@@ -104,9 +104,11 @@ def _upload(folder: Path, args: argparse.Namespace, card: str) -> str:
 def _model_card(folder: Path, repo: str | None, licence: str) -> str:
     """A model card, Markdown with its header, from what a checkpoint says of itself."""
     index = _json(folder / "model_index.json")
-    vocoder = _json(folder / "vocoder" / "config.json")
+    sound: dict[str, Any] = {}
+    for place in ("engine", "engine/vocoder", "vocoder"):
+        sound |= _json(folder / place / "config.json")
     synapse = _json(folder / "synapse" / "config.json")
-    rate = vocoder.get("sampling_rate") or vocoder.get("sample_rate")
+    rate = sound.get("sampling_rate") or sound.get("sample_rate")
     components = [
         f"| {name} | {value[1]} | {_megabytes(folder / name)} |"
         for name, value in sorted(index.items())

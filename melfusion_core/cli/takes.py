@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,12 @@ from PIL import Image
 
 from melfusion_core.audio import AudioError, peak_dbfs, save_audio
 from melfusion_core.cli.options import CommandError
-from melfusion_core.mel import MelConfig, MelSpectrogram, mel_to_db
+from melfusion_core.engines.base import Rendered
+from melfusion_core.pipelines.loading import find_model
+from melfusion_core.pipelines.rendering import Finished, Step, open_pipeline, render_takes
 from melfusion_core.recipe import Recipe, embed_in_file, write_sidecar
-from melfusion_core.spectrogram import plot_pair, save_figure
+from melfusion_core.score.midi import midi_bytes
+from melfusion_core.spectrogram import save_figure
 
 if TYPE_CHECKING:
     from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
@@ -39,93 +41,49 @@ def load_pipeline(folder: str | Path, device: str = "auto") -> MelFusionPipeline
     Raises:
         CommandError: There is no model there, or no such device.
     """
-    folder = Path(folder)
-    if not (folder / "model_index.json").is_file():
-        raise CommandError(f"There is no model in {folder}: it has no model_index.json.")
-    from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    with _quiet_loading():
-        pipe = MelFusionPipeline.from_pretrained(folder, dtype=torch.float32)
-    pipe.set_progress_bar_config(disable=True)
     try:
-        return pipe.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise CommandError(f"The device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
-
-
-@contextlib.contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """Loading takes a moment: the bars of diffusers and transformers would only flash."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    shown = [module for module in (diffusers_logging, transformers_logging) if module.is_progress_bar_enabled()]
-    for module in shown:
-        module.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for module in shown:
-            module.enable_progress_bar()
+        return open_pipeline(find_model(folder), device)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{str(error).rstrip('.')}.") from error
 
 
 def render(
     pipe: MelFusionPipeline,
     recipe: Recipe,
     image: Image.Image | None,
-    on_step: Callable[..., Any] | None = None,
-) -> dict[str, torch.Tensor]:
+    on_step: Callable[[Step], Any] | None = None,
+) -> dict[str, Rendered]:
     """Render what a recipe describes, before any gain.
 
     Args:
         pipe: Pipeline of the recipe's checkpoint.
         recipe: Settings.
         image: The recipe's picture; `None` where it has none.
-        on_step: The pipeline's `callback_on_step_end`.
+        on_step: Called after every step.
 
     Returns:
-        Waveforms of shape `(samples,)` by the name of their `render`: one for "single", both for a comparison.
+        Takes by the name of their `render`: one for "single", both for a comparison.
 
     Raises:
         CommandError: The pipeline does not accept the settings.
     """
-    from melfusion_core.pipelines.inputs import GenerationRequest
-
-    settings = {
-        "prompt": recipe.prompt or None,
-        "image": image,
-        "negative_prompt": recipe.negative_prompt or None,
-        "duration_s": recipe.duration_s,
-        "num_inference_steps": recipe.num_inference_steps,
-        "sampler": recipe.sampler,
-        "guidance_scale": recipe.guidance_scale,
-        "image_guidance_scale": recipe.image_guidance_scale,
-        "guidance_rescale": recipe.guidance_rescale,
-        "guidance_stop": recipe.guidance_stop,
-        "synapse_strength": recipe.synapse_strength,
-        "generator": torch.Generator("cpu").manual_seed(recipe.seed),
-        "output_type": "pt",
-    }
     try:
-        pipe.check_inputs(GenerationRequest(**settings))
+        for event in render_takes(pipe, recipe.prompt, image, recipe, recipe.compares):
+            if isinstance(event, Finished):
+                named = event.takes.items()
+                return {f"compare:{name}" if recipe.compares else recipe.render: take for name, take in named}
+            if on_step is not None:
+                on_step(event)
     except ValueError as error:
         raise CommandError(f"{str(error).rstrip('.')}.") from error
-    if recipe.render == "single":
-        return {"single": pipe(**settings, callback_on_step_end=on_step).audios[0].float().cpu()}
-    both = pipe.compare(**settings, callback_on_step_end=on_step)
-    return {
-        "compare:with_image": both.with_image[0].float().cpu(),
-        "compare:text_only": both.text_only[0].float().cpu(),
-    }
+    raise CommandError("The model finished without any sound.", code=1)
 
 
 def safe_gain_db(waveforms: list[torch.Tensor]) -> float:
     """Find the gain that keeps peaks below full scale: 0 dB unless one is needed, and the same for all.
 
     Args:
-        waveforms: Mono waveforms, each of shape `(samples,)`.
+        waveforms: Each of shape `(channels, samples)`.
 
     Returns:
         Gain in dB, at most 0.
@@ -138,7 +96,7 @@ def apply_gain(waveform: torch.Tensor, gain_db: float) -> torch.Tensor:
     """Scale a waveform; 0 dB leaves every bit as it is.
 
     Args:
-        waveform: Of shape `(samples,)`.
+        waveform: Of shape `(channels, samples)`.
         gain_db: Gain in dB.
 
     Returns:
@@ -152,7 +110,7 @@ def write_take(path: Path, waveform: torch.Tensor, recipe: Recipe, cover: Image.
 
     Args:
         path: Audio file; its suffix is one of `SUBTYPES`. 16-bit samples, without dither.
-        waveform: Final samples of shape `(samples,)`, at the recipe's sample rate.
+        waveform: Final samples of shape `(channels, samples)`, at the recipe's sample rate.
         recipe: To embed.
         cover: Picture for the cover; `None` for none.
 
@@ -175,14 +133,12 @@ def write_take(path: Path, waveform: torch.Tensor, recipe: Recipe, cover: Image.
     return [path, sidecar]
 
 
-def write_spectrogram(path: Path, waveforms: list[torch.Tensor], sample_rate: int, config: MelConfig) -> Path:
-    """Draw two takes and their difference on one dB scale.
+def write_midi(path: Path, take: Rendered) -> Path:
+    """Write a take's notes.
 
     Args:
-        path: PNG file to write, whole or not at all.
-        waveforms: The one with the picture and the one without, each of shape `(samples,)`.
-        sample_rate: Of the waveforms, in Hz.
-        config: Of the model's mel spectrograms, at the same sample rate.
+        path: MIDI file.
+        take: Made of notes.
 
     Returns:
         The path.
@@ -190,14 +146,54 @@ def write_spectrogram(path: Path, waveforms: list[torch.Tensor], sample_rate: in
     Raises:
         CommandError: The file could not be written.
     """
-    if sample_rate != config.sample_rate:
-        raise ValueError(f"The waveforms have {sample_rate} Hz and the mel settings {config.sample_rate} Hz.")
-    transform = MelSpectrogram(config)
-    whole = waveforms[0].shape[-1] // config.hop_length * config.hop_length
-    mels = [mel_to_db(transform(waveform[None, :whole]), config)[0, 0] for waveform in waveforms]
+    try:
+        path.write_bytes(midi_bytes(take.score))
+    except OSError as error:
+        raise write_error(path, error) from error
+    return path
+
+
+def write_stems(path: Path, take: Rendered, gain_db: float) -> list[Path]:
+    """Write the sound of every part beside a take; together they are the take.
+
+    Args:
+        path: The take's own file; the parts take its name, its format and their roles.
+        take: Made of notes.
+        gain_db: Gain of the take.
+
+    Returns:
+        The paths.
+
+    Raises:
+        CommandError: A file could not be written.
+    """
+    paths = []
+    for role, stem in (take.stems or {}).items():
+        paths.append(path.with_stem(f"{path.stem}-{role}"))
+        try:
+            save_audio(paths[-1], apply_gain(stem, gain_db), take.sample_rate, subtype=SUBTYPES[path.suffix.lower()])
+        except (OSError, AudioError) as error:
+            raise write_error(paths[-1], error) from error
+    return paths
+
+
+def write_figure(path: Path, with_image: Rendered, text_only: Rendered) -> Path:
+    """Draw two takes and what sets them apart.
+
+    Args:
+        path: PNG file to write, whole or not at all.
+        with_image: The one with the picture.
+        text_only: The one without.
+
+    Returns:
+        The path.
+
+    Raises:
+        CommandError: The file could not be written.
+    """
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        save_figure(plot_pair(mels[0], mels[1], config), part)
+        save_figure(with_image.view.figure("With the picture", text_only.view, "Caption only"), part)
         os.replace(part, path)
     except OSError as error:
         raise write_error(path, error) from error

@@ -28,9 +28,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--base", default="", metavar="SETTINGS", help="settings of all trials, such as guidance_scale=3,sampler=ddim"
     )
     parser.add_argument(
-        "--trial", action="append", default=[], metavar="SETTINGS",
+        "--trial",
+        action="append",
+        default=[],
+        metavar="SETTINGS",
         help="what one trial changes, such as num_inference_steps=10; repeatable; the base itself is always measured",
-    )  # fmt: skip
+    )
     parser.add_argument("--n", type=options.whole_number(4, 100_000), default=48, help="triplets (default 48)")
     parser.add_argument("--judge", type=Path, help="export of `melfusion train judge` (default the shipped judge)")
     parser.add_argument("--seed", type=options.seed, default=0, help="(default 0)")

@@ -1,10 +1,10 @@
 """Triplets of picture, caption and music, from the layouts in which people have them: one row, one reader.
 
-* A corpus, in MeLBench's layout: a folder with ``metadata.jsonl`` and fields ``audio``, ``image``, ``caption`` or
-  ``captions``, ``split``. `melfusion corpus build` writes it, with more fields.
-* A file of JSON lines, such as MusicCaps with images as the reference release lists it: ``location`` (audio),
-  ``img_path`` and ``captions``. Other names of these columns can be given.
-* Packs (:mod:`melfusion_core.data.packs`) and Hugging Face datasets (:mod:`melfusion_core.data.hub`).
+* A corpus, in MeLBench's layout: a folder with `metadata.jsonl` and fields `audio`, `image`, `caption` or
+  `captions`, `split`. `melfusion corpus build` writes it, with more fields.
+* A file of JSON lines, such as MusicCaps with images as the reference release lists it: `location` (audio),
+  `img_path` and `captions`. Other names of these columns can be given.
+* Packs (`melfusion_core.data.packs`) and Hugging Face datasets (`melfusion_core.data.hub`).
 
 A row that cannot be used is named by its file and line; nothing is put in its place.
 """
@@ -52,13 +52,13 @@ class Triplet:
     Args:
         where: Table and line, for messages.
         id: Name within the corpus.
-        split: ``train``, ``validation`` or ``test``.
+        split: `train`, `validation` or `test`.
         audio: File of the music.
         image: File of the picture.
         captions: Captions of the music, at least one.
         image_caption: Caption of the picture.
-        subset: ``core`` or ``full``.
-        kind: Kind of the picture, such as ``photo``, ``regraded`` or ``scene``.
+        subset: `core` or `full`.
+        kind: Kind of the picture, such as `photo`, `regraded` or `scene`.
         theme: What the picture shows, coarsely.
         image_valence: Valence of the picture as a rank, 0 to 1.
         image_arousal: Its arousal.
@@ -67,16 +67,16 @@ class Triplet:
         lead: Lead instrument.
         instruments: All instruments.
         style: Style of the music.
-        mode: ``major`` or ``minor``.
+        mode: `major` or `minor`.
         key: Name of the key.
-        tempo_word: Class of the tempo, such as ``slow``.
+        tempo_word: Class of the tempo, such as `slow`.
         tempo_bpm: Quarter notes per minute.
         onset_rate_hz: Onsets of the score per second.
         beats_per_bar: Metre.
         piece: Work that the music is from.
         source: Where the work is from.
         soundfont: SoundFont that plays it.
-        stored: Gives the bytes of ``"audio"`` or ``"image"`` where they are not in a file of their own.
+        stored: Gives the bytes of `"audio"` or `"image"` where they are not in a file of their own.
     """
 
     where: str
@@ -116,7 +116,7 @@ class Triplet:
         """Valence and arousal as ranks from 0 to 1; None where the table does not state both.
 
         Args:
-            side: ``image`` or ``music``.
+            side: `image` or `music`.
         """
         valence, arousal = getattr(self, f"{side}_valence"), getattr(self, f"{side}_arousal")
         return None if valence is None or arousal is None else (valence, arousal)
@@ -145,7 +145,7 @@ class Triplet:
             sample_rate: Wanted sample rate in Hz.
 
         Returns:
-            Waveform of shape ``(samples,)``.
+            Waveform of shape `(samples,)`.
 
         Raises:
             CorpusError: When it cannot be read.
@@ -181,9 +181,9 @@ def read_corpus(root: str | Path | Packs, subset: str = "all", needs: Sequence[s
     """Read a corpus or a folder of packs; the first bad row is an error.
 
     Args:
-        root: Folder with ``metadata.jsonl``, or with ``packs.json`` (whose clips have pictures, but no audio), or the
+        root: Folder with `metadata.jsonl`, or with `packs.json` (whose clips have pictures, but no audio), or the
             packs themselves.
-        subset: ``core`` or ``full`` for the clips so marked, ``all`` for all.
+        subset: `core` or `full` for the clips so marked, `all` for all.
         needs: Fields that every row must state.
 
     Returns:
@@ -252,10 +252,10 @@ def read_table(
 
     Args:
         data: Folder, file, or name of a dataset on the Hub.
-        data_format: One of ``FORMATS``; ``auto`` looks at what ``data`` is.
+        data_format: One of `FORMATS`; `auto` looks at what `data` is.
         split: Split that rows without one belong to, and that is taken of a Hugging Face dataset that has splits; with
-            ``train`` its rows of ``validation`` follow.
-        columns: Names of the columns ``audio``, ``image`` and ``caption`` where they are not the usual ones.
+            `train` its rows of `validation` follow.
+        columns: Names of the columns `audio`, `image` and `caption` where they are not the usual ones.
         root: Folder that relative paths are below; empty for the table's own.
 
     Returns:
@@ -302,8 +302,8 @@ def make_triplet(
         where: Table and line, for messages.
         folder: That relative paths are below.
         split: Of a row that states none.
-        columns: Names of the columns ``audio``, ``image`` and ``caption`` where they are not the usual ones.
-        stored: Gives the bytes of ``"audio"`` or ``"image"``; None where they are files.
+        columns: Names of the columns `audio`, `image` and `caption` where they are not the usual ones.
+        stored: Gives the bytes of `"audio"` or `"image"`; None where they are files.
 
     Returns:
         The triplet.
@@ -363,7 +363,7 @@ def _lines(file: Path) -> list[tuple[str, str]]:
     """The lines of a table, each with its place."""
     if not file.is_file():
         raise CorpusError(f"{file} does not exist: there is no table of triplets")
-    lines = enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+    lines = enumerate(file.read_text(encoding="utf-8").split("\n"), 1)  # captions may hold other line ends
     return [(f"{file}:{number}", line) for number, line in lines if line.strip()]
 
 
@@ -372,7 +372,7 @@ def _parse(
 ) -> Triplet:
     try:
         fields = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise CorpusError(f"{where} is not JSON: {error}") from error
     if not isinstance(fields, dict):
         raise CorpusError(f"{where} is not an object")

@@ -1,7 +1,7 @@
 """Hugging Face datasets as triplets (the optional package `datasets`).
 
-A folder that ``save_to_disk`` wrote, a folder of parquet files, or a repository's name; columns ``audio``, ``image``,
-``caption`` or ``captions``. Sounds and pictures are decoded by the same code as files, so that torchcodec is not
+A folder that `save_to_disk` wrote, a folder of parquet files, or a repository's name; columns `audio`, `image`,
+`caption` or `captions`. Sounds and pictures are decoded by the same code as files, so that torchcodec is not
 needed, and only when they are asked for.
 """
 
@@ -23,8 +23,8 @@ def dataset_rows(data: str, split: str, columns: Mapping[str, str], root: Path) 
 
     Args:
         data: Folder, or a repository's name.
-        split: Which split; with ``train`` the rows of ``validation`` follow.
-        columns: Names of the columns ``audio``, ``image`` and ``caption`` where they are not the usual ones.
+        split: Which split; with `train` the rows of `validation` follow.
+        columns: Names of the columns `audio`, `image` and `caption` where they are not the usual ones.
         root: Folder that relative paths are below.
 
     Returns:

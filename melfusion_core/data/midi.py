@@ -241,7 +241,5 @@ def excerpt(
     seed = int(rng.integers(2**31))
     style = exact_style(ensemble.style, len(tracks))
     noise = 0.002 if core else 0.006
-    score = Score(
-        tracks, tempo, beats, target, mode, style, piece.name, piece.pack, seed, subset, chords, noise
-    )  # fmt: skip
+    score = Score(tracks, tempo, beats, target, mode, style, piece.name, piece.pack, seed, subset, chords, noise)
     return score.clipped(seconds)

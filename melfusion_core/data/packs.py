@@ -1,15 +1,14 @@
-"""Portable training data: latents, caption ids and pictures in a few files, for a machine without network.
+"""Portable training data: latents, captions and pictures in a few files, for a machine without network.
 
-A pack folder holds ``packs.json`` (written last; format version, codec, statistics, and name, size and SHA-256 of
+A pack folder holds `packs.json` (written last; format version, codec, statistics, and name, size and SHA-256 of
 every other file) and parts of bounded size:
 
-- ``latents-000.safetensors`` ...: ``latents`` uint8 ``(clips, channels, time, frequency)``, with ``low`` and ``step``
-  float32 ``(clips, channels)``: value = low + step * code. One range per clip and channel: on the linear codec the
+- `latents-000.safetensors` ...: `latents` uint8 `(clips, channels, time, frequency)`, with `low` and `step`
+  float32 `(clips, channels)`: value = low + step * code. One range per clip and channel: on the linear codec the
   error is about 0.01 standard deviations of a channel (the manifest states it), at half the size of float16.
-- ``pictures-000.safetensors`` ...: ``bytes`` uint8 (JPEG files one after the other) and ``offsets`` int64. A JPEG of
+- `pictures-000.safetensors` ...: `bytes` uint8 (JPEG files one after the other) and `offsets` int64. A JPEG of
   128 pixels is smaller than 64 x 64 raw pixels and leaves room for random crops.
-- ``captions.safetensors``: ``ids`` uint16 (token ids one after the other) and ``offsets`` int64.
-- ``clips.json``: texts, and one entry per clip. ``codec/``, and on request ``text_encoder/`` in half precision.
+- `clips.json`: texts, and one entry per clip. `codec/`, and on request `text_encoder/` in half precision.
 """
 
 from __future__ import annotations
@@ -45,10 +44,10 @@ def quantise(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Latents to 8 bits, with one range per clip and channel.
 
     Args:
-        latents: Of shape ``(clips, channels, time, frequency)``, float32.
+        latents: Of shape `(clips, channels, time, frequency)`, float32.
 
     Returns:
-        Codes, uint8, same shape; lowest value and step, float32, of shape ``(clips, channels)``.
+        Codes, uint8, same shape; lowest value and step, float32, of shape `(clips, channels)`.
     """
     low, high = latents.min(axis=(2, 3)), latents.max(axis=(2, 3))
     step = np.maximum((high - low) / 255.0, 1e-12).astype(np.float32)
@@ -57,12 +56,12 @@ def quantise(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def dequantise(codes: np.ndarray, low: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Undo :func:`quantise`, up to half a step.
+    """Undo `quantise`, up to half a step.
 
     Args:
-        codes: Of shape ``(clips, channels, time, frequency)``, uint8.
-        low: Lowest values, of shape ``(clips, channels)``.
-        step: Steps, of shape ``(clips, channels)``.
+        codes: Of shape `(clips, channels, time, frequency)`, uint8.
+        low: Lowest values, of shape `(clips, channels)`.
+        step: Steps, of shape `(clips, channels)`.
 
     Returns:
         Latents, float32, same shape as the codes.
@@ -96,9 +95,9 @@ class PackWriter:
 
         Args:
             name: File name.
-            kind: What it holds: ``latents``, ``pictures`` or ``captions``.
+            kind: What it holds: `latents` or `pictures`.
             arrays: The arrays by name.
-            first: Row of its first clip, picture or text.
+            first: Row of its first clip or picture.
             count: Number of rows.
         """
         arrays = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
@@ -162,7 +161,7 @@ class Packs:
     """A pack folder, checked and opened.
 
     Args:
-        folder: The folder with ``packs.json``.
+        folder: The folder with `packs.json`.
         verify: Whether to compare every file's SHA-256 with the manifest.
 
     Raises:
@@ -214,7 +213,7 @@ class Packs:
         """Raw latents, part by part.
 
         Yields:
-            Row of the part's first clip, and latents of shape ``(clips, channels, time, frequency)``, float32.
+            Row of the part's first clip, and latents of shape `(clips, channels, time, frequency)`, float32.
         """
         for part in self._files("latents"):
             arrays = self._load(part)
@@ -228,12 +227,6 @@ class Packs:
             joined, offsets = arrays["bytes"].tobytes(), arrays["offsets"].tolist()
             found += [joined[begin:end] for begin, end in zip(offsets, offsets[1:], strict=False)]
         return found
-
-    def caption_ids(self) -> list[list[int]]:
-        """Token ids of every text, special tokens included."""
-        arrays = self._load(self._files("captions")[0])
-        ids, offsets = arrays["ids"].tolist(), arrays["offsets"].tolist()
-        return [ids[begin:end] for begin, end in zip(offsets, offsets[1:], strict=False)]
 
     @property
     def text_encoder(self) -> Path | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -192,15 +195,52 @@ def melody(
     """
     line = _Line(slots, tonic, scale)
     strong = strong_beats(beats, character.metre)
+    base = round((centre - tonic) / 12 * 7)
+    events = _motifs(rng, slots, beats, bars, per_beat, base, character)
+    degrees = _settle(rng, line, events, strong, beats, base, character.pentatonic)
+    pitches = [line.pitch(degree, event.start) for degree, event in zip(degrees, events, strict=True)]
+    for index, (event, following) in enumerate(pairwise(events)):
+        weak = event.start % beats not in strong and event.length <= 0.5 and following.start % 1.0 == 0.0
+        if weak and rng.random() < character.chromatic and abs(pitches[index + 1] - pitches[index]) > 1:
+            pitches[index] = pitches[index + 1] - 1
+    out = []
+    for event, pitch in zip(events, pitches, strict=True):
+        while pitch < low:
+            pitch += 12
+        while pitch > high:
+            pitch -= 12
+        breath = 0.8 if event.cadence else 1.0
+        out.append((event.start, event.length * breath, max(pitch, low)))
+    return out
+
+
+class _Event(NamedTuple):
+    """A note before it is fitted to the harmony: its degree, and the cadence that it closes, if any."""
+
+    start: float
+    length: float
+    degree: int
+    cadence: str
+
+
+def _motifs(
+    rng: np.random.Generator,
+    slots: list[Slot],
+    beats: int,
+    bars: int,
+    per_beat: float,
+    base: int,
+    character: MelodyCharacter,
+) -> list[_Event]:
+    """Bars of two motifs, repeated, moved and closed as the form says."""
     rhythms = {name: bar_rhythm(rng, beats, per_beat, character) for name in "ab"}
     shapes = {name: _shape(rng, len(rhythm), character.leaps) for name, rhythm in rhythms.items()}
     sequence = int(rng.choice([-2, -1, 1, 2]))
     forms = _FORMS[character.form]
     form = forms[int(rng.integers(len(forms)))]
-    base = round((centre - tonic) / 12 * 7)
     arch = (0, int(rng.integers(0, 2)), int(rng.integers(1, 4)), 0)
     ends = {round(slot.start + slot.length, 3): slot.cadence for slot in slots if slot.cadence}
-    events: list[tuple[float, float, int, str]] = []
+    events: list[_Event] = []
     position = 0  # bar inside its phrase
     for bar in range(bars):
         cadence = ends.get(float((bar + 1) * beats), "")
@@ -217,46 +257,42 @@ def melody(
             shape[-1] += int(rng.choice([-1, 1]))  # a small variation when the motif comes back
         for index, ((start, length), offset) in enumerate(zip(rhythm, shape, strict=True)):
             final = cadence if kind == "c" and index == len(rhythm) - 1 else ""
-            events.append((bar * beats + start, length, base + shift + offset, final))
+            events.append(_Event(bar * beats + start, length, base + shift + offset, final))
         position = 0 if cadence else position + 1
+    return events
 
+
+def _settle(
+    rng: np.random.Generator,
+    line: _Line,
+    events: list[_Event],
+    strong: Collection[float],
+    beats: int,
+    base: int,
+    pentatonic: bool,
+) -> list[int]:
+    """Degrees that fit the harmony where it matters: at cadences, on strong beats and on long notes."""
     degrees: list[int] = []
     for start, length, target, final in events:
         previous = degrees[-1] if degrees else None
-        in_bar = start % beats
         if final == "authentic":
             third = rng.random() < 0.25
             homes = [7 * octave + (2 if third else 0) for octave in range(12)]
             degree = min(homes, key=lambda home: abs(home - (previous if previous is not None else base)))
-        elif final or in_bar in strong or length >= 1.5:
+        elif final or start % beats in strong or length >= 1.5:
             stuck = len(degrees) > 1 and degrees[-1] == degrees[-2]
             degree = line.snap(target, start, previous, repeated=4.0 if stuck else 1.2)
         else:
             degree = target
-            if character.pentatonic and not line.is_chord_tone(degree, start):
+            if pentatonic and not line.is_chord_tone(degree, start):
                 degree = line.snap(target, start, previous)
         degrees.append(degree)
     for index in range(1, len(events) - 1):  # weak notes that leap both ways become chord tones
-        start, degree = events[index][0], degrees[index]
+        start, degree = events[index].start, degrees[index]
         leaps = abs(degree - degrees[index - 1]) > 1 and abs(degrees[index + 1] - degree) > 1
         if start % beats not in strong and leaps and not line.is_chord_tone(degree, start):
             degrees[index] = line.snap(degree, start, degrees[index - 1])
-
-    pitches = [line.pitch(degree, event[0]) for degree, event in zip(degrees, events, strict=True)]
-    for index in range(len(pitches) - 1):
-        start, length = events[index][:2]
-        weak = start % beats not in strong and length <= 0.5 and events[index + 1][0] % 1.0 == 0.0
-        if weak and rng.random() < character.chromatic and abs(pitches[index + 1] - pitches[index]) > 1:
-            pitches[index] = pitches[index + 1] - 1
-    out = []
-    for (start, length, _, final), pitch in zip(events, pitches, strict=True):
-        while pitch < low:
-            pitch += 12
-        while pitch > high:
-            pitch -= 12
-        breath = 0.8 if final else 1.0
-        out.append((start, length * breath, max(pitch, low)))
-    return out
+    return degrees
 
 
 def counter_line(slots: list[Slot], pitch: int, low: int, high: int) -> list[tuple[float, float, int]]:

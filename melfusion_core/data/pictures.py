@@ -321,21 +321,6 @@ def _photo_weight(photo: RatedPicture, theme_size: int) -> float:
     return (1.0 + min(max(unpleasant, 0.0), 2.0)) / math.sqrt(theme_size)
 
 
-def draw_pool(source: PictureSource, rng: np.random.Generator, split: str, n: int) -> list[Picture]:
-    """Draw several pictures, each from its own stream.
-
-    Args:
-        source: Where they come from.
-        rng: Random generator.
-        split: "train", "validation" or "test".
-        n: Number of pictures.
-
-    Returns:
-        The pictures.
-    """
-    return [source.draw(stream, split) for stream in rng.spawn(n)]
-
-
 def rank_normalise(values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Replace values by their ranks, spread evenly over [0, 1]; equal values share their mean rank.
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import mido
 import numpy as np
-import pyloudnorm
 import soundfile
 
+from melfusion_core.score.midi import DRUM_CHANNEL, volume
+from melfusion_core.score.performance import perform
 from melfusion_core.score.score import Score
+from melfusion_core.score.synth import SynthError, loudness_gain
 
 DEFAULT_SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 """Where Debian's `fluid-soundfont-gm` puts FluidR3 (MIT licence)."""
@@ -61,26 +63,23 @@ def scores_to_midi(scores: list[Score], seconds: float) -> mido.MidiFile:
     """
     events: list[tuple[int, int, mido.Message]] = []
     for index, score in enumerate(scores):
-        rng = np.random.default_rng(score.seed)
         offset = index * (seconds + GAP_IN_S)
-        free = [channel for channel in range(16) if channel != 9]
+        free = [channel for channel in range(16) if channel != DRUM_CHANNEL]
         begin = int(offset * TICKS_PER_SECOND)
         for channel in range(16):
             events.append((begin, 0, mido.Message("control_change", channel=channel, control=120, value=0)))
             events.append((begin, 0, mido.Message("control_change", channel=channel, control=121, value=0)))
-        for track in score.tracks:
-            channel = 9 if track.is_drum else free.pop(0)
+        for part in perform(score):
+            track = part.track
+            channel = DRUM_CHANNEL if track.is_drum else free.pop(0)
+            pan = round(64 + 128 * part.pan)
             events.append((begin, 1, mido.Message("program_change", channel=channel, program=track.program)))
-            pan = 64 if track.role in ("lead", "bass", "drums") else int(rng.integers(40, 89))
             events.append((begin, 1, mido.Message("control_change", channel=channel, control=10, value=pan)))
-            volume = int(np.clip(round(80 * 10 ** (track.gain_db / 40)), 1, 127))
-            events.append((begin, 1, mido.Message("control_change", channel=channel, control=7, value=volume)))
-            for note in track.notes:
-                start = max(note.start * 60 / score.tempo_bpm + rng.normal(0, score.timing_noise_in_s), 0.0)
-                end = min(start + max(note.duration * 60 / score.tempo_bpm, 0.04), seconds)
-                velocity = int(np.clip(note.velocity + rng.normal(0, 3.5), 1, 127))
-                on, off = (int((offset + t) * TICKS_PER_SECOND) for t in (start, end))
-                events.append((on, 3, mido.Message("note_on", channel=channel, note=note.pitch, velocity=velocity)))
+            events.append((begin, 1, mido.Message("control_change", channel=channel, control=7, value=volume(track))))
+            for note in part.notes:
+                on, off = (int((offset + t) * TICKS_PER_SECOND) for t in (note.start_s, min(note.end_s, seconds)))
+                on_message = mido.Message("note_on", channel=channel, note=note.pitch, velocity=note.velocity)
+                events.append((on, 3, on_message))
                 events.append((max(off, on + 20), 2, mido.Message("note_off", channel=channel, note=note.pitch)))
     events.sort(key=lambda event: (event[0], event[1]))
     midi = mido.MidiFile(ticks_per_beat=TICKS_PER_SECOND // 2)  # default tempo: 120 BPM, so a tick is a millisecond
@@ -151,9 +150,8 @@ def level(clip: np.ndarray, arousal: float, sample_rate: int = 32000, peak: floa
     Raises:
         RendererError: the clip is silent.
     """
-    loudness = pyloudnorm.Meter(sample_rate).integrated_loudness(clip.astype(np.float64))
-    if not np.isfinite(loudness):
-        raise RendererError("a rendered clip is silent")
-    out = clip * np.float32(10 ** ((-26.0 + 10.0 * arousal - loudness) / 20))
-    highest = float(np.abs(out).max())
-    return out * np.float32(peak / highest) if highest > peak else out
+    try:
+        gain = loudness_gain(clip, sample_rate, -26.0 + 10.0 * arousal, 20 * np.log10(peak))
+    except SynthError as error:
+        raise RendererError(f"A rendered clip cannot be levelled: {error}") from error
+    return clip * np.float32(gain)

@@ -1,8 +1,8 @@
 """Builds the score corpus: sections of composed and of real music as notes, with captions and moods, and no sound.
 
-Everything follows from the seed: every section has its own random stream, and chunks of sections are files of their own.
-So the number of workers changes nothing, an interrupted build goes on, and machines can share the work: each builds some
-chunks, and where all of them lie together they become one corpus.
+Everything follows from the seed: every section has its own random stream, and chunks of sections are files of their
+own. So the number of workers changes nothing, an interrupted build goes on, and machines can share the work: each
+builds some chunks, and where all of them lie together they become one corpus.
 """
 
 from __future__ import annotations

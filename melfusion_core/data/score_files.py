@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import mido
-
+from melfusion_core.score.midi import MidiError, read_song
 from melfusion_core.score.score import Note
 
 PACK_FOLDERS = {
@@ -107,45 +106,19 @@ def read_piece(path: Path, pack: str) -> Piece:
         ScoreError: the file is broken, mostly in a metre that is not one of two, three or four, or has too few notes.
     """
     try:
-        midi = mido.MidiFile(path, clip=True)
-    except (OSError, ValueError, EOFError, IndexError, KeyError, mido.KeySignatureError) as error:
-        raise ScoreError(f"{path.name}: not a readable MIDI file ({error})") from error
-    tpb = midi.ticks_per_beat
-    if not 24 <= tpb <= 4096:
-        raise ScoreError(f"{path.name}: odd time base {tpb}")
-    signatures: list[tuple[float, float]] = []
-    parts: dict[tuple[int, int], list[Note]] = {}
-    programs: dict[tuple[int, int], int] = {}
-    drums: list[Note] = []
-    for index, track in enumerate(midi.tracks):
-        ticks = 0
-        program = dict.fromkeys(range(16), 0)
-        sounding: dict[tuple[int, int], tuple[float, int]] = {}
-        for message in track:
-            ticks += message.time
-            beat = ticks / tpb
-            if message.type == "time_signature":
-                signatures.append((beat, message.numerator * 4 / message.denominator))
-            elif message.type == "program_change":
-                program[message.channel] = message.program
-            elif message.type in ("note_on", "note_off"):
-                key = (message.channel, message.note)
-                if key in sounding:
-                    start, velocity = sounding.pop(key)
-                    note = Note(start, max(beat - start, 0.05), message.note, velocity)
-                    if message.channel == 9:
-                        drums.append(note)
-                    else:
-                        part = (index, message.channel)
-                        parts.setdefault(part, []).append(note)
-                        programs.setdefault(part, program[message.channel])
-                if message.type == "note_on" and message.velocity > 0:
-                    sounding[key] = (beat, message.velocity)
-    kept = [(sorted(notes, key=lambda n: n.start), programs[key]) for key, notes in parts.items() if len(notes) >= 4]
+        song = read_song(path, pedal=False)
+    except MidiError as error:
+        raise ScoreError(str(error)) from error
+    drums = [note for part in song.parts if part.is_drum for note in part.notes]
+    kept = [
+        (sorted(part.notes, key=lambda n: n.start), part.program)
+        for part in song.parts
+        if not part.is_drum and len(part.notes) >= 4
+    ]
     if sum(len(notes) for notes, _ in kept) < 32:
         raise ScoreError(f"{path.name}: too few notes")
     length = max(note.start + note.duration for notes, _ in kept for note in notes)
-    bars = _bars(signatures, length)
+    bars = _bars([(beat, upper * 4 / lower) for beat, upper, lower in song.time_signatures], length)
     size = Counter(round(span, 3) for _, span in bars).most_common(1)[0][0]
     if size not in _METRES:
         raise ScoreError(f"{path.name}: time signature of {size} beats")

@@ -343,7 +343,7 @@ def _described(root: Path) -> set[str]:
     path = root / "metadata.jsonl"
     if not path.is_file():
         return set()
-    return {json.loads(line)["split"] for line in path.read_text(encoding="utf-8").splitlines()}
+    return {json.loads(line)["split"] for line in path.read_text(encoding="utf-8").split("\n") if line}
 
 
 def _write_pictures(

@@ -1,6 +1,7 @@
 """Classifier-free guidance with a caption and a picture, every branch of every sample in one UNet call.
 
-Shape legend: ``batch`` samples, ``rows`` UNet inputs (branches of samples), ``channels``, ``time``, ``frequency``.
+Shape legend: ``batch`` samples, ``rows`` UNet inputs (branches of samples), ``channels``, ``time``, and the ``height``
+of an engine's latents.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 import torch
 from diffusers import UNet2DConditionModel
 
-from melfusion_core.engines.spectrogram.latents import add_coordinates
+from melfusion_core.engines.base import Composes, Known
 from melfusion_core.models.devices import execution_device
 from melfusion_core.models.synapse import ImageFeatures, SynapseHandle
 from melfusion_core.models.text import TextCondition, unet_text_arguments
+from melfusion_core.take import TakeSettings
 
 
 @dataclass(frozen=True)
@@ -26,23 +28,14 @@ class MusicCondition:
         negative: What to steer away from, one per sample: the empty caption, or the negative prompt.
         same_text: Whether text and negative are equal in every sample, so that one branch serves both.
         image: Features of the pictures, one per sample; None for text-only.
-        synapse_strength: Multiplier of the synapse's gates.
-        guidance_scale: Weight of the caption, g_t.
-        image_guidance_scale: Weight of the picture, g_i.
-        guidance_rescale: How much the guided prediction is brought back to the conditional one's deviation, 0 to 1.
-        guidance_stop: Share of the way from noise to music after which guidance stops, 0 to 1; from there on the most
-            conditional branch runs alone.
+        settings: How the samples are made; the scales of guidance and the strength of the synapse count here.
     """
 
     text: TextCondition
     negative: TextCondition
     same_text: bool
     image: ImageFeatures | None
-    synapse_strength: float
-    guidance_scale: float
-    image_guidance_scale: float
-    guidance_rescale: float = 0.0
-    guidance_stop: float = 1.0
+    settings: TakeSettings
 
     def __len__(self) -> int:
         return len(self.text)
@@ -58,7 +51,7 @@ def branch_weights(condition: MusicCondition) -> dict[str, float]:
         Weight of each branch that is needed, by name: ``null``, ``text``, ``image``. Branches with weight 0 are left
         out, and ``null`` is left out where it equals ``text``. The weights add up to 1.
     """
-    text_scale, image_scale = condition.guidance_scale, condition.image_guidance_scale
+    text_scale, image_scale = condition.settings.guidance_scale, condition.settings.image_guidance_scale
     if condition.image is None:
         weights = {"null": 1.0 - text_scale, "text": text_scale}
     else:
@@ -102,11 +95,13 @@ class GuidedModel:
     """A music UNet with guidance: latents and timestep in, guided prediction out.
 
     Args:
+        engine: Says what the UNet sees of latents.
         unet: The music UNet, with the synapse installed where a condition has a picture.
         handle: The installed synapse's handle; None when no condition has a picture.
         conditions: Conditions of consecutive runs of samples; together they cover the batch. Guidance stops at the
             same time for all of them.
-        num_train_timesteps: Timesteps of the noise schedule, by which the end of guidance is found.
+        alphas_cumprod: Cumulative products of the noise schedule, of shape ``(train_timesteps,)``.
+        known: The settled part of the samples; None for nothing.
 
     Raises:
         ValueError: When conditions stop guidance at different times.
@@ -114,17 +109,21 @@ class GuidedModel:
 
     def __init__(
         self,
+        engine: Composes,
         unet: UNet2DConditionModel,
         handle: SynapseHandle | None,
         conditions: Sequence[MusicCondition],
-        num_train_timesteps: int,
+        alphas_cumprod: torch.Tensor,
+        known: Known | None = None,
     ) -> None:
+        self.engine = engine
         self.unet = unet
         self.handle = handle
-        stops = {condition.guidance_stop for condition in conditions}
+        stops = {condition.settings.guidance_stop for condition in conditions}
         if len(stops) != 1:
             raise ValueError(f"all conditions must have the same guidance_stop, got {sorted(stops)}")
-        self._guided_from = (1.0 - stops.pop()) * num_train_timesteps
+        self._guided_from = (1.0 - stops.pop()) * len(alphas_cumprod)
+        self._alphas_cumprod = alphas_cumprod
         device, dtype = execution_device(unet), unet.dtype
         texts: list[TextCondition] = []
         images: list[ImageFeatures] = []
@@ -145,9 +144,9 @@ class GuidedModel:
                     latent_rows.append(first_sample + offset)
                     weights.append((first_sample + offset, row, weight))
                     image_rows.append(first_image + offset if name == "image" else 0)
-                    strengths.append(condition.synapse_strength if name == "image" else 0.0)
+                    strengths.append(condition.settings.synapse_strength if name == "image" else 0.0)
             reference_rows += reference  # the last branch is the most conditional one
-            rescales += [condition.guidance_rescale] * len(condition)
+            rescales += [condition.settings.guidance_rescale] * len(condition)
             if condition.image is not None:
                 images.append(condition.image)
                 first_image += len(condition)
@@ -162,6 +161,7 @@ class GuidedModel:
             strengths=torch.tensor(strengths, device=device),
         )
         self._weights = weight_matrix.to(device)
+        self._known = None if known is None else known.to(device)
         self._reference_rows = torch.tensor(reference_rows, device=device)
         self._alone = self._guided.only(self._reference_rows) if self._guided_from > 0 else None
         self._rescale = torch.tensor(rescales, device=device).view(-1, 1, 1, 1) if any(rescales) else None
@@ -170,7 +170,7 @@ class GuidedModel:
         """Predict.
 
         Args:
-            latents: Noisy latents of shape ``(batch, channels, time, frequency)``.
+            latents: Noisy latents of shape ``(batch, channels, time, height)``.
             timestep: The timestep, a scalar.
 
         Returns:
@@ -185,22 +185,24 @@ class GuidedModel:
         return guided
 
     def _run(self, rows: _Rows, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        sample = latents[rows.latents].to(self.unet.dtype)
-        sample = add_coordinates(sample, self.unet.config.in_channels)
+        noisy = latents[rows.latents]
+        known = None if self._known is None else self._known.index(rows.latents)
+        sample = self.engine.model_input(noisy.to(self.unet.dtype), self.unet.config.in_channels, known=known)
         if self.handle is not None:
             if rows.image is None:
                 self.handle.clear()
             else:
                 self.handle.set(rows.image.at(int(timestep)), rows.strengths)
         text = unet_text_arguments(self.unet, rows.text)
-        return self.unet(sample, timestep, **text, return_dict=False)[0].float()
+        output = self.unet(sample, timestep, **text, return_dict=False)[0].float()
+        return self.engine.model_output(output, noisy, float(self._alphas_cumprod[int(timestep)]))
 
 
 def rescale_guidance(guided: torch.Tensor, conditional: torch.Tensor, amount: torch.Tensor | float) -> torch.Tensor:
     """Bring a guided prediction back towards the conditional one's standard deviation (Lin et al. 2023, section 3.4).
 
     Args:
-        guided: Guided prediction of shape ``(batch, channels, time, frequency)``.
+        guided: Guided prediction of shape ``(batch, channels, time, height)``.
         conditional: Prediction of the most conditional branch, same shape.
         amount: 0 leaves it as it is, 1 takes the conditional deviation; a number or of shape ``(batch, 1, 1, 1)``.
 

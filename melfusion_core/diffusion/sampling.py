@@ -1,19 +1,22 @@
 """The denoising loop: a plain loop over steps with a hook.
 
-Shape legend: ``batch`` samples, ``channels``, ``time``, ``frequency``.
+Shape legend: ``batch`` samples, ``channels``, ``time``, and the ``height`` of an engine's latents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UNet2DConditionModel
 
-from melfusion_core import defaults
+from melfusion_core.diffusion.guidance import GuidedModel, MusicCondition
 from melfusion_core.diffusion.timesteps import shifted_timesteps
+from melfusion_core.engines.base import Composes, Known
 from melfusion_core.models.inversion import predict_clean
+from melfusion_core.models.synapse import SynapseHandle
+from melfusion_core.take import KNOBS
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class SamplingStep:
         index: Number of the step, from 0.
         num_steps: Number of all steps.
         timestep: The model timestep the step started from.
-        latents: Latents after the step, of shape ``(batch, channels, time, frequency)``.
+        latents: Latents after the step, of shape ``(batch, channels, time, height)``.
         clean_latents: Estimate of the final latents from this step's prediction, same shape.
     """
 
@@ -50,10 +53,9 @@ def make_scheduler(
         The sampler, with its timesteps set.
 
     Raises:
-        ValueError: When the sampler is unknown.
+        SettingError: When the sampler is unknown.
     """
-    if sampler not in defaults.SAMPLERS:
-        raise ValueError(f"sampler must be one of {defaults.SAMPLERS}, got {sampler!r}")
+    KNOBS["sampler"].check("sampler", sampler)
     if sampler == "ddim" and timestep_shift == 1.0:
         # Latents are normalised, not bounded: clipping them to [-1, 1], DDIM's default, would ruin them.
         made = DDIMScheduler.from_config(scheduler.config, clip_sample=False, set_alpha_to_one=True)
@@ -74,6 +76,42 @@ def make_scheduler(
     return made
 
 
+def sample_latents(
+    engine: Composes,
+    unet: UNet2DConditionModel,
+    handle: SynapseHandle | None,
+    conditions: Sequence[MusicCondition],
+    scheduler: SchedulerMixin,
+    latents: torch.Tensor,
+    known: Known | None = None,
+) -> Iterator[SamplingStep]:
+    """Compose latents step by step under guidance; what pipelines and trainers run. Stop iterating to cancel.
+
+    Args:
+        engine: Says what the UNet sees of latents.
+        unet: The music UNet, with the synapse installed where a condition has a picture.
+        handle: The installed synapse's handle; None when no condition has a picture.
+        conditions: Conditions of consecutive runs of samples; together they cover the batch.
+        scheduler: A sampler from :func:`make_scheduler`.
+        latents: Unit Gaussian noise of shape ``(batch, channels, time, height)``.
+        known: The settled part of the samples, which comes back exactly; None for nothing.
+
+    Yields:
+        The state after each step; the last one's ``latents`` are the result.
+    """
+    model = GuidedModel(engine, unet, handle, conditions, scheduler.alphas_cumprod, known)
+    for step in denoise(model, scheduler, latents):
+        if known is not None:
+            settled = known.to(latents.device)
+            last = step.index == step.num_steps - 1
+            step = replace(
+                step,
+                clean_latents=settled.paste(step.clean_latents),
+                latents=settled.paste(step.latents) if last else step.latents,
+            )
+        yield step
+
+
 def denoise(
     model: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     scheduler: SchedulerMixin,
@@ -84,7 +122,7 @@ def denoise(
     Args:
         model: Called with ``(latents, timestep)``, returns the prediction.
         scheduler: A sampler from :func:`make_scheduler`.
-        latents: Unit Gaussian noise of shape ``(batch, channels, time, frequency)``.
+        latents: Unit Gaussian noise of shape ``(batch, channels, time, height)``.
 
     Yields:
         The state after each step; the last one's ``latents`` are the result.

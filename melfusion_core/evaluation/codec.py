@@ -1,6 +1,6 @@
 """A codec under test: waveform to log-mel to latents and back, with its distances and its speed.
 
-Shape legend: ``batch`` clips, ``samples`` of a waveform, ``frames`` of a spectrogram.
+Shape legend: `batch` clips, `samples` of a waveform, `frames` of a spectrogram.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from melfusion_core.engines.spectrogram.latents import compression, decode_mel, encode_mel
+from melfusion_core.engines.base import Rendered
+from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
 from melfusion_core.mel import MelSpectrogram
 
 STFT_SIZES = (512, 1024, 2048)
@@ -22,28 +23,16 @@ STAGES = ("codec", "vocoder")
 
 
 class CodecUnderTest:
-    """VAE and vocoder, as the pipeline uses them.
+    """The codec and the vocoder of an engine.
 
     Args:
-        vae: Codec between log-mel and latents.
-        vocoder: Makes waveforms of log-mel; its `mel_config` is that of the spectrograms.
+        engine: The engine, whose latents are spectrograms.
     """
 
-    def __init__(self, vae: Any, vocoder: Any) -> None:
-        self.vae, self.vocoder = vae.eval(), vocoder.eval()
-        self.mel_config = vocoder.mel_config
-        self.device = next(vocoder.parameters()).device
+    def __init__(self, engine: SpectrogramEngine) -> None:
+        self.engine = engine.eval()
+        self.mel_config, self.device, self.sample_rate = engine.mel_config, engine.device, engine.sample_rate
         self.spectrogram = MelSpectrogram(self.mel_config).to(self.device)
-
-    @property
-    def sample_rate(self) -> int:
-        """Of the waveforms, in Hz."""
-        return self.mel_config.sample_rate
-
-    @property
-    def grid(self) -> int:
-        """Samples per latent position: lengths are multiples of it."""
-        return self.mel_config.hop_length * compression(self.vae)[0]
 
     def cut(self, waveform: np.ndarray) -> np.ndarray:
         """Drop the last samples that fill no latent position.
@@ -57,34 +46,10 @@ class CodecUnderTest:
         Raises:
             ValueError: If nothing is left.
         """
-        samples = len(waveform) // self.grid * self.grid
+        samples = len(waveform) // self.engine.position_samples * self.engine.position_samples
         if not samples:
             raise ValueError(f"a clip of {len(waveform)} samples is too short for this codec")
         return np.asarray(waveform[:samples], dtype=np.float32)
-
-    @torch.no_grad()
-    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
-        """Waveforms to raw latents.
-
-        Args:
-            waveforms: Of shape `(batch, samples)`.
-
-        Returns:
-            Latents of shape `(batch, channels, time, frequency)`.
-        """
-        return encode_mel(self.vae, self.spectrogram(waveforms.to(self.device))).mode()
-
-    @torch.no_grad()
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Raw latents to waveforms.
-
-        Args:
-            latents: Of shape `(batch, channels, time, frequency)`.
-
-        Returns:
-            Waveforms of shape `(batch, samples)`.
-        """
-        return self.vocoder(decode_mel(self.vae, latents))
 
     @torch.no_grad()
     def rebuild(
@@ -109,11 +74,10 @@ class CodecUnderTest:
         rebuilt: list[np.ndarray] = []
         for start in tqdm(range(0, len(waveforms), batch_size), desc=f"rebuilding, {stage}", disable=not progress):
             clips = torch.from_numpy(np.stack(waveforms[start : start + batch_size])).to(self.device)
+            mel = self.spectrogram(clips)
             if stage == "codec":
-                sound = self.decode(self.encode(clips))
-            else:
-                sound = self.vocoder(self.spectrogram(clips))
-            rebuilt += list(sound.float().cpu().numpy())
+                mel = self.engine.mel(self.engine.encode([Rendered(clip[None], self.sample_rate) for clip in clips]))
+            rebuilt += list(self.engine.vocode(mel).cpu().numpy())
         return rebuilt
 
     def mel_distance(self, original: np.ndarray, rebuilt: np.ndarray) -> float:
@@ -153,6 +117,7 @@ def stft_distances(original: np.ndarray, rebuilt: np.ndarray, floor: float = 1e-
     return statistics.fmean(convergence), statistics.fmean(level)
 
 
+@torch.no_grad()
 def codec_speed(codec: CodecUnderTest, seconds: float = 10.24, repeats: int = 3) -> dict[str, float | int | str]:
     """Time encoding and decoding of one clip.
 
@@ -164,10 +129,10 @@ def codec_speed(codec: CodecUnderTest, seconds: float = 10.24, repeats: int = 3)
     Returns:
         Seconds, and multiples of real time, with the threads and the device they were measured with.
     """
-    noise = np.random.default_rng(0).normal(0, 0.1, max(round(seconds * codec.sample_rate), codec.grid))
-    clip = torch.from_numpy(codec.cut(noise))[None]
-    length_s = clip.shape[1] / codec.sample_rate
-    latents = codec.encode(clip)
+    engine = codec.engine
+    noise = np.random.default_rng(0).normal(0, 0.1, max(round(seconds * codec.sample_rate), engine.position_samples))
+    clip = Rendered(torch.from_numpy(codec.cut(noise))[None], codec.sample_rate)
+    length_s, latents = clip.duration_s, engine.encode([clip])
 
     def median_s(action: Callable[[], Any]) -> float:
         taken = []
@@ -179,7 +144,8 @@ def codec_speed(codec: CodecUnderTest, seconds: float = 10.24, repeats: int = 3)
             taken.append(time.perf_counter() - started)
         return statistics.median(taken[1:])
 
-    encode_s, decode_s = median_s(lambda: codec.encode(clip)), median_s(lambda: codec.decode(latents))
+    encode_s = median_s(lambda: engine.encode([clip]))
+    decode_s = median_s(lambda: engine.vocode(engine.mel(latents)))
     return {
         "clip_s": round(length_s, 2),
         "encode_s": round(encode_s, 4),

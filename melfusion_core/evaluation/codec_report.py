@@ -12,6 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from melfusion_core.audio import save_audio
+from melfusion_core.engines.base import Rendered
 from melfusion_core.evaluation.codec import STAGES, CodecUnderTest, codec_speed, stft_distances
 from melfusion_core.evaluation.metrics import bootstrap, half_frechet, mean_interval, paired_frechet
 from melfusion_core.evaluation.notes import GROSS_CENTS, REGISTERS, KnownPiece, onset_score, pitch_errors
@@ -71,18 +72,8 @@ def distances(
     return result, rebuilt
 
 
-def pitch_figures(codec: CodecUnderTest, pieces: Sequence[KnownPiece], progress: bool) -> dict[str, Any]:
-    """Pitch error on monophonic pieces, by stage and register.
-
-    Args:
-        codec: What to measure.
-        pieces: Monophonic pieces of one length.
-        progress: Show progress bars.
-
-    Returns:
-        By stage, for all frames, each register and each piece: median and 90 % quantile of the error in cents, the
-        share of frames wrong by more than 50 cents, and the number of frames.
-    """
+def _pitch_figures(codec: CodecUnderTest, pieces: Sequence[KnownPiece], progress: bool) -> dict[str, Any]:
+    """Pitch error on monophonic pieces, by stage and register."""
     result: dict[str, Any] = {}
     for stage in STAGES:
         rebuilt = codec.rebuild([piece.waveform for piece in pieces], stage)
@@ -108,20 +99,10 @@ def _cents(errors: np.ndarray) -> dict[str, float | int | None]:
     }
 
 
-def onset_figures(
+def _onset_figures(
     codec: CodecUnderTest, pieces: Sequence[KnownPiece], progress: bool, seed: int = 0
 ) -> dict[str, Any]:
-    """Onset F-measure against the score, of the originals and of the reconstructions.
-
-    Args:
-        codec: What to measure.
-        pieces: Pieces of one length.
-        progress: Show progress bars.
-        seed: Seed of the resampling.
-
-    Returns:
-        Mean F-measures at 50 ms with intervals over pieces, and by stage the share of the original's that is kept.
-    """
+    """Onset F-measure against the score, of the originals and of the reconstructions."""
     bar = tqdm(pieces, desc="onsets, original", disable=not progress)
     before = np.array([onset_score(piece, piece.waveform, codec.sample_rate) for piece in bar])
     result: dict[str, Any] = {"original": mean_interval(before, seed).to_dict()}
@@ -177,13 +158,13 @@ def evaluate_codec(
     report["distances"] = figures
     report["speed"] = codec_speed(codec)
     if solos:
-        report["pitch"] = pitch_figures(codec, [_cut_piece(codec, piece) for piece in solos], progress)
+        report["pitch"] = _pitch_figures(codec, [_cut_piece(codec, piece) for piece in solos], progress)
     if pieces:
-        report["onsets"] = onset_figures(codec, [_cut_piece(codec, piece) for piece in pieces], progress, seed)
+        report["onsets"] = _onset_figures(codec, [_cut_piece(codec, piece) for piece in pieces], progress, seed)
     for index in range(min(SHOWN_CLIPS, len(originals))):
         _show(codec, out, index, originals[index], rebuilt["codec"][index])
     (out / "codec.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (out / "codec.md").write_text(format_codec(report), encoding="utf-8")
+    (out / "codec.md").write_text(_format_codec(report), encoding="utf-8")
     return report
 
 
@@ -192,8 +173,9 @@ def _cut_piece(codec: CodecUnderTest, piece: KnownPiece) -> KnownPiece:
 
 
 def _positions_per_second(codec: CodecUnderTest, clip: np.ndarray) -> float:
-    latents = codec.encode(torch.from_numpy(clip)[None])
-    return latents.shape[-1] * latents.shape[-2] / (len(clip) / codec.sample_rate)
+    sound = Rendered(torch.from_numpy(clip)[None], codec.sample_rate)
+    latents = codec.engine.encode([sound])
+    return latents.shape[-1] * latents.shape[-2] / sound.duration_s
 
 
 def _show(codec: CodecUnderTest, out: Path, index: int, original: np.ndarray, rebuilt: np.ndarray) -> None:
@@ -206,15 +188,8 @@ def _show(codec: CodecUnderTest, out: Path, index: int, original: np.ndarray, re
         save_audio(out / f"{index}_{name}.flac", clip, codec.sample_rate)
 
 
-def format_codec(report: dict[str, Any]) -> str:
-    """Write the codec's report as Markdown.
-
-    Args:
-        report: As `evaluate_codec` returns it.
-
-    Returns:
-        The text.
-    """
+def _format_codec(report: dict[str, Any]) -> str:
+    """Write the codec's report as Markdown."""
 
     def cell(estimate: dict[str, Any], digits: int = 3) -> str:
         if estimate["value"] is None:
@@ -249,10 +224,14 @@ def format_codec(report: dict[str, Any]) -> str:
     lines += ["", "The floor is the distance between two random halves of the originals."]
     if "pitch" in report:
         lines += [
-            "", "## Pitch of monophonic clips", "", "YIN on original and reconstruction, steady part of every note.",
-            "", "| | codec: median cents | 90 % | wrong by > 50 cents | vocoder alone: median | 90 % | frames |",
+            "",
+            "## Pitch of monophonic clips",
+            "",
+            "YIN on original and reconstruction, steady part of every note.",
+            "",
+            "| | codec: median cents | 90 % | wrong by > 50 cents | vocoder alone: median | 90 % | frames |",
             "|---|---|---|---|---|---|---|",
-        ]  # fmt: skip
+        ]
         for name, row in report["pitch"]["codec"].items():
             other = report["pitch"]["vocoder"][name]
             if row["frames"]:
@@ -263,9 +242,13 @@ def format_codec(report: dict[str, Any]) -> str:
     if "onsets" in report:
         onsets = report["onsets"]
         lines += [
-            "", "## Onsets against the score (F-measure at 50 ms)", "", "| | F | share of the original's |",
-            "|---|---|---|", f"| original | {cell(onsets['original'])} | 1 |",
-        ]  # fmt: skip
+            "",
+            "## Onsets against the score (F-measure at 50 ms)",
+            "",
+            "| | F | share of the original's |",
+            "|---|---|---|",
+            f"| original | {cell(onsets['original'])} | 1 |",
+        ]
         lines += [f"| {s} | {cell(onsets[s])} | {cell(onsets[s]['of_original'])} |" for s in STAGES]
     speed = report["speed"]
     lines += [

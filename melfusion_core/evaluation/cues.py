@@ -98,31 +98,11 @@ def onset_times(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     return librosa.onset.onset_detect(y=waveform, sr=sample_rate, hop_length=_HOP, delta=_ONSET_DELTA, units="time")
 
 
-def count_onsets(waveform: np.ndarray, sample_rate: int) -> int:
-    """Count the notes and hits that begin.
-
-    Args:
-        waveform: Mono audio of shape `(samples,)`.
-        sample_rate: In Hz.
-
-    Returns:
-        Number of detected onsets; 0 for silence.
-    """
-    return len(onset_times(waveform, sample_rate))
-
-
-def spectral_contrast(magnitude: np.ndarray, sample_rate: int) -> float:
+def _spectral_contrast(magnitude: np.ndarray, sample_rate: int) -> float:
     """How far partials stand out from what lies between them; blurred music has little.
 
     Mean of librosa's spectral contrast (Jiang et al. 2002), peaks against valleys, over frames and bands: one up to
     200 Hz, then six octaves, or as many as there are below half the sample rate.
-
-    Args:
-        magnitude: Spectrogram of shape `(bins, frames)` up to half the sample rate.
-        sample_rate: In Hz, 800 or more.
-
-    Returns:
-        Contrast in dB.
     """
     import librosa
 
@@ -165,5 +145,5 @@ def audio_cues(waveform: np.ndarray, sample_rate: int) -> AudioCues:
         tempo_bpm=float(librosa.feature.tempo(onset_envelope=envelope, sr=sample_rate, hop_length=_HOP)[0]),
         mode=krumhansl_key(chroma_energy(samples, sample_rate))[2],
         flux=float(np.mean(envelope)),
-        contrast_db=spectral_contrast(magnitude, sample_rate),
+        contrast_db=_spectral_contrast(magnitude, sample_rate),
     )

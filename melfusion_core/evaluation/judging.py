@@ -1,6 +1,6 @@
 """Running the judge on clips, pictures and captions, and how good it is on real ones.
 
-Shape legend: ``n`` clips, ``c`` classes, ``d`` dimensions of the joint space.
+Shape legend: `n` clips, `c` classes, `d` dimensions of the joint space.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -305,16 +305,3 @@ def judge_quality(judge: Judge, heard: Judgement, triplets: Sequence[Triplet], s
         quality["own_caption_among_20"] = mean_interval(retrieval_hits(heard.joint @ read.T), seed).to_dict()
         quality["chance_among_20"] = round(1 / min(20, len(triplets)), 4)
     return quality
-
-
-def take_rows(heard: Judgement, rows: np.ndarray) -> Judgement:
-    """Pick clips.
-
-    Args:
-        heard: What is heard in clips.
-        rows: Indices or a mask.
-
-    Returns:
-        What is heard in those clips.
-    """
-    return Judgement(*(getattr(heard, field.name)[rows] for field in fields(heard)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from melfusion_core.evaluation.figures import format_estimate
+from melfusion_core.take import KNOBS
 
 _VARIANTS = (("with_image", "picture and caption"), ("text_only", "caption alone"), ("real", "real clips"))
 
@@ -19,16 +20,14 @@ def format_markdown(report: dict[str, Any]) -> str:
         The text.
     """
     settings = report["settings"]
+    given = ((knob.flags[0].replace("-", " "), settings.get(name)) for name, knob in KNOBS.items())
+    told = ", ".join(f"{name} {value}" for name, value in given if value not in (None, ""))
     lines = [
         "# Evaluation",
         "",
-        f"{report['n']} held-out triplets of the {report['split']} split, {settings['num_inference_steps']} steps, "
-        f"{settings['sampler']}, caption guidance {settings['guidance_scale']:g}, picture guidance "
-        f"{settings['image_guidance_scale']:g}, rescale {settings['guidance_rescale']:g}, guidance until "
-        f"{settings['guidance_stop']:g} of the way, synapse "
-        f"{settings['synapse_strength']:g}, seed {settings['seed']}. Brackets are 95 % intervals. Both takes of a "
-        f"pair start from the same noise. Judge and embedder: {report['judge']['name']}; figures from other embedders "
-        "are not comparable.",
+        f"{report['n']} held-out triplets of the {report['split']} split. Settings: {told}. Brackets are 95 % "
+        "intervals. Both takes of a pair start from the same noise. Judge and embedder: "
+        f"{report['judge']['name']}; figures from other embedders are not comparable.",
         "",
     ]
     lines += _picture(report) + _caption(report) + _likeness(report) + _judge(report["judge"]["real_clips"])
@@ -119,9 +118,13 @@ def _caption(report: dict[str, Any]) -> list[str]:
     ]
     chance = obeyed["chance"]
     labels = {
-        "lead": "lead instrument", "lead_top3": "lead among the first three", "style": "style", "tempo": "tempo word",
-        "mode": "major or minor", "mode_by_krumhansl": "major or minor, by Krumhansl (librosa)",
-    }  # fmt: skip
+        "lead": "lead instrument",
+        "lead_top3": "lead among the first three",
+        "style": "style",
+        "tempo": "tempo word",
+        "mode": "major or minor",
+        "mode_by_krumhansl": "major or minor, by Krumhansl (librosa)",
+    }
     for key, label in labels.items():
         cells = " | ".join(format_estimate(obeyed[variant][key], True) for variant, _ in _VARIANTS)
         row = chance.get(key)

@@ -1,6 +1,6 @@
 """Metrics on arrays, each with a closed form to test it against.
 
-Shape legend: ``n`` samples, ``d`` embedding dimensions, ``c`` classes.
+Shape legend: `n` samples, `d` embedding dimensions, `c` classes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import binomtest
 
 
 @dataclass(frozen=True)
@@ -284,10 +284,8 @@ def accuracy_interval(correct: np.ndarray, confidence: float = 0.95) -> Estimate
     n = len(correct)
     if n == 0:
         return Estimate(math.nan, math.nan, math.nan, 0)
-    share, z = float(correct.mean()), float(norm.ppf((1 + confidence) / 2))
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Estimate(share, max(centre - half, 0.0), min(centre + half, 1.0), n)
+    ends = binomtest(int(correct.sum()), n).proportion_ci(confidence, method="wilson")
+    return Estimate(float(correct.mean()), float(ends.low), float(ends.high), n)
 
 
 def paired_frechet(first: np.ndarray, second: np.ndarray, seed: int = 0, draws: int = 100) -> Estimate:

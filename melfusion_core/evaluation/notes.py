@@ -1,12 +1,11 @@
 """Pitch and onsets of clips whose notes are known: what a codec must not bend or blur.
 
-Shape legend: ``samples`` of a waveform, ``frames`` of a pitch track.
+Shape legend: `samples` of a waveform, `frames` of a pitch track.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,37 +60,18 @@ class KnownPiece:
         return np.array(kept)
 
 
-def hertz(pitch: float) -> float:
-    """Frequency of a MIDI note number.
-
-    Args:
-        pitch: MIDI note number; 69 is 440 Hz.
-
-    Returns:
-        Frequency in Hz.
-    """
-    return 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
-
-
-def pitch_track(waveform: np.ndarray, sample_rate: int, low_hz: float, high_hz: float) -> np.ndarray:
-    """Follow the pitch with YIN (de Cheveigne & Kawahara, 2002; librosa's implementation), every 10 ms.
-
-    Args:
-        waveform: Mono audio of shape `(samples,)`.
-        sample_rate: In Hz.
-        low_hz: Lowest pitch looked for.
-        high_hz: Highest pitch looked for.
-
-    Returns:
-        Pitch in Hz of shape `(frames,)`; frame `i` is centred on `0.01 * i` seconds.
-    """
+def _pitch_track(waveform: np.ndarray, sample_rate: int, low_hz: float, high_hz: float) -> np.ndarray:
+    """Pitch in Hz every 10 ms, by YIN (de Cheveigne & Kawahara, 2002)."""
     import librosa
 
-    frame = 2 ** math.ceil(math.log2(4.0 * sample_rate / low_hz))
     return librosa.yin(
-        np.asarray(waveform, dtype=np.float64), fmin=low_hz, fmax=min(high_hz, 0.45 * sample_rate), sr=sample_rate,
-        frame_length=frame, hop_length=round(PITCH_HOP_S * sample_rate),
-    )  # fmt: skip
+        np.asarray(waveform, dtype=np.float64),
+        fmin=low_hz,
+        fmax=min(high_hz, 0.45 * sample_rate),
+        sr=sample_rate,
+        frame_length=2 ** math.ceil(math.log2(4.0 * sample_rate / low_hz)),
+        hop_length=round(PITCH_HOP_S * sample_rate),
+    )
 
 
 def pitch_errors(piece: KnownPiece, rebuilt: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -113,9 +93,9 @@ def pitch_errors(piece: KnownPiece, rebuilt: np.ndarray, sample_rate: int) -> np
     """
     if not piece.monophonic or len(rebuilt) != len(piece.waveform):
         raise ValueError("pitch is compared on monophonic clips of one length")
-    wanted = [hertz(note.pitch) for note in piece.notes]
+    wanted = [440.0 * 2.0 ** ((note.pitch - 69.0) / 12.0) for note in piece.notes]
     low, high = min(wanted) / 2.0, max(wanted) * 2.0
-    before, after = (pitch_track(clip, sample_rate, low, high) for clip in (piece.waveform, rebuilt))
+    before, after = (_pitch_track(clip, sample_rate, low, high) for clip in (piece.waveform, rebuilt))
     times = np.arange(min(len(before), len(after))) * PITCH_HOP_S
     rows = []
     for note, frequency in zip(piece.notes, wanted, strict=True):
@@ -124,46 +104,6 @@ def pitch_errors(piece: KnownPiece, rebuilt: np.ndarray, sample_rate: int) -> np
             if abs(1200.0 * math.log2(before[frame] / frequency)) < GROSS_CENTS:
                 rows.append((frequency, abs(1200.0 * math.log2(after[frame] / before[frame]))))
     return np.array(rows).reshape(-1, 2)
-
-
-def match_onsets(found: Sequence[float], wanted: Sequence[float], tolerance_s: float = ONSET_TOLERANCE_S) -> int:
-    """Count the onsets that fit together, each used once.
-
-    With one tolerance for all, taking the earliest partner that fits gives the largest matching.
-
-    Args:
-        found: Detected onsets in seconds.
-        wanted: True onsets in seconds.
-        tolerance_s: Largest distance in seconds.
-
-    Returns:
-        Number of pairs.
-    """
-    first, second = sorted(found), sorted(wanted)
-    i = j = hits = 0
-    while i < len(first) and j < len(second):
-        if abs(first[i] - second[j]) <= tolerance_s:
-            hits, i, j = hits + 1, i + 1, j + 1
-        elif first[i] < second[j]:
-            i += 1
-        else:
-            j += 1
-    return hits
-
-
-def f_measure(found: Sequence[float], wanted: Sequence[float], tolerance_s: float = ONSET_TOLERANCE_S) -> float:
-    """Harmonic mean of precision and recall of onsets.
-
-    Args:
-        found: Detected onsets in seconds.
-        wanted: True onsets in seconds.
-        tolerance_s: Largest distance in seconds.
-
-    Returns:
-        Between 0 and 1; 1 when there is nothing to find and nothing was found.
-    """
-    total = len(found) + len(wanted)
-    return 2.0 * match_onsets(found, wanted, tolerance_s) / total if total else 1.0
 
 
 def onset_score(piece: KnownPiece, waveform: np.ndarray, sample_rate: int) -> float:
@@ -175,6 +115,11 @@ def onset_score(piece: KnownPiece, waveform: np.ndarray, sample_rate: int) -> fl
         sample_rate: In Hz.
 
     Returns:
-        F-measure at 50 ms.
+        F-measure at 50 ms; 1 when there is nothing to hear and nothing was heard.
     """
-    return f_measure(onset_times(waveform, sample_rate).tolist(), piece.onsets_s.tolist())
+    from mir_eval.onset import f_measure
+
+    heard, wanted = onset_times(waveform, sample_rate), piece.onsets_s
+    if not len(heard) or not len(wanted):
+        return float(len(heard) == len(wanted))
+    return f_measure(wanted, heard, window=ONSET_TOLERANCE_S)[0]

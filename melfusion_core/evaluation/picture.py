@@ -25,6 +25,7 @@ from melfusion_core.evaluation.takes import DOSES
 
 LEAST_GROUP = 10
 CEILING_PICTURES = 1200
+AMONG = 20
 PAIRS = (
     *(("arousal", name) for name in ("arousal_cues", *AROUSAL_CUES)),
     *(("valence", name) for name in ("valence_cues", *VALENCE_CUES)),
@@ -43,15 +44,8 @@ def moods(triplets: Sequence[Triplet]) -> dict[str, np.ndarray]:
     return {axis: np.array([getattr(t, f"image_{axis}") for t in triplets]) for axis in ("arousal", "valence")}
 
 
-def groups_of(triplets: Sequence[Triplet]) -> dict[str, np.ndarray]:
-    """Kinds of pictures that are reported apart.
-
-    Args:
-        triplets: The triplets.
-
-    Returns:
-        Indices by group: "all", and each kind of picture with at least ten.
-    """
+def _groups_of(triplets: Sequence[Triplet]) -> dict[str, np.ndarray]:
+    """Kinds of pictures that are reported apart."""
     groups = {"all": np.arange(len(triplets))}
     for kind in sorted({triplet.kind for triplet in triplets if triplet.kind}):
         rows = np.array([index for index, triplet in enumerate(triplets) if triplet.kind == kind])
@@ -77,7 +71,7 @@ def picture_obeyed(
     """
     mood = moods(triplets)
     result: dict[str, Any] = {}
-    for group, rows in groups_of(triplets).items():
+    for group, rows in _groups_of(triplets).items():
         themes = [triplets[row].theme or triplets[row].id for row in rows] if group == PHOTO else None
         sets = {name: each.take(rows) for name, each in (*measured.items(), ("real", real))}
         judged = {name: each.heard.affect[rows] for name, each in (*measured.items(), ("real", real))}
@@ -122,7 +116,7 @@ def feature_ceiling(
                 known[triplet.image] = list(astuple(picture_features(triplet.read_image())))
         return np.array([known[triplet.image] for triplet in some])
 
-    for group, rows in groups_of(triplets).items():
+    for group, rows in _groups_of(triplets).items():
         pool = [triplet for triplet in train if group in ("all", triplet.kind)]
         pool = [pool[index] for index in rng.permutation(len(pool))[:CEILING_PICTURES]]
         themes = [triplet.theme or triplet.id for triplet in pool]
@@ -141,29 +135,22 @@ def feature_ceiling(
     return result
 
 
-def own_picture(seen: np.ndarray, takes: dict[str, Measured], seed: int = 0, among: int = 20) -> dict[str, Any]:
-    """Retrieval of the own picture among some, by the judge's joint space.
+def own_picture(seen: np.ndarray, takes: dict[str, Measured], seed: int = 0) -> dict[str, Any]:
+    """Retrieval of the own picture among 20, by the judge's joint space.
 
     Args:
         seen: The pictures in the joint space, of shape `(n, d)`.
         takes: Clips by variant, in the order of the pictures.
         seed: Seed of the bootstrap.
-        among: Number of candidates.
 
     Returns:
-        Expected share of hits by variant with 95 % intervals, and chance.
+        Expected share of hits by variant with 95 % intervals, and chance; nothing where there are fewer than two.
     """
-    if len(seen) < 2:
-        return {}
-    hits = {name: retrieval_hits(each.heard.joint @ seen.T, among) for name, each in takes.items()}
-    result: dict[str, Any] = {name: mean_interval(values, seed).to_dict() for name, values in hits.items()}
-    return result | {"among": min(among, len(seen)), "chance": round(1 / min(among, len(seen)), 4)}
+    return _retrieval({name: each.heard.joint @ seen.T for name, each in takes.items()}, seed)
 
 
-def own_mood(
-    triplets: Sequence[Triplet], takes: dict[str, Measured], seed: int = 0, among: int = 20
-) -> dict[str, Any]:
-    """Retrieval of the own picture among some, by the mood that the judge hears and the known moods of the pictures.
+def own_mood(triplets: Sequence[Triplet], takes: dict[str, Measured], seed: int = 0) -> dict[str, Any]:
+    """Retrieval of the own picture among 20, by the mood that the judge hears and the known moods of the pictures.
 
     Unlike `own_picture` this does not rest on what the judge sees in pictures.
 
@@ -171,20 +158,24 @@ def own_mood(
         triplets: Whose pictures.
         takes: Clips by variant, in the order of the triplets.
         seed: Seed of the bootstrap.
-        among: Number of candidates.
 
     Returns:
-        Expected share of hits by variant with 95 % intervals, and chance.
+        As for `own_picture`.
     """
-    if len(triplets) < 2:
-        return {}
     mood = moods(triplets)
     known = np.stack([mood["valence"], mood["arousal"]], axis=1)
-    result: dict[str, Any] = {}
-    for name, each in takes.items():
-        distance = np.linalg.norm(each.heard.affect[:, None] - known[None], axis=2)
-        result[name] = mean_interval(retrieval_hits(-distance, among), seed).to_dict()
-    return result | {"among": min(among, len(triplets)), "chance": round(1 / min(among, len(triplets)), 4)}
+    away = {name: np.linalg.norm(each.heard.affect[:, None] - known, axis=2) for name, each in takes.items()}
+    return _retrieval({name: -distance for name, distance in away.items()}, seed)
+
+
+def _retrieval(similarities: dict[str, np.ndarray], seed: int) -> dict[str, Any]:
+    count = len(next(iter(similarities.values())))
+    if count < 2:
+        return {}
+    result: dict[str, Any] = {
+        name: mean_interval(retrieval_hits(each, AMONG), seed).to_dict() for name, each in similarities.items()
+    }
+    return result | {"among": min(AMONG, count), "chance": round(1 / min(AMONG, count), 4)}
 
 
 def dose_curves(

@@ -92,7 +92,7 @@ def choose_triplets(triplets: Sequence[Triplet], leads: Sequence[str], n: int, s
     return [known[i] for i in order[:n]]
 
 
-class Evaluation:
+class _Evaluation:
     """One evaluation: a pipeline, a judge, triplets and a folder that keeps takes and measurements."""
 
     def __init__(
@@ -105,20 +105,6 @@ class Evaluation:
         settings: SamplingSettings,
         progress: bool = True,
     ) -> None:
-        """Choose the triplets and claim the folder.
-
-        Args:
-            pipeline: What generates.
-            judge: Who hears.
-            corpus_root: Corpus folder.
-            out: Folder to write.
-            extent: How much is evaluated.
-            settings: How takes are generated.
-            progress: Show progress bars.
-
-        Raises:
-            ValueError: If the sample rates of judge and pipeline differ, or `out` belongs to other settings.
-        """
         if pipeline.sample_rate != judge.sample_rate:
             raise ValueError(f"the pipeline makes {pipeline.sample_rate} Hz, the judge hears {judge.sample_rate} Hz")
         self.pipeline, self.judge, self.out = pipeline, judge, Path(out)
@@ -138,33 +124,23 @@ class Evaluation:
         for strength in DOSES:
             if dose_variant(strength) not in VARIANTS:
                 generate_takes(
-                    self.pipeline, self.triplets[: self.extent.dose_n], "neutral", self.out, self.settings,
-                    self.extent.batch_size, self.progress, dose=strength,
-                )  # fmt: skip
+                    self.pipeline,
+                    self.triplets[: self.extent.dose_n],
+                    "neutral",
+                    self.out,
+                    self.settings,
+                    self.extent.batch_size,
+                    self.progress,
+                    dose=strength,
+                )
 
     def real_clip(self, triplet: Triplet) -> np.ndarray:
-        """Read a real clip, cut or padded to the length of the takes.
-
-        Args:
-            triplet: Whose clip.
-
-        Returns:
-            Waveform of shape `(samples,)`.
-        """
+        """A real clip of shape `(samples,)`, cut or padded to the length of the takes."""
         waveform = triplet.read_audio(self.judge.sample_rate).numpy()[: self.samples]
         return np.pad(waveform, (0, self.samples - len(waveform)))
 
     def measure(self, part: str, variant: str, triplets: Sequence[Triplet] | None = None) -> Measured:
-        """Measure takes, or the real clips.
-
-        Args:
-            part: "neutral" or "described", or "real" for the real clips.
-            variant: "with_image", "text_only" or a dose; ignored for real clips.
-            triplets: Whose; None for all.
-
-        Returns:
-            What was measured.
-        """
+        """Measure the takes of a part in a variant, or with part "real" the real clips."""
         rate = self.judge.sample_rate
 
         def read(triplet: Triplet) -> np.ndarray:
@@ -175,14 +151,7 @@ class Evaluation:
         return measure(self.judge, triplets or self.triplets, read, label, cache, self.progress)
 
     def rebuild(self, codec: CodecUnderTest) -> tuple[dict[str, Any], Any]:
-        """Encode and decode the real clips.
-
-        Args:
-            codec: The pipeline's codec.
-
-        Returns:
-            Spectral distances with intervals, and what the judge hears in the reconstructions.
-        """
+        """Spectral distances of the codec's reconstructions, and what the judge hears in them."""
         rows: list[tuple[float, float, float]] = []
 
         def clips():
@@ -235,7 +204,7 @@ def evaluate(
     Raises:
         ValueError: If the sample rates of judge and pipeline differ, or `out` belongs to other settings.
     """
-    run = Evaluation(pipeline, judge, corpus_root, out, extent, settings, progress)
+    run = _Evaluation(pipeline, judge, corpus_root, out, extent, settings, progress)
     run.generate()
     seed, triplets = settings.seed, run.triplets
     real = run.measure("real", "clips")
@@ -274,7 +243,7 @@ def evaluate(
     return report
 
 
-def _draw(run: Evaluation, report: dict[str, Any], sets: dict[str, Measured], described: Measured) -> None:
+def _draw(run: _Evaluation, report: dict[str, Any], sets: dict[str, Measured], described: Measured) -> None:
     mood = moods(run.triplets)
     pairs = report["picture_obeyed"]["all"]["pairs"]
     save_scatter(run.out / "affect.png", mood, {name: each.cues for name, each in sets.items()}, pairs)

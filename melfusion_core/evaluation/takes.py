@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from melfusion_core import defaults
 from melfusion_core.audio import load_audio, save_audio
 from melfusion_core.data.corpus import Triplet
+from melfusion_core.take import TakeSettings
 
 NEUTRAL_CAPTION = "a piece of music"
 PARTS = ("neutral", "described")
@@ -47,34 +47,16 @@ HEADROOM = 4.0
 """Takes are stored 12 dB lower and read back at their level, because guided takes may pass full scale."""
 
 
-@dataclass(frozen=True)
-class SamplingSettings:
+@dataclass(frozen=True, kw_only=True)
+class SamplingSettings(TakeSettings):
     """How takes are generated; a folder of takes belongs to one of these.
 
-    Args:
+    Attributes:
         seed: Take i of a part starts from noise of a seed made of this, the part and i.
-        num_inference_steps: Denoising steps.
-        guidance_scale: Weight of the caption.
-        image_guidance_scale: Weight of the picture.
-        guidance_rescale: Rescaling of guided takes, 0 to 1.
-        guidance_stop: Share of the way after which guidance stops, 0 to 1.
-        synapse_strength: Strength of the picture, other than in the dose curves.
-        duration_s: Length in seconds.
-        sampler: Name of the sampler.
-        timestep_shift: How much the sampler's steps crowd towards the noise; 0 for the model's own.
         model: Name or hash of the model, so that takes of two models never mix.
     """
 
     seed: int = 0
-    num_inference_steps: int = defaults.NUM_INFERENCE_STEPS
-    guidance_scale: float = defaults.GUIDANCE_SCALE
-    image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE
-    guidance_rescale: float = defaults.GUIDANCE_RESCALE
-    guidance_stop: float = defaults.GUIDANCE_STOP
-    synapse_strength: float = defaults.SYNAPSE_STRENGTH
-    duration_s: float = defaults.DURATION_S
-    sampler: str = defaults.SAMPLERS[0]
-    timestep_shift: float = 0.0
     model: str = ""
 
 
@@ -160,10 +142,8 @@ def generate_takes(
     missing = [t for t in triplets if not all(take_path(out, part, v, t).is_file() for v in variants)]
     label = f"takes, {part}" if dose is None else f"takes, strength {dose:g}"
     bar = tqdm(total=len(triplets), initial=len(triplets) - len(missing), desc=label, disable=not progress)
-    sampling = {key: value for key, value in asdict(settings).items() if key not in ("seed", "model")}
-    sampling["timestep_shift"] = settings.timestep_shift or None
-    if dose is not None:
-        sampling["synapse_strength"] = dose
+    doses = {} if dose is None else {"synapse_strength": dose}
+    sampling = asdict(settings.changed(seed=None, **doses))
     for start in range(0, len(missing), batch_size):
         batch = missing[start : start + batch_size]
         seeds = [take_seed(settings.seed, part, places[triplet.id]) for triplet in batch]

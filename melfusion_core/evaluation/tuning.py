@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from melfusion_core.evaluation.takes import (
     generate_takes,
     load_take,
 )
+from melfusion_core.take import KNOBS
 
 SPLIT = "validation"
 COLUMNS = {
@@ -49,7 +50,7 @@ COLUMNS = {
     "clipped": "clipped",
     "seconds": "s / take",
 }
-NOT_TUNED = ("seed", "model", "duration_s")
+NOT_TUNED = ("seed", "duration_s")
 
 
 def parse_trial(text: str, base: SamplingSettings) -> SamplingSettings:
@@ -63,16 +64,16 @@ def parse_trial(text: str, base: SamplingSettings) -> SamplingSettings:
         The settings.
 
     Raises:
-        ValueError: When a name is unknown or a value has the wrong type.
+        ValueError: When a name is unknown, or a value has the wrong type or is out of range.
     """
-    types = {field.name: type(getattr(base, field.name)) for field in fields(base) if field.name not in NOT_TUNED}
+    tuned = {name: knob for name, knob in KNOBS.items() if name not in NOT_TUNED}
     changes: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, sign, value = part.partition("=")
-        if not sign or name not in types:
-            raise ValueError(f"{part!r} is not NAME=VALUE with a name of {', '.join(types)}")
+        if not sign or name not in tuned:
+            raise ValueError(f"{part!r} is not NAME=VALUE with a name of {', '.join(tuned)}")
         try:
-            changes[name] = types[name](value)
+            changes[name] = tuned[name].kind(value)
         except ValueError:
             raise ValueError(f"{value!r} is no value for {name}") from None
     return replace(base, **changes)
@@ -135,7 +136,7 @@ def tune(
         report = {"n": len(triplets), "split": SPLIT, "base": asdict(base), "judge": judge.name, "trials": rows}
         report["real_contrast"] = real.sound["contrast_db"]
         (out / "tuning.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        (out / "tuning.md").write_text(format_tuning(report), encoding="utf-8")
+        (out / "tuning.md").write_text(_format_tuning(report), encoding="utf-8")
     return rows
 
 
@@ -210,16 +211,9 @@ def true_probability(judge: Judge, heard: Judgement, attribute: str, triplets: S
     return round(float(getattr(heard, attribute)[rows, truth[rows]].mean()), 4) if len(rows) else None
 
 
-def format_tuning(report: dict[str, Any]) -> str:
-    """Write the trials as Markdown.
-
-    Args:
-        report: As in `tuning.json`.
-
-    Returns:
-        The text.
-    """
-    base = ", ".join(f"{name} {value}" for name, value in report["base"].items() if value != "")
+def _format_tuning(report: dict[str, Any]) -> str:
+    """Write the trials as Markdown."""
+    base = ", ".join(f"{name} {value}" for name, value in report["base"].items() if value not in ("", None))
     lines = [
         "# Sampler settings compared",
         "",

@@ -28,6 +28,7 @@ from transformers import (
     T5EncoderModel,
 )
 
+from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
 from melfusion_core.full_size.hifigan import HifiGanVocoder
 from melfusion_core.full_size.presets import TANGO_SCHEDULER, TANGO_UNET, Preset
 from melfusion_core.full_size.sources import Source
@@ -57,7 +58,7 @@ def assemble_full(
 
     Args:
         preset: What is assembled.
-        sources: Local files by role, from :func:`~melfusion_core.full_size.sources.find_sources`.
+        sources: Local files by role, from `find_sources`.
         resolution: Side of the pictures in pixels; None for the image model's own.
         fusion: The synapse's fusion; None for the preset's.
         gate_init: The synapse's gates before training; None for the preset's.
@@ -84,15 +85,16 @@ def assemble_full(
     unit = 2 ** (len(image_vae.config.block_out_channels) + len(image_unet.config.block_out_channels) - 2)
     if resolution is not None and (resolution <= 0 or resolution % unit):
         raise WeightsError(f"resolution must be a positive multiple of {unit} for this image model, got {resolution}")
-    unet, scheduler, tokenizer, text_encoder = load_music(preset, sources, allow_pickle)
+    unet, scheduler, tokenizer, text_encoder = _load_music(preset, sources, allow_pickle)
     return MelFusionPipeline(
-        vae=load_component(AutoencoderKL, audio / "vae"),
+        engine=SpectrogramEngine(
+            load_component(AutoencoderKL, audio / "vae"), load_component(HifiGanVocoder, audio / "vocoder")
+        ),
         unet=unet,
         image_unet=image_unet,
-        synapse=build_full_synapse(preset, unet, image_unet, fusion, gate_init, project, seed),
-        vocoder=load_component(HifiGanVocoder, audio / "vocoder"),
+        synapse=_build_full_synapse(preset, unet, image_unet, fusion, gate_init, project, seed),
         scheduler=scheduler,
-        image_scheduler=load_scheduler(image / "scheduler"),
+        image_scheduler=_load_scheduler(image / "scheduler"),
         tokenizer=tokenizer,
         text_encoder=text_encoder,
         image_vae=image_vae,
@@ -102,26 +104,14 @@ def assemble_full(
     )
 
 
-def load_music(
+def _load_music(
     preset: Preset, sources: Mapping[str, Source], allow_pickle: bool = False
 ) -> tuple[ModelMixin, DDIMScheduler, PreTrainedTokenizerBase | None, PreTrainedModel]:
-    """Load the music model: UNet, noise schedule, tokenizer and text encoder.
-
-    Args:
-        preset: What is assembled.
-        sources: Local files by role.
-        allow_pickle: Whether Tango's pickle may be read.
-
-    Returns:
-        UNet, scheduler, tokenizer (None where the text encoder has its own) and text encoder.
-
-    Raises:
-        WeightsError: When weights are missing or unexpected.
-    """
+    """Load the music model: UNet, noise schedule, tokenizer and text encoder."""
     music, text = sources["music"].folder, sources["text"].folder
     if preset.kind == "t5":
         return _load_t5_music(music, text, allow_pickle)
-    scheduler = load_scheduler(music / "scheduler")
+    scheduler = _load_scheduler(music / "scheduler")
     clap = {
         "clap_tokenizer": AutoTokenizer.from_pretrained(text / "tokenizer"),
         "clap": load_component(ClapModel, text / "text_encoder", unused=POSITIONS),
@@ -144,13 +134,13 @@ def _load_t5_music(
     tokenizer = AutoTokenizer.from_pretrained(text)
     if (music / "unet").is_dir():
         unet = load_component(UNet2DConditionModel, music / "unet")
-        scheduler = load_scheduler(music / "scheduler")
+        scheduler = _load_scheduler(music / "scheduler")
         return unet, scheduler, tokenizer, load_component(T5EncoderModel, text, unused=T5_DECODER)
     parts = read_tango(music, allow_pickle)
     described = music / "unet_config.json"
     config = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else TANGO_UNET
     unet = load_state(UNet2DConditionModel.from_config(config), parts["unet"], f"the UNet in {music}")
-    scheduler = explicit_scheduler(TANGO_SCHEDULER)
+    scheduler = _explicit_scheduler(TANGO_SCHEDULER)
     if not parts["text_encoder"]:
         return unet, scheduler, tokenizer, load_component(T5EncoderModel, text, unused=T5_DECODER)
     # Tango's file holds the text encoder that it was trained with: that one counts.
@@ -158,36 +148,23 @@ def _load_t5_music(
     return unet, scheduler, tokenizer, load_state(text_encoder, parts["text_encoder"], f"the text encoder in {music}")
 
 
-def load_scheduler(folder: Path) -> DDIMScheduler:
-    """The noise schedule of a public model, whatever sampler it was published with.
-
-    Args:
-        folder: Folder with ``scheduler_config.json``.
-
-    Returns:
-        The schedule.
-    """
-    return explicit_scheduler(DDIMScheduler.load_config(folder, local_files_only=True))
+def _load_scheduler(folder: Path) -> DDIMScheduler:
+    """The noise schedule of a public model, whatever sampler it was published with."""
+    return _explicit_scheduler(DDIMScheduler.load_config(folder, local_files_only=True))
 
 
-def explicit_scheduler(config: Mapping[str, Any]) -> DDIMScheduler:
+def _explicit_scheduler(config: Mapping[str, Any]) -> DDIMScheduler:
     """A noise schedule in whose configuration every setting was said.
 
     diffusers remembers which settings were defaults and lets another sampler made from the configuration replace
     them by its own; the memory does not survive saving. So a schedule of defaults would sample otherwise after
     loading.
-
-    Args:
-        config: A scheduler's configuration.
-
-    Returns:
-        The schedule; samples are never clipped, since latents are not bounded.
     """
     settings = DDIMScheduler.from_config(dict(config), clip_sample=False).config
     return DDIMScheduler(**{name: settings[name] for name in inspect.signature(DDIMScheduler).parameters})
 
 
-def build_full_synapse(
+def _build_full_synapse(
     preset: Preset,
     unet: ModelMixin,
     image_unet: UNet2DConditionModel,
@@ -196,23 +173,7 @@ def build_full_synapse(
     project: bool | None = None,
     seed: int = 0,
 ) -> VisualSynapse:
-    """An untrained synapse between the decoders of an image and a music UNet, layer by layer in order.
-
-    Args:
-        preset: Where the settings come from.
-        unet: The music UNet.
-        image_unet: The image UNet.
-        fusion: One of the synapse's fusions; None for the preset's.
-        gate_init: Gates before training; None for the preset's.
-        project: Whether to project picture keys and values; None: only where widths differ, as the paper does not.
-        seed: Of the projections.
-
-    Returns:
-        The synapse.
-
-    Raises:
-        WeightsError: When the decoders have different numbers of layers, or different widths and no projection.
-    """
+    """An untrained synapse between the decoders of an image and a music UNet, layer by layer in order."""
     music_dims, image_dims = (
         [network.get_submodule(name.removesuffix(".processor")).inner_dim for name in names]
         for network, names in (

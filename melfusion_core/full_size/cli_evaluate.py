@@ -34,9 +34,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     takes.add_argument("--model", type=Path, help="checkpoint folder or repository on the Hub")
     takes.add_argument("--split", help="split of the table whose rows count (default all)")
     takes.add_argument("--limit", type=options.whole_number(2, 1_000_000), help="at most so many rows (default all)")
-    takes.add_argument("--steps", type=options.whole_number(*options.STEPS), help="denoising steps (default 200)")
-    takes.add_argument("--guidance", type=options.number(*options.GUIDANCE), help="guidance scale (default 3)")
-    takes.add_argument("--duration", type=options.number(*options.DURATION_S), help="seconds (default 10.24)")
+    takes.add_argument("--steps", type=options.reader("num_inference_steps"), help="denoising steps (default 200)")
+    takes.add_argument("--guidance", type=options.reader("guidance_scale"), help="guidance scale (default 3)")
+    takes.add_argument("--duration", type=options.reader("duration_s"), help="seconds (default 10.24)")
     takes.add_argument("--seed", type=options.seed, help="of the first row (default 0)")
     parser.add_argument("--vggish", type=Path, help="VGGish's weights, for FAD")
     parser.add_argument("--panns", type=Path, help="weights of PANNs' Cnn14 at 16 kHz, for FD and KL")
@@ -62,9 +62,9 @@ def _run(args: argparse.Namespace) -> int:
     from melfusion_core.full_size.published import PublishedError, find_pairs, markdown, measure
 
     try:
-        make_takes(args)
+        _make_takes(args)
         pairs = find_pairs(args.generated, args.reference, args.table)
-        embedders = load_embedders(args)
+        embedders = _load_embedders(args)
         report = measure(pairs, embedders, args.imsm_batch or 0, progress=True)
     except (PublishedError, EmbedderError) as error:
         raise CommandError(str(error)) from error
@@ -76,15 +76,8 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def make_takes(args: argparse.Namespace) -> None:
-    """Render the clips where a model is named.
-
-    Args:
-        args: Parsed command line.
-
-    Raises:
-        CommandError: Flags have no effect, or there is no such model.
-    """
+def _make_takes(args: argparse.Namespace) -> None:
+    """Render the clips where a model is named."""
     wanted = {"split": "split", "limit": "limit", "steps": "steps", "duration": "duration_s", "seed": "seed"}
     wanted["guidance"] = "guidance_scale"
     given = {field: getattr(args, name) for name, field in wanted.items() if getattr(args, name) is not None}
@@ -102,18 +95,8 @@ def make_takes(args: argparse.Namespace) -> None:
     render_takes(pipe, args.table, args.generated, progress=True, **given)
 
 
-def load_embedders(args: argparse.Namespace) -> Any:
-    """Load the networks that the command line names.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        An :class:`~melfusion_core.full_size.published.Embedders`.
-
-    Raises:
-        CommandError: There is no such device.
-    """
+def _load_embedders(args: argparse.Namespace) -> Any:
+    """Load the networks that the command line names."""
     import torch
 
     from melfusion_core.full_size.embedders import Cnn14, VGGish, load_weights

@@ -29,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help=f"with --preset: side of the picture, a multiple of 64 (default {RESOLUTION})",
     )
     parser.add_argument(
-        "--steps", type=options.whole_number(*options.STEPS), help=f"with --preset: denoising steps (default {STEPS})"
+        "--steps", type=options.reader("num_inference_steps"), help=f"with --preset: denoising steps (default {STEPS})"
     )
     parser.set_defaults(run=_run)
 

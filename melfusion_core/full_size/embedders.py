@@ -3,11 +3,11 @@
 Both are written here from their papers and public descriptions, with the parameter names of their public checkpoints,
 and load those strictly. The weights are not part of this project:
 
-* VGGish (Hershey et al., 2017): the PyTorch conversion ``vggish-10086976.pth`` of harritaylor/torchvggish. As in
+* VGGish (Hershey et al., 2017): the PyTorch conversion `vggish-10086976.pth` of harritaylor/torchvggish. As in
   common FAD tools the last rectifier is left out and nothing is whitened or quantised.
-* Cnn14 at 16 kHz (Kong et al., 2020): ``Cnn14_16k_mAP=0.438.pth`` of the PANNs authors' Zenodo record.
+* Cnn14 at 16 kHz (Kong et al., 2020): `Cnn14_16k_mAP=0.438.pth` of the PANNs authors' Zenodo record.
 
-Shape legend: ``batch`` clips, ``samples`` of a clip, ``frames`` of a spectrogram, ``dim`` of an embedding.
+Shape legend: `batch` clips, `samples` of a clip, `frames` of a spectrogram, `dim` of an embedding.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+from melfusion_core.full_size.strict import WeightsError, load_state
+
 RATE = 16000
 
 
@@ -28,34 +30,8 @@ class EmbedderError(RuntimeError):
     """An embedder's weights cannot be used; the message says why."""
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a checkpoint: safetensors, or a pickle through torch's reader that executes nothing.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Weights by name.
-
-    Raises:
-        EmbedderError: When there is no such file, or it holds something else than weights.
-    """
-    if not path.is_file():
-        raise EmbedderError(f"There are no weights at {path}.")
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, EOFError, OSError) as error:
-        raise EmbedderError(f"{path} could not be read as weights: {str(error).splitlines()[0]}") from error
-    state = state.get("model", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise EmbedderError(f"{path} holds something else than weights.")
-    return state
-
-
 def load_weights(network: nn.Module, path: Path) -> nn.Module:
-    """Load a checkpoint strictly.
+    """Load a checkpoint strictly: safetensors, or a pickle through torch's reader that executes nothing.
 
     Args:
         network: Where to.
@@ -65,15 +41,22 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
         The network, in evaluation mode and frozen.
 
     Raises:
-        EmbedderError: When weights are missing, unexpected or of another shape.
+        EmbedderError: When there is no such file, it holds something else than weights, or they do not fit.
     """
+    if not path.is_file():
+        raise EmbedderError(f"There are no weights at {path}.")
     try:
-        network.load_state_dict(read_weights(path), strict=True)
-    except RuntimeError as error:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        state = state.get("model", state) if isinstance(state, dict) else state
+        if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+            raise EmbedderError(f"{path} holds something else than weights.")
+        return load_state(network, state, f"{type(network).__name__} in {path}")
+    except WeightsError as error:
+        raise EmbedderError(f"{error}.") from error
+    except (RuntimeError, ValueError, EOFError, OSError) as error:
         if isinstance(error, EmbedderError):
             raise
-        raise EmbedderError(f"The weights in {path} do not fit {type(network).__name__}: {error}") from error
-    return network.eval().requires_grad_(False)
+        raise EmbedderError(f"{path} could not be read as weights: {str(error).splitlines()[0]}") from error
 
 
 class VGGish(nn.Module):
@@ -110,10 +93,10 @@ class VGGish(nn.Module):
         """Log-mel examples as VGGish was trained on.
 
         Args:
-            waveform: At 16 kHz, of shape ``(samples,)``.
+            waveform: At 16 kHz, of shape `(samples,)`.
 
         Returns:
-            Of shape ``(examples, 1, 96, 64)``; a last part shorter than 0.96 s is left out.
+            Of shape `(examples, 1, 96, 64)`; a last part shorter than 0.96 s is left out.
 
         Raises:
             ValueError: When the clip is shorter than 0.975 s.
@@ -132,10 +115,10 @@ class VGGish(nn.Module):
         """Embed a clip.
 
         Args:
-            waveform: At 16 kHz, of shape ``(samples,)``.
+            waveform: At 16 kHz, of shape `(samples,)`.
 
         Returns:
-            Of shape ``(examples, 128)``.
+            Of shape `(examples, 128)`.
         """
         hidden = self.features(self.examples(waveform.to(self.embeddings[0].weight.device)))
         return self.embeddings(hidden.permute(0, 2, 3, 1).flatten(1)).cpu().double().numpy()
@@ -145,7 +128,7 @@ def vggish_filters() -> torch.Tensor:
     """VGGish's mel filters: triangles that are straight on the mel axis, from 125 to 7500 Hz.
 
     Returns:
-        Of shape ``(257, 64)``.
+        Of shape `(257, 64)`.
     """
 
     def mel(hertz: torch.Tensor) -> torch.Tensor:
@@ -223,10 +206,10 @@ class Cnn14(nn.Module):
         """Embed a clip.
 
         Args:
-            waveform: At 16 kHz, of shape ``(samples,)``, at least 0.4 s.
+            waveform: At 16 kHz, of shape `(samples,)`, at least 0.4 s.
 
         Returns:
-            Embedding of shape ``(dim,)``, and class probabilities of shape ``(classes,)``: the softmax of the logits,
+            Embedding of shape `(dim,)`, and class probabilities of shape `(classes,)`: the softmax of the logits,
             as the KL of AudioLDM's evaluation takes it.
         """
         power = self.spectrogram_extractor["stft"](waveform.to(self.fc1.weight.device)[None])

@@ -1,6 +1,6 @@
 """A full-size pipeline arranged for training: its frozen networks' encodings, and the loss of its synapse.
 
-Shape legend: ``batch`` rows, ``channels``/``time``/``frequency`` of a latent.
+Shape legend: `batch` rows, `channels`/`time`/`frequency` of a latent.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from melfusion_core.data.corpus import Triplet
-from melfusion_core.engines.spectrogram.latents import add_coordinates, latents_from_mel
+from melfusion_core.engines.base import Rendered
+from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
 from melfusion_core.full_size.synapse_config import SynapseConfig
 from melfusion_core.full_size.trainable import choose_weights
-from melfusion_core.mel import MelSpectrogram
 from melfusion_core.models.features import ImageFeatures
 from melfusion_core.models.synapse import install_synapse
 from melfusion_core.models.text import TextCondition, unet_text_arguments
@@ -34,7 +34,7 @@ class FullModel:
         device: Where to train.
 
     Raises:
-        ValueError: When the configuration's folder holds no pipeline.
+        ValueError: When the configuration's folder holds no pipeline, or one that makes no spectrograms.
     """
 
     def __init__(self, config: SynapseConfig, device: torch.device) -> None:
@@ -42,6 +42,8 @@ class FullModel:
             raise ValueError(f"there is no pipeline in {config.model}: it has no model_index.json")
         self.config, self.device = config, device
         self.pipe = MelFusionPipeline.from_pretrained(config.model).to(device)
+        if not isinstance(self.pipe.engine, SpectrogramEngine):
+            raise ValueError(f"the pipeline in {config.model} makes no spectrograms: its training data is sound")
         for network in (self.pipe.image_unet, self.pipe.image_vae, self.pipe.image_encoder):
             if network is not None:  # diffusers' own `to` warns of what is not the case here
                 torch.nn.Module.to(network, PRECISIONS[config.precision])
@@ -50,7 +52,7 @@ class FullModel:
         if config.checkpointing:
             self.unet.enable_gradient_checkpointing()
         self.handle = install_synapse(self.unet, self.synapse)
-        self.spectrogram = MelSpectrogram(self.pipe.mel_config).to(device)
+        self.engine = self.pipe.engine
         self._lengths: dict[str, int] = {}  # of rows' waveforms in samples
         self._caches: dict[str, OrderedDict[Any, Any]] = {
             name: OrderedDict() for name in ("latents", "text", "features")
@@ -59,8 +61,8 @@ class FullModel:
     @property
     def num_samples(self) -> int:
         """Samples of a clip: as many as whole latent positions that the UNet halves evenly."""
-        positions = self.pipe.latent_shape(1, self.config.duration_s)[2]
-        return positions * self.pipe.vae_scale_factors[0] * self.pipe.mel_config.hop_length
+        unit = 2 ** (len(self.unet.config.block_out_channels) - 1) * self.engine.position_samples
+        return -(-round(self.config.duration_s * self.engine.sample_rate) // unit) * unit
 
     @torch.no_grad()
     def latents(self, row: Triplet, place: float) -> torch.Tensor:
@@ -71,7 +73,7 @@ class FullModel:
             place: Which piece, from 0 (the first) to 1.
 
         Returns:
-            Normalised latents of shape ``(1, channels, time, frequency)``, on the CPU.
+            Normalised latents of shape `(1, channels, time, frequency)`, on the CPU.
         """
         waveform = None
         if row.where not in self._lengths:
@@ -86,8 +88,7 @@ class FullModel:
             if self.config.peak:
                 piece = piece * (self.config.peak / piece.abs().max().clamp_min(1e-8))
             piece = torch.nn.functional.pad(piece, (0, self.num_samples - len(piece)))
-            mel = self.spectrogram(piece.unsqueeze(0).to(self.device))
-            return latents_from_mel(self.pipe.vae, mel.to(self.pipe.vae.dtype)).float().cpu()
+            return self.engine.encode([Rendered(piece.unsqueeze(0), self.engine.sample_rate)]).cpu()
 
         return self._kept("latents", (row.where, start), make)
 
@@ -96,7 +97,7 @@ class FullModel:
         """A caption's condition.
 
         Args:
-            caption: The caption; ``""`` for none.
+            caption: The caption; `""` for none.
 
         Returns:
             The condition, batch 1, on the CPU.
@@ -148,14 +149,14 @@ class FullModel:
         """Squared error of the UNet's prediction of noise, of v, or of the clean latents, as its schedule says.
 
         Args:
-            latents: Clean latents of shape ``(batch, channels, time, frequency)``.
+            latents: Clean latents of shape `(batch, channels, time, frequency)`.
             noise: Same shape.
-            timesteps: Of shape ``(batch,)``.
+            timesteps: Of shape `(batch,)`.
             texts: One condition per row.
             features: One picture per row; None for a row without.
 
         Returns:
-            Mean over each row, of shape ``(batch,)``, float32.
+            Mean over each row, of shape `(batch,)`, float32.
         """
         latents, noise, timesteps = (tensor.to(self.device) for tensor in (latents, noise, timesteps))
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
@@ -169,6 +170,6 @@ class FullModel:
             self.handle.set(picture.at(timesteps), torch.tensor(strengths, device=self.device))
         else:
             self.handle.clear()
-        sample = add_coordinates(noisy, self.unet.config.in_channels)
+        sample = self.engine.model_input(noisy, self.unet.config.in_channels)
         prediction = self.unet(sample, timesteps, **unet_text_arguments(self.unet, text), return_dict=False)[0]
         return (prediction.float() - target.float()).square().mean(dim=(1, 2, 3))

@@ -1,6 +1,6 @@
 """The vocoder of AudioLDM, Tango, AudioLDM2 and MusicLDM: transformers' HiFi-GAN, as this system's vocoders are used.
 
-Shape legend: ``batch`` spectrograms, ``frames`` and ``n_mels`` of each, ``samples`` of a waveform.
+Shape legend: `batch` spectrograms, `frames` and `n_mels` of each, `samples` of a waveform.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ __all__ = ["HifiGanVocoder", "PreTrainedModel"]  # diffusers looks for the base 
 
 
 class HifiGanVocoder(SpeechT5HifiGan):
-    """:class:`~transformers.SpeechT5HifiGan` with the spectrograms that it was trained on; same files, same weights.
+    """`SpeechT5HifiGan` with the spectrograms that it was trained on; same files, same weights.
 
-    The public configurations do not name the analysis window and the mel range; where ``n_fft``, ``mel_fmin`` and
-    ``mel_fmax`` are absent, AudioLDM's 1024 samples and 0 Hz to half the sample rate count.
+    The public configurations do not name the analysis window and the mel range; where `n_fft`, `mel_fmin` and
+    `mel_fmax` are absent, AudioLDM's 1024 samples and 0 Hz to half the sample rate count.
 
     Args:
-        config: A ``SpeechT5HifiGanConfig``.
+        config: A `SpeechT5HifiGanConfig`.
     """
 
     @property
@@ -42,10 +42,10 @@ class HifiGanVocoder(SpeechT5HifiGan):
         """Make sound.
 
         Args:
-            spectrogram: Log-mel of shape ``(batch, 1, frames, n_mels)``; without the second axis as in transformers.
+            spectrogram: Log-mel of shape `(batch, 1, frames, n_mels)`; without the second axis as in transformers.
 
         Returns:
-            Waveform of shape ``(batch, samples)``.
+            Waveform of shape `(batch, samples)`.
         """
         if spectrogram.ndim == 4:
             spectrogram = spectrogram[:, 0]

@@ -2,16 +2,16 @@
 
 CLIP compares pictures with captions and CLAP music with captions; both rows of probabilities are compared.
 
-**As released** (``imsm_calculator.py``): with ``P`` the softmax over captions of CLIP's image-to-text logits and ``Q``
-that of CLAP's audio-to-text logits, the script prints ``softmax(P Q^T)``, a matrix of all pictures against all music.
-The number of a set is here the mean of its diagonal. It depends on the batch: with ``n`` triplets it cannot exceed
-``e / (e + n - 1)``, 0.73 for two. The paper's 0.83 is above that, so it must have been made in another way; most
-likely without the last softmax, the line that the script keeps as a comment. That value is given too, as ``before``.
+**As released** (`imsm_calculator.py`): with `P` the softmax over captions of CLIP's image-to-text logits and `Q`
+that of CLAP's audio-to-text logits, the script prints `softmax(P Q^T)`, a matrix of all pictures against all music.
+The number of a set is here the mean of its diagonal. It depends on the batch: with `n` triplets it cannot exceed
+`e / (e + n - 1)`, 0.73 for two. The paper's 0.83 is above that, so it must have been made in another way; most
+likely without the last softmax, the line that the script keeps as a comment. That value is given too, as `before`.
 
 **Per pair**: the geometric mean of the two cosines, picture to caption and music to caption, each at least 0. It needs
 no other triplets, so that results of different sets compare.
 
-Shape legend: ``n`` triplets, ``dim`` of an embedding.
+Shape legend: `n` triplets, `dim` of an embedding.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class ImsmScores:
     """IMSM of a set.
 
     Args:
-        released: Mean diagonal of ``softmax(P Q^T)``.
-        before: Mean diagonal of ``P Q^T``.
+        released: Mean diagonal of `softmax(P Q^T)`.
+        before: Mean diagonal of `P Q^T`.
         per_pair: Mean over triplets of the score per pair.
         n: Number of triplets.
         batch: Triplets compared with each other at a time.
@@ -43,7 +43,7 @@ class ImsmScores:
 
     @property
     def ceiling(self) -> float:
-        """Largest value that ``released`` can have."""
+        """Largest value that `released` can have."""
         return math.e / (math.e + self.batch - 1)
 
 
@@ -51,11 +51,11 @@ def released_matrix(image_logits: np.ndarray, audio_logits: np.ndarray) -> tuple
     """The released script's matrix.
 
     Args:
-        image_logits: Image-to-text logits of CLIP, of shape ``(n, n)``: pictures by captions.
-        audio_logits: Audio-to-text logits of CLAP, of shape ``(n, n)``: music by captions.
+        image_logits: Image-to-text logits of CLIP, of shape `(n, n)`: pictures by captions.
+        audio_logits: Audio-to-text logits of CLAP, of shape `(n, n)`: music by captions.
 
     Returns:
-        ``softmax(P Q^T)`` and ``P Q^T``, each of shape ``(n, n)``: pictures by music.
+        `softmax(P Q^T)` and `P Q^T`, each of shape `(n, n)`: pictures by music.
 
     Raises:
         ValueError: When the shapes differ or are not square.
@@ -78,9 +78,9 @@ def imsm(
     """Compute every form of IMSM.
 
     Args:
-        images: CLIP's unit vectors of the pictures, of shape ``(n, dim)``.
+        images: CLIP's unit vectors of the pictures, of shape `(n, dim)`.
         clip_captions: CLIP's of the captions, same shape.
-        audios: CLAP's unit vectors of the music, of shape ``(n, dim)``.
+        audios: CLAP's unit vectors of the music, of shape `(n, dim)`.
         clap_captions: CLAP's of the captions, same shape.
         clip_scale: Factor of CLIP's logits.
         clap_scale: Factor of CLAP's logits.

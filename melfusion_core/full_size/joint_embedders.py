@@ -1,6 +1,6 @@
 """Networks that put captions beside music (CLAP) or beside pictures (CLIP): loading code for IMSM and FAD.
 
-Shape legend: ``n`` clips, pictures or captions, ``dim`` of the joint space.
+Shape legend: `n` clips, pictures or captions, `dim` of the joint space.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Clap:
             waveforms: Mono clips at the network's sample rate.
 
         Returns:
-            Unit vectors of shape ``(n, dim)``.
+            Unit vectors of shape `(n, dim)`.
         """
         rows = []
         for waveform in waveforms:
@@ -83,7 +83,7 @@ class Clap:
             captions: The captions.
 
         Returns:
-            Unit vectors of shape ``(n, dim)``.
+            Unit vectors of shape `(n, dim)`.
         """
         length = min(self.tokenizer.model_max_length, self.model.config.text_config.max_position_embeddings - 2)
         tokens = self.tokenizer(list(captions), padding=True, truncation=True, max_length=length, return_tensors="pt")
@@ -132,7 +132,7 @@ class OpenClip:
             images: RGB pictures.
 
         Returns:
-            Unit vectors of shape ``(n, dim)``.
+            Unit vectors of shape `(n, dim)`.
         """
         rows = [_unit(self.model.encode_image(self.transform(image)[None].to(self.device))) for image in images]
         return np.concatenate(rows)
@@ -145,7 +145,7 @@ class OpenClip:
             captions: The captions.
 
         Returns:
-            Unit vectors of shape ``(n, dim)``.
+            Unit vectors of shape `(n, dim)`.
         """
         return _unit(self.model.encode_text(self.tokenizer(list(captions)).to(self.device)))
 

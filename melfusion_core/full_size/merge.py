@@ -20,8 +20,8 @@ def merge_trained(pipe: MelFusionPipeline, trained: Path) -> MelFusionPipeline:
 
     Args:
         pipe: The pipeline that was the training's base.
-        trained: RUN/export: ``synapse/``, and ``unet_trained.safetensors`` (some or all of the UNet's weights) or
-            ``unet_lora.safetensors`` with ``lora.json`` (low-rank changes, added into the weights here).
+        trained: RUN/export: `synapse/`, and `unet_trained.safetensors` (some or all of the UNet's weights) or
+            `unet_lora.safetensors` with `lora.json` (low-rank changes, added into the weights here).
 
     Returns:
         The pipeline itself.
@@ -51,10 +51,10 @@ def merge_trained(pipe: MelFusionPipeline, trained: Path) -> MelFusionPipeline:
 
 
 def lora_weights(trained: Path, state: dict) -> dict:
-    """Add low-rank changes to the weights that they belong to: ``W + (alpha / rank) B A`` (Hu et al., 2022).
+    """Add low-rank changes to the weights that they belong to: `W + (alpha / rank) B A` (Hu et al., 2022).
 
     Args:
-        trained: Folder with ``unet_lora.safetensors`` and ``lora.json``.
+        trained: Folder with `unet_lora.safetensors` and `lora.json`.
         state: The UNet's weights.
 
     Returns:

@@ -2,7 +2,7 @@
 
 The repositories' commit hashes are not written here: a hash that nobody could check would be worse than none. An
 assembly asks the Hub for the hash that each repository has at that moment, downloads exactly that, and records it in
-the result's ``assembly.json``; giving that file back (``--lock``) repeats the assembly. A hash may also be given by
+the result's `assembly.json`; giving that file back (`--lock`) repeats the assembly. A hash may also be given by
 hand.
 
 The configurations below are those of the published models; they serve the tables of parameters, memory and time, and,
@@ -23,7 +23,7 @@ class Repository:
 
     Args:
         repo: Name on the Hub.
-        folders: Sub-folders, or ``""`` for its top.
+        folders: Sub-folders, or `""` for its top.
         pickle: Name of a weight file that the repository publishes only as a pickle; None where it has safetensors.
     """
 
@@ -42,7 +42,7 @@ class Preset:
         music: The music model's UNet.
         audio: The music VAE and the vocoder.
         text: The music model's text encoder.
-        kind: How captions reach the UNet: ``t5``, ``audioldm2`` or ``musicldm``.
+        kind: How captions reach the UNet: `t5`, `audioldm2` or `musicldm`.
         max_caption_tokens: Captions are padded or cut to this many tokens.
         fusion: The synapse's fusion.
         gate_init: The synapse's gates before training; nearly closed, so that the public music model starts as it is.

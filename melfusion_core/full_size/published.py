@@ -73,7 +73,7 @@ def find_pairs(generated: Path, reference: Path, table: Path | None = None) -> l
     Args:
         generated: Folder of generated clips.
         reference: Folder of real clips of the same names; the suffixes may differ.
-        table: JSON lines with the clips' pictures and captions, see :mod:`melfusion_core.data.corpus`. None where IMSM
+        table: JSON lines with the clips' pictures and captions, see `melfusion_core.data.corpus`. None where IMSM
             is not wanted.
 
     Returns:
@@ -200,7 +200,7 @@ def markdown(report: dict[str, Any], label: str = "this model") -> str:
     """Write the figures as a table beside the paper's rows.
 
     Args:
-        report: What :func:`measure` gave.
+        report: What `measure` gave.
         label: What was measured.
 
     Returns:

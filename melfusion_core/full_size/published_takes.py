@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from melfusion_core import defaults
 from melfusion_core.audio import save_audio
 from melfusion_core.full_size.published import PublishedError, read_rows
+from melfusion_core.take import TakeSettings
 
 STEPS = 200  # of the released script, as its guidance scale of 3
 GUIDANCE = 3.0
@@ -23,20 +23,20 @@ def render_takes(
     split: str = "",
     steps: int = STEPS,
     guidance_scale: float = GUIDANCE,
-    duration_s: float = defaults.DURATION_S,
+    duration_s: float = TakeSettings.duration_s,
     limit: int = 0,
     seed: int = 0,
     progress: bool = False,
 ) -> int:
     """Render one take for each row of a table; takes that are there already are kept.
 
-    Caption and picture have the same guidance scale, so the prediction is ``e + g (e_text,image - e)`` as in the
-    paper; the sampler is DDIM. Row n has seed ``seed + n``, so that a take does not depend on which others were made.
+    Caption and picture have the same guidance scale, so the prediction is `e + g (e_text,image - e)` as in the
+    paper; the sampler is DDIM. Row n has seed `seed + n`, so that a take does not depend on which others were made.
 
     Args:
         pipe: A MelFusionPipeline.
-        table: JSON lines, see :mod:`melfusion_core.data.corpus`.
-        folder: Where to write ``NAME.wav``, NAME being that of the row's clip.
+        table: JSON lines, see `melfusion_core.data.corpus`.
+        folder: Where to write `NAME.wav`, NAME being that of the row's clip.
         split: Split whose rows count; empty for all.
         steps: Denoising steps.
         guidance_scale: Weight of caption and picture.

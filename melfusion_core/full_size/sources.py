@@ -48,8 +48,8 @@ def find_sources(
     Args:
         preset: What is assembled.
         folders: Local folders by role, in place of the Hub.
-        repos: Other repositories than the preset's, by role, for instance Stable Diffusion 2.1 for ``image``.
-        revisions: Commit hashes by role, or ``main`` said by hand; without one the present hash is looked up.
+        repos: Other repositories than the preset's, by role, for instance Stable Diffusion 2.1 for `image`.
+        revisions: Commit hashes by role, or `main` said by hand; without one the present hash is looked up.
         allow_pickle: Whether a weight file that exists only as a pickle may be fetched.
 
     Returns:
@@ -133,7 +133,7 @@ def read_record(path: Path, preset: str | None = None) -> tuple[dict[str, str], 
     """Read a record, to repeat its assembly.
 
     Args:
-        path: An ``assembly.json``.
+        path: An `assembly.json`.
         preset: Name of the preset that it must be of; None for any.
 
     Returns:

@@ -25,11 +25,11 @@ def load_component(
 
     Args:
         component_class: Its class.
-        folder: Its folder, with ``config.json``.
+        folder: Its folder, with `config.json`.
         unused: Patterns of weights that the file may hold though this class has no use for them, for instance the
             decoder of a T5 of which only the encoder is wanted.
         dtype: Of the weights.
-        config: Further arguments of ``from_pretrained``.
+        config: Further arguments of `from_pretrained`.
 
     Returns:
         The network, in evaluation mode and frozen.
@@ -51,7 +51,7 @@ def load_component(
         **{option: dtype},
         **config,
     )
-    check_report(component_class.__name__, folder, report, unused)
+    _check_report(component_class.__name__, folder, report, unused)
     for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data = (
             tensor.data.clone()
@@ -59,18 +59,8 @@ def load_component(
     return network.eval().requires_grad_(False)
 
 
-def check_report(name: str, folder: Path, report: Mapping[str, Any], unused: Iterable[str] = ()) -> None:
-    """Turn the report of ``from_pretrained(..., output_loading_info=True)`` into an error where it is not clean.
-
-    Args:
-        name: What was loaded.
-        folder: From where.
-        report: The report.
-        unused: Patterns of weights that may be left over.
-
-    Raises:
-        WeightsError: When it is not clean.
-    """
+def _check_report(name: str, folder: Path, report: Mapping[str, Any], unused: Iterable[str] = ()) -> None:
+    """Turn the report of `from_pretrained(..., output_loading_info=True)` into an error where it is not clean."""
     kinds = {"missing_keys": "missing", "unexpected_keys": "unexpected", "mismatched_keys": "of another shape"}
     faults = []
     for key, kind in kinds.items():
@@ -98,17 +88,10 @@ def load_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name
     Raises:
         WeightsError: When weights are missing, unexpected or of another shape.
     """
-    wanted = network.state_dict()
-    faults = []
-    for kind, names in (("missing", wanted.keys() - state.keys()), ("unexpected", state.keys() - wanted.keys())):
-        if names:
-            listed = ", ".join(sorted(names)[:5])
-            faults.append(f"{len(names)} {kind}: {listed}{', ...' if len(names) > 5 else ''}")
-    shapes = [key for key in wanted.keys() & state.keys() if wanted[key].shape != state[key].shape]
-    faults += [f"{key} is {tuple(state[key].shape)}, not {tuple(wanted[key].shape)}" for key in sorted(shapes)[:5]]
-    if faults:
-        raise WeightsError(f"the weights of {name} do not fit: {'; '.join(faults)}")
-    network.load_state_dict(dict(state), strict=True)
+    try:
+        network.load_state_dict(dict(state), strict=True)
+    except RuntimeError as error:  # names what is missing, unexpected or of another shape
+        raise WeightsError(f"the weights of {name} do not fit: {' '.join(str(error).split())}") from error
     return network.eval().requires_grad_(False)
 
 
@@ -116,11 +99,11 @@ def read_tango(folder: Path, allow_pickle: bool = False) -> dict[str, dict[str, 
     """Read a checkpoint in Tango's own layout: one file with the UNet and the text encoder.
 
     Args:
-        folder: Folder with ``*.safetensors``, or ``pytorch_model_main.bin``.
-        allow_pickle: Whether the ``.bin`` may be read; torch's ``weights_only`` reader executes nothing it holds.
+        folder: Folder with `*.safetensors`, or `pytorch_model_main.bin`.
+        allow_pickle: Whether the `.bin` may be read; torch's `weights_only` reader executes nothing it holds.
 
     Returns:
-        Weights by part, ``unet`` and ``text_encoder``, under the names of diffusers and transformers.
+        Weights by part, `unet` and `text_encoder`, under the names of diffusers and transformers.
 
     Raises:
         WeightsError: When there is no such file, or it holds weights that belong to no part.

@@ -16,16 +16,16 @@ class SynapseConfig(TrainConfig):
     Args:
         model: Folder of the pipeline to start from.
         data: MeLBench folder, file of JSON lines, or Hugging Face dataset (folder or name on the Hub).
-        validation: Another table to measure on; empty for the rows of split ``validation`` in data, or else for the
+        validation: Another table to measure on; empty for the rows of split `validation` in data, or else for the
             first training rows.
-        data_format: ``auto``, ``melbench``, ``jsonl`` or ``datasets``.
+        data_format: `auto`, `melbench`, `jsonl` or `datasets`.
         root: Folder below which the table's relative paths lie; empty for the table's own.
         audio_column: Name of the audio's column; empty for the usual ones.
         image_column: Name of the picture's column; empty for the usual ones.
         caption_column: Name of the caption's column; empty for the usual ones.
-        mode: ``gates``, ``gates_kv``, ``full`` or ``lora``.
-        lora_rank: Rank in mode ``lora``.
-        lora_alpha: Scale in mode ``lora``, over the rank.
+        mode: `gates`, `gates_kv`, `full` or `lora`.
+        lora_rank: Rank in mode `lora`.
+        lora_alpha: Scale in mode `lora`, over the rank.
         batch_size: Rows per process, and per step without accumulation.
         accumulation: Batches whose gradients are added before a step.
         checkpointing: Whether to recompute activations instead of keeping them: slower, much less memory.

@@ -1,10 +1,10 @@
 """Trainer of a full-size model's visual synapse, and of what else of the music UNet should move.
 
-``accelerate launch -m melfusion_core.cli train synapse --model FULL --data TRIPLETS --out RUN``
+`accelerate launch -m melfusion_core.cli train synapse --model FULL --data TRIPLETS --out RUN`
 
 Works on the CPU, one GPU, or several: every process takes its share of each global batch, gradients are averaged over
 processes, and the draws of step n depend on the seed and n alone, so that N processes with batch B compute what one
-process with batch N x B computes. ``melfusion assemble --base FULL --trained RUN/export --out NEW`` makes a model of
+process with batch N x B computes. `melfusion assemble --base FULL --trained RUN/export --out NEW` makes a model of
 it.
 """
 
@@ -56,15 +56,7 @@ class SynapseTask(Task):
         self.optimizers = {"synapse": torch.optim.AdamW(groups, lr=config.learning_rate)}
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw this process's share of the global batch and update.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator, equal in all processes.
-
-        Returns:
-            Loss, gradient norm and gates.
-        """
+        """Draw this process's share of the global batch and update."""
         config, model = self.config, self.model
         size = config.batch_size * config.accumulation
         count = size * self.processes
@@ -123,11 +115,7 @@ class SynapseTask(Task):
         return sums | {f"gate_{layer}": float(gate) for layer, gate in enumerate(model.synapse.gates())}
 
     def export(self, folder: Path) -> None:
-        """Save the averaged synapse and what of the UNet was trained.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged synapse and what of the UNet was trained."""
         config = self.config
         self.model.synapse.save_pretrained(folder / "synapse")
         weights = {name: value.detach().cpu().contiguous() for name, value in self.model.trained.named().items()}
@@ -151,7 +139,7 @@ class SynapseTask(Task):
         texts: list,
         pictures: Sequence[ImageFeatures | None],
     ) -> torch.Tensor:
-        """Weighted errors of rows, of shape ``(batch,)``."""
+        """Weighted errors of rows, of shape `(batch,)`."""
         with self.loop.autocast(plain_attention=False):
             errors = self.model.errors(latents, noise, timesteps, texts, pictures)
         weights = loss_weights(self.model.scheduler, timesteps, self.config.min_snr_gamma)
@@ -225,7 +213,7 @@ def train(config: SynapseConfig) -> TrainResult:
         config: The trainer's configuration.
 
     Returns:
-        How it ended; the averaged weights are in ``out/export``.
+        How it ended; the averaged weights are in `out/export`.
 
     Raises:
         TrainingError: When the model or the data cannot be used, or a file is damaged that looked sound.

@@ -41,8 +41,8 @@ def choose_weights(
     Args:
         unet: The music UNet.
         synapse: The synapse.
-        mode: ``gates``: nothing of the UNet; ``gates_kv``: the caption's key and value projections of the connected
-            decoder layers; ``full``: all of it; ``lora``: low-rank changes of every attention layer (Hu et al., 2022),
+        mode: `gates`: nothing of the UNet; `gates_kv`: the caption's key and value projections of the connected
+            decoder layers; `full`: all of it; `lora`: low-rank changes of every attention layer (Hu et al., 2022),
             through peft.
         lora_rank: Rank of the changes.
         lora_alpha: Their scale is this over the rank.
@@ -90,9 +90,9 @@ def exported_name(name: str) -> str:
     """The name under which a low-rank change is stored: without the adapter's own.
 
     Args:
-        name: As in the UNet, for instance ``...to_k.lora_A.default.weight``.
+        name: As in the UNet, for instance `...to_k.lora_A.default.weight`.
 
     Returns:
-        ``...to_k.lora_A.weight``.
+        `...to_k.lora_A.weight`.
     """
     return name.replace(".default.", ".")

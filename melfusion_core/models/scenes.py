@@ -167,10 +167,10 @@ class SceneReader:
         Returns:
             The reading.
         """
-        pixels = image_to_tensor(image, picture_size(self._unet))[None]
+        pixels, told = image_to_tensor(image, picture_size(self._unet))[None], embed_pictures(self._encoder, [image])
         with self._lock:
             return self.classifier.read(
-                picture_features(self.classifier, self._unet, self._scheduler, pixels, self._null_text, self._encoder)
+                picture_features(self.classifier, self._unet, self._scheduler, pixels, self._null_text, told)
             )[0]
 
 
@@ -180,7 +180,7 @@ def picture_features(
     image_scheduler: SchedulerMixin,
     pixels: torch.Tensor,
     null_text: TextCondition,
-    encoder: PictureEncoder | None = None,
+    embedding: torch.Tensor | None = None,
 ) -> ImageFeatures:
     """Take the features that a classifier reads.
 
@@ -190,13 +190,12 @@ def picture_features(
         image_scheduler: Its scheduler.
         pixels: Pictures of shape ``(batch, 3, size, size)`` in [-1, 1].
         null_text: The empty caption for the image model, batch 1.
-        encoder: Tells the image model what a picture shows, where it takes an embedding.
+        embedding: What the image model is told of them, of shape ``(batch, dim)``, where it is told anything.
 
     Returns:
         The features, float32.
     """
     timesteps, steps = (classifier.config.key_timestep,), classifier.config.num_inversion_steps
-    embedding = embed_pictures(encoder, pixels)
     return capture_image_features(
         image_unet, image_scheduler, pixels, null_text, timesteps, steps, torch.float32, embedding
     )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
-from melfusion_core import defaults
+from melfusion_core.engines.base import Known
+from melfusion_core.engines.score.direction import Direction
+from melfusion_core.take import MAX_TAKES, Knob, TakeSettings
 
 ImageInput = Image.Image | str | Path | list[Image.Image | str | Path]
 
-OUTPUT_TYPES = ("np", "pt", "latent", "mel")
-MAX_WAVEFORMS_PER_PROMPT = 64
-MAX_TIMESTEP_SHIFT = 100.0
+OUTPUT_TYPES = ("np", "pt", "latent")
+TAKES = Knob(int, "takes of each caption and picture", (), 1, MAX_TAKES)
 
 
 @dataclass(frozen=True)
@@ -27,38 +27,77 @@ class GenerationRequest:
     Args:
         prompt: Captions.
         image: Pictures.
-        duration_s: Length in seconds, 1 to 30.72.
-        num_inference_steps: Denoising steps, 1 to 1000.
-        guidance_scale: Weight of the caption, 0 to 50.
-        image_guidance_scale: Weight of the picture, 0 to 50.
-        guidance_rescale: Share of rescaling, 0 to 1.
-        guidance_stop: Share of the way after which guidance stops, 0 to 1.
-        synapse_strength: Strength of the picture, 0 to 2.
-        negative_prompt: What to steer away from.
+        settings: How the takes are made.
+        negative_prompt: What to steer away from; None for that of the settings.
         num_waveforms_per_prompt: Takes per caption, 1 to 64.
         generator: Random generators.
         latents: Initial noise.
-        output_type: One of ``np``, ``pt``, ``mel``, ``latent``.
-        sampler: ``dpm++`` or ``ddim``.
-        timestep_shift: How much the steps crowd towards the noise, 1 to 100; None for the model's own.
+        known: The settled part of the latents.
+        directions: What the takes are told beside caption and settings, where the engine takes it; one for all, or
+            as many as captions.
+        output_type: One of ``np``, ``pt``, ``latent``.
     """
 
     prompt: str | list[str] | None = None
     image: ImageInput | None = None
-    duration_s: float = defaults.DURATION_S
-    num_inference_steps: int = defaults.NUM_INFERENCE_STEPS
-    guidance_scale: float = defaults.GUIDANCE_SCALE
-    image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE
-    guidance_rescale: float = defaults.GUIDANCE_RESCALE
-    guidance_stop: float = defaults.GUIDANCE_STOP
-    synapse_strength: float = defaults.SYNAPSE_STRENGTH
+    settings: TakeSettings = TakeSettings()
     negative_prompt: str | list[str] | None = None
     num_waveforms_per_prompt: int = 1
     generator: torch.Generator | list[torch.Generator] | None = None
     latents: torch.Tensor | None = None
+    known: Known | None = None
+    directions: Sequence[Direction] | None = None
     output_type: str = "np"
-    sampler: str = defaults.SAMPLERS[0]
-    timestep_shift: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        prompt: str | list[str] | None = None,
+        image: ImageInput | None = None,
+        settings: TakeSettings | None = None,
+        **options: Any,
+    ) -> GenerationRequest:
+        """A request from loose arguments.
+
+        Args:
+            prompt: Captions.
+            image: Pictures.
+            settings: How the takes are made; None for the defaults.
+            options: More fields of a request, and fields of :class:`TakeSettings` to change.
+
+        Returns:
+            The request.
+
+        Raises:
+            SettingError: When a setting is out of range.
+            TypeError: When a setting has the wrong type, or there is no such option.
+        """
+        own = {name: options.pop(name) for name in cls.__dataclass_fields__ if name in options}
+        return cls(prompt, image, (settings or TakeSettings()).changed(**options), **own)
+
+    def each(self, rows: Sequence[int]) -> GenerationRequest:
+        """A request that names the caption and direction of some samples one by one.
+
+        Args:
+            rows: The samples.
+
+        Returns:
+            The request; what else it holds is as before.
+        """
+        batch = max(rows) + 1
+        captions = as_captions("prompt", self.prompt) or [""]
+        spread = spread_rows(len(captions), batch)
+        told = self.directions
+        if told is not None:
+            own = spread_rows(len(told), batch)
+            told = [told[own[row]] for row in rows]
+        return replace(self, prompt=[captions[spread[row]] for row in rows], directions=told)
+
+    @property
+    def negatives(self) -> list[str]:
+        """What to steer away from."""
+        given = self.settings.negative_prompt if self.negative_prompt is None else self.negative_prompt
+        return as_captions("negative_prompt", given) or [""]
 
     def check(self) -> int:
         """Check everything that needs no model.
@@ -71,67 +110,40 @@ class GenerationRequest:
             ValueError: When a field is out of range, sizes do not fit, or neither caption nor picture is given.
         """
         captions = as_captions("prompt", self.prompt)
-        negatives = as_captions("negative_prompt", self.negative_prompt)
         images = None if self.image is None else as_images(self.image)
         if images is None and not any(captions or []):
             raise ValueError("Give a caption, a picture, or both.")
-        check_number("duration_s", self.duration_s, defaults.MIN_DURATION_S, defaults.MAX_DURATION_S)
-        check_integer("num_inference_steps", self.num_inference_steps, 1, defaults.MAX_INFERENCE_STEPS)
-        check_number("guidance_scale", self.guidance_scale, 0.0, defaults.MAX_GUIDANCE_SCALE)
-        check_number("image_guidance_scale", self.image_guidance_scale, 0.0, defaults.MAX_GUIDANCE_SCALE)
-        check_number("guidance_rescale", self.guidance_rescale, 0.0, 1.0)
-        check_number("guidance_stop", self.guidance_stop, 0.0, 1.0)
-        check_number("synapse_strength", self.synapse_strength, 0.0, defaults.MAX_SYNAPSE_STRENGTH)
-        check_integer("num_waveforms_per_prompt", self.num_waveforms_per_prompt, 1, MAX_WAVEFORMS_PER_PROMPT)
+        TAKES.check("num_waveforms_per_prompt", self.num_waveforms_per_prompt)
         if self.output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type must be one of {OUTPUT_TYPES}, got {self.output_type!r}")
-        if self.sampler not in defaults.SAMPLERS:
-            raise ValueError(f"sampler must be one of {defaults.SAMPLERS}, got {self.sampler!r}")
-        if self.timestep_shift is not None:
-            check_number("timestep_shift", self.timestep_shift, 1.0, MAX_TIMESTEP_SHIFT)
-        lengths = [None if items is None else len(items) for items in (captions, images, negatives)]
-        batch = common_length(prompt=lengths[0], image=lengths[1], negative_prompt=lengths[2])
+        lists = (captions, images, self.negatives, self.directions)
+        lengths = [None if items is None else len(items) for items in lists]
+        batch = common_length(prompt=lengths[0], image=lengths[1], negative_prompt=lengths[2], directions=lengths[3])
         batch *= self.num_waveforms_per_prompt
         check_generator(self.generator, batch)
+        if self.generator is not None and self.settings.seed is not None:
+            raise ValueError("Give a seed or a generator, not both.")
         return batch
 
-
-def check_number(name: str, value: Any, minimum: float, maximum: float) -> None:
-    """Check that a value is a finite number in a closed range.
-
-    Args:
-        name: What to call it in the message.
-        value: The value.
-        minimum: Smallest accepted value.
-        maximum: Largest accepted value.
-
-    Raises:
-        TypeError: When it is not a number.
-        ValueError: When it is NaN, infinite or outside the range.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not math.isfinite(value) or not minimum <= value <= maximum:
-        raise ValueError(f"{name} must lie between {minimum:g} and {maximum:g}, got {value}")
+    @property
+    def noise_source(self) -> torch.Generator | list[torch.Generator] | None:
+        """Where the initial noise comes from: the generator, or one of the seed's; None for torch's own."""
+        if self.settings.seed is None:
+            return self.generator
+        return torch.Generator().manual_seed(self.settings.seed)
 
 
-def check_integer(name: str, value: Any, minimum: int, maximum: int) -> None:
-    """Check that a value is a whole number in a closed range.
+def spread_rows(length: int, batch: int) -> list[int]:
+    """Which of some items each of a batch's samples takes: takes of one item are neighbours.
 
     Args:
-        name: What to call it in the message.
-        value: The value.
-        minimum: Smallest accepted value.
-        maximum: Largest accepted value.
+        length: Number of items, 1 or a divisor of the batch.
+        batch: Number of samples.
 
-    Raises:
-        TypeError: When it is not a whole number.
-        ValueError: When it is outside the range.
+    Returns:
+        The item's number of each sample.
     """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, got {type(value).__name__}")
-    if not minimum <= value <= maximum:
-        raise ValueError(f"{name} must lie between {minimum} and {maximum}, got {value}")
+    return [0] * batch if length == 1 else [sample * length // batch for sample in range(batch)]
 
 
 def as_captions(name: str, prompt: str | Sequence[str] | None) -> list[str] | None:

@@ -1,29 +1,46 @@
-"""Strict loading: diffusers fills missing weights with random numbers and a log line; here that is an error.
-
-And plain words where the Hub cannot be reached.
-"""
+"""Where pipelines come from: folders of this release and of earlier ones, and the Hub, in plain words if not."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 
-_CORE = "melfusion_core"
-MOVED_MODULES = {
-    f"{_CORE}.models.patch_codec": f"{_CORE}.engines.spectrogram.patch_codec",
-    f"{_CORE}.models.vocoder": f"{_CORE}.engines.spectrogram.vocoder",
-    f"{_CORE}.models.text_encoders": f"{_CORE}.full_size.text_encoders",
-    f"{_CORE}.models.hifigan": f"{_CORE}.full_size.hifigan",
-}
-"""Modules that model folders of earlier releases name, and where their classes are now."""
+from melfusion_core.engines.base import Engine
+from melfusion_core.models.parts import MOVED_MODULES, find_class, load_part
+
+SPECTROGRAM = ["melfusion_core.engines.spectrogram.engine", "SpectrogramEngine"]
+LOOSE_PARTS = ("vae", "vocoder")
+"""Components that pipelines of earlier releases had in place of an engine, which was always that of spectrograms."""
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 class HubError(RuntimeError):
     """A repository could not be had from the Hub; the message says what to do."""
+
+
+def find_model(model: str | Path) -> Path:
+    """The folder of a model; a repository on the Hub is downloaded, or found in the local cache.
+
+    Args:
+        model: A folder, or ``owner/name`` of a repository.
+
+    Returns:
+        The folder.
+
+    Raises:
+        HubError: When there is no such folder, and as a repository it could not be had.
+        FileNotFoundError: When there is no pipeline in the folder.
+    """
+    name, folder = Path(model).as_posix(), Path(model)
+    if not folder.exists() and _REPOSITORY.fullmatch(name):
+        return download_pipeline(name)
+    if not (folder / "model_index.json").is_file():
+        raise FileNotFoundError(f"There is no model in {folder}: it has no model_index.json.")
+    return folder
 
 
 def download_pipeline(repo: str, **options: Any) -> Path:
@@ -70,35 +87,44 @@ def hub_message(repo: str, error: Exception) -> str:
     )
 
 
-def check_weights(name: str, module: torch.nn.Module, folder: Path, variant: str | None = None) -> None:
-    """Check that a component's files hold exactly its weights.
+def upgrade_index(index: dict[str, Any]) -> dict[str, Any]:
+    """A pipeline's ``model_index.json`` as this release writes it.
 
     Args:
-        name: Name of the component, for the message.
-        module: The loaded component.
-        folder: Folder of its files.
-        variant: Variant that was loaded, such as ``"fp16"``; the plain files count where it has none.
+        index: As some release wrote it.
+
+    Returns:
+        The same with modules of today, and an engine in place of its parts.
+    """
+    upgraded = dict(index)
+    if "engine" not in index and all(name in index for name in LOOSE_PARTS):
+        upgraded = {name: value for name, value in index.items() if name not in LOOSE_PARTS}
+        upgraded["engine"] = SPECTROGRAM
+    for name, value in upgraded.items():
+        if isinstance(value, list) and value and value[0] in MOVED_MODULES:
+            upgraded[name] = [MOVED_MODULES[value[0]], *value[1:]]
+    return upgraded
+
+
+def load_engine(folder: Path, dtype: torch.dtype | None = None, variant: str | None = None) -> Engine:
+    """Load the engine of a pipeline's folder.
+
+    Args:
+        folder: Folder with ``model_index.json``.
+        dtype: Of its weights; None for float32.
+        variant: Variant of its files, such as ``"fp16"``.
+
+    Returns:
+        The engine, frozen and in evaluation mode.
 
     Raises:
-        ValueError: When weights are missing or unexpected.
+        ValueError: When the folder names no engine, or weights do not fit.
     """
-    files = _weight_files(folder, variant) if variant else []
-    files = files or _weight_files(folder, None)
-    saved: set[str] = set()
-    for file in files:
-        with safe_open(file, framework="pt") as weights:
-            saved.update(weights.keys())
-    state = module.state_dict()
-    wanted = set(state.keys())
-    present = {state[key].data_ptr() for key in wanted & saved}
-    wanted = {key for key in wanted if key in saved or state[key].data_ptr() not in present}  # tied: saved only once
-    for kind, names in (("missing", wanted - saved), ("unexpected", saved - wanted)):
-        if names:
-            listed = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
-            raise ValueError(f"{name} in {folder.parent} has {len(names)} {kind} weights: {listed}")
-
-
-def _weight_files(folder: Path, variant: str | None) -> list[Path]:
-    infix = rf"\.{re.escape(variant)}" if variant else ""
-    pattern = re.compile(rf"\w+{infix}(-\d+-of-\d+)?\.safetensors")
-    return sorted(file for file in folder.glob("*.safetensors") if pattern.fullmatch(file.name))
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    upgraded = upgrade_index(index)
+    if "engine" not in upgraded:
+        raise ValueError(f"{folder} names no engine")
+    engine_class = find_class(*upgraded["engine"])
+    if "engine" not in index:
+        return engine_class.from_parts(folder, {name: index[name] for name in LOOSE_PARTS}, dtype, variant)
+    return load_part(engine_class, folder / "engine", dtype, variant)

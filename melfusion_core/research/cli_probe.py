@@ -33,9 +33,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--n", type=counts, default=1200, help="training pictures of the corpus (default 1200)")
     parser.add_argument("--held-out", type=counts, default=400, help="held-out pictures of the corpus (default 400)")
     parser.add_argument(
-        "--timesteps", type=options.whole_number(0, 999), nargs="+", default=list(DEFAULT_TIMESTEPS),
+        "--timesteps",
+        type=options.whole_number(0, 999),
+        nargs="+",
+        default=list(DEFAULT_TIMESTEPS),
         help="key timesteps (default 20 100 250 500 800)",
-    )  # fmt: skip
+    )
     parser.add_argument("--steps", type=options.whole_number(1, 100), default=8, help="inversion steps (default 8)")
     parser.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
@@ -61,9 +64,9 @@ def _run(args: argparse.Namespace) -> int:
     encoder = load_picture_encoder(args.image, unet)
     model = ImageModel(unet, load_image_scheduler(args.image), encode_text(*load_minilm(), [""]), encoder)
     try:
-        sets: dict[str, Any] = {"corpus": corpus_pictures(args.corpus, args.n, args.held_out, args.seed)}
+        sets: dict[str, Any] = {"corpus": _corpus_pictures(args.corpus, args.n, args.held_out, args.seed)}
         if args.pictures:
-            sets["rated photographs"] = rated_photographs(args.pictures)
+            sets["rated photographs"] = _rated_photographs(args.pictures)
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
     probe(model, sets, args.out, sorted(set(args.timesteps)), args.steps, args.seed)
@@ -71,18 +74,8 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def corpus_pictures(corpus: Path, train: int, held_out: int, seed: int) -> list[Any]:
-    """Draw pictures of a corpus.
-
-    Args:
-        corpus: Corpus folder.
-        train: Pictures of the train split.
-        held_out: Pictures of the test split, whose themes of photographs occur in no other split.
-        seed: Seed of the draw.
-
-    Returns:
-        The pictures, as `probe` wants them.
-    """
+def _corpus_pictures(corpus: Path, train: int, held_out: int, seed: int) -> list[Any]:
+    """Draw pictures of a corpus."""
     import numpy as np
 
     from melfusion_core.evaluation.judging import load_triplets
@@ -100,15 +93,8 @@ def corpus_pictures(corpus: Path, train: int, held_out: int, seed: int) -> list[
     return pictures
 
 
-def rated_photographs(folder: Path) -> list[Any]:
-    """Read the photographs with human ratings.
-
-    Args:
-        folder: Folder with `pictures.csv`.
-
-    Returns:
-        The pictures, as `probe` wants them.
-    """
+def _rated_photographs(folder: Path) -> list[Any]:
+    """Read the photographs with human ratings."""
     from melfusion_core.data.pictures import load_rated_pictures
     from melfusion_core.research.probe import ProbePicture
 

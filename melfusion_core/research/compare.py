@@ -1,6 +1,6 @@
 """A table of training runs: what was set differently, and the last validation of each.
 
-``python -m melfusion_core.research.compare RUN RUN ...``; the first run is the baseline.
+`python -m melfusion_core.research.compare RUN RUN ...`; the first run is the baseline.
 """
 
 from __future__ import annotations
@@ -17,18 +17,8 @@ HIDDEN = ("data", "out", "max_minutes", "threads", "resume", "device", "tensorbo
 COLUMNS = ("loss", "loss_text_only", "loss_image_only", "loss_nothing", "picture_gain")
 
 
-def read_run(folder: Path | str) -> dict[str, Any]:
-    """Read how a run ended.
-
-    Args:
-        folder: Run folder.
-
-    Returns:
-        The run's summary: "config", "steps", "minutes" and the last "validation".
-
-    Raises:
-        ValueError: When the folder holds no summary, or the run was never validated.
-    """
+def _read_run(folder: Path | str) -> dict[str, Any]:
+    """Read how a run ended."""
     path = Path(folder) / SUMMARY
     if not path.is_file():
         raise ValueError(f"{folder} holds no {SUMMARY}: is it a run folder?")
@@ -62,7 +52,7 @@ def format_runs(folders: Sequence[Path | str], columns: Sequence[str] = COLUMNS)
     Returns:
         The table; a figure that a run lacks is a dash.
     """
-    runs = [read_run(folder) for folder in folders]
+    runs = [_read_run(folder) for folder in folders]
     lines = ["| run | steps | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
     for place, run in enumerate(runs):
         name = changes(run["config"], runs[0]["config"]) if place else "baseline"

@@ -1,6 +1,6 @@
 """What caption and picture are worth at each noise level: paired errors on held-out clips.
 
-``python -m melfusion_core.research.gain --data PREPARED --model checkpoints/melfusion-mini``
+`python -m melfusion_core.research.gain --data PREPARED --model checkpoints/melfusion-mini`
 """
 
 from __future__ import annotations
@@ -37,8 +37,12 @@ def errors_at(task: MusicTask, timestep: int, seed: int = 1) -> dict[str, np.nda
     half = len(clips) // 2
     wrong = right[half:] + right[:half]
     given = (
-        (none, right, 0.0), (captions, right, 1.0), (captions, right, 0.0), (none, right, 1.0), (none, wrong, 1.0),
-    )  # fmt: skip
+        (none, right, 0.0),
+        (captions, right, 1.0),
+        (captions, right, 0.0),
+        (none, right, 1.0),
+        (none, wrong, 1.0),
+    )
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, list[np.ndarray]] = {name: [] for name in ("nothing", *CASES)}
     for start in range(0, len(clips), BATCH):
@@ -56,16 +60,8 @@ def errors_at(task: MusicTask, timestep: int, seed: int = 1) -> dict[str, np.nda
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def format_gains(found: dict[int, dict[str, np.ndarray]]) -> str:
-    """Write the gains as a Markdown table.
-
-    Args:
-        found: What `errors_at` gives, by timestep.
-
-    Returns:
-        A table with the error knowing nothing, and by how many percent of it each knowledge lowers it, with the
-        standard error of the mean over clips.
-    """
+def _format_gains(found: dict[int, dict[str, np.ndarray]]) -> str:
+    """Write the gains as a Markdown table."""
     lines = ["| timestep | error | " + " | ".join(CASES) + " |", "|---" * (len(CASES) + 2) + "|"]
     for timestep, errors in found.items():
         nothing = errors["nothing"]
@@ -86,9 +82,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, help="folder with `unet` and `synapse`")
     parser.add_argument("--clips", type=int, default=96, help="clips to measure on (default 96)")
     parser.add_argument(
-        "--split", choices=("validation", "train"), default="validation",
+        "--split",
+        choices=("validation", "train"),
+        default="validation",
         help="whose clips; train shows what was learned by heart (default validation)",
-    )  # fmt: skip
+    )
     parser.add_argument("--timesteps", type=int, nargs="+", default=list(TIMESTEPS), help="noise levels, 0 to 999")
     parser.add_argument("--seed", type=int, default=1, help="seed of the noise (default 1)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default PyTorch's choice)")
@@ -107,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise ValueError(f"timesteps must be from 0 to {total - 1}")
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    print(format_gains({timestep: errors_at(task, timestep, args.seed) for timestep in args.timesteps}))
+    print(_format_gains({timestep: errors_at(task, timestep, args.seed) for timestep in args.timesteps}))
 
 
 if __name__ == "__main__":

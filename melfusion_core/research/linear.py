@@ -1,12 +1,12 @@
 """What linear regression knows of clips before any noise is removed: the yardstick for `melfusion_core.research.gain`.
 
-``python -m melfusion_core.research.linear --data PREPARED``
+`python -m melfusion_core.research.linear --data PREPARED`
 
 At the last timestep the music model sees pure noise, so the best it can predict is the mean of all clips with that
 caption and picture. Ridge regression predicts such means too, of each clip over time; a network that stays below it
 leaves something unlearned, one that reaches it needs better captions or pictures rather than more training.
 
-Shape legend: ``n`` clips, ``d`` inputs, ``t`` targets (channels x frequency).
+Shape legend: `n` clips, `d` inputs, `t` targets (channels x frequency).
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from melfusion_core.models.scenes import layer_statistics
 from melfusion_core.training.prepare import PreparedData
@@ -41,12 +45,14 @@ def ridge(inputs: np.ndarray, targets: np.ndarray, others: np.ndarray) -> np.nda
     Returns:
         Predictions of shape `(m, t)`.
     """
-    known = len(inputs) * 4 // 5
-    scores = []
-    for penalty in PENALTIES:
-        found = _fit(inputs[:known], targets[:known], inputs[known:], penalty)
-        scores.append(np.square(found - targets[known:]).mean())
-    return _fit(inputs, targets, others, PENALTIES[int(np.argmin(scores))])
+    known, last = np.split(np.arange(len(inputs)), [len(inputs) * 4 // 5])
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), Ridge()),
+        {"ridge__alpha": PENALTIES},
+        cv=[(known, last)],
+        scoring="neg_mean_squared_error",
+    )
+    return search.fit(inputs, targets).predict(others)
 
 
 def linear_gains(data: PreparedData) -> dict[str, float]:
@@ -82,13 +88,6 @@ def linear_gains(data: PreparedData) -> dict[str, float]:
         error = within + np.square(truth - ridge(known, targets, asked)).mean()
         gains[name] = float(100 * (1 - error / base))
     return gains
-
-
-def _fit(inputs: np.ndarray, targets: np.ndarray, others: np.ndarray, penalty: float) -> np.ndarray:
-    mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
-    known, asked, centre = (inputs - mean) / scale, (others - mean) / scale, targets.mean(axis=0)
-    weights = np.linalg.solve(known.T @ known + penalty * np.eye(known.shape[1]), known.T @ (targets - centre))
-    return asked @ weights + centre
 
 
 def _means(data: PreparedData, rows: list[int]) -> tuple[np.ndarray, float]:

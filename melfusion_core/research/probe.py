@@ -4,7 +4,7 @@ For every layer and key timestep the features of a picture are the mean and the 
 its keys and values along the DDIM inversion: just what the visual synapse can pass on. Ridge regressions read valence,
 arousal, the kind of picture and its theme off them, with penalties chosen by folds over themes.
 
-Shape legend: ``n`` pictures, ``d`` features.
+Shape legend: `n` pictures, `d` features.
 """
 
 from __future__ import annotations
@@ -121,13 +121,19 @@ def collect(
     bar = tqdm(total=len(pictures), desc="image features", disable=not progress)
     for start in range(0, len(pictures), 8):
         batch = pictures[start : start + 8]
-        pixels = read_pixels(model, batch)
+        pixels = _read_pixels(model, batch)
         started = time.perf_counter()
-        embedding = embed_pictures(model.encoder, pixels)
+        embedding = embed_pictures(model.encoder, [load_image(picture.path) for picture in batch])
         captured = capture_image_features(
-            model.unet, model.scheduler, pixels, model.null_text, timesteps, steps, torch.float32,
+            model.unet,
+            model.scheduler,
+            pixels,
+            model.null_text,
+            timesteps,
+            steps,
+            torch.float32,
             embedding,
-        )  # fmt: skip
+        )
         seconds += time.perf_counter() - started
         if embedding is not None:
             parts.setdefault("told", []).append(embedding.cpu().numpy())
@@ -138,16 +144,8 @@ def collect(
     return {name: np.concatenate(values) for name, values in parts.items()}, seconds / max(len(pictures), 1)
 
 
-def read_pixels(model: ImageModel, pictures: Sequence[ProbePicture]) -> torch.Tensor:
-    """Read pictures as the image model sees them.
-
-    Args:
-        model: The image model.
-        pictures: The pictures.
-
-    Returns:
-        Pixels of shape `(n, 3, size, size)` in [-1, 1].
-    """
+def _read_pixels(model: ImageModel, pictures: Sequence[ProbePicture]) -> torch.Tensor:
+    """Read pictures as the image model sees them."""
     size = picture_size(model.unet)
     return torch.stack([image_to_tensor(load_image(picture.path), size) for picture in pictures])
 
@@ -173,7 +171,7 @@ def score(
         crossed: Test every picture by folds over themes, instead of the held-out pictures only.
         classes: "kind" or "theme": what is told apart beside the mood. Themes are told apart by folds over pictures,
             since a theme that is held out has no name.
-        seed: Seed of folds and bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         Rank correlation of valence and arousal and accuracy of the class, each with a 95 % interval over themes, with
@@ -188,8 +186,8 @@ def score(
     held = np.ones(len(pictures), dtype=bool) if crossed else np.array([picture.held_out for picture in pictures])
     groups = class_groups(labels, themes)
     if crossed:
-        mood_said = ridge_cross_predict(features, mood, themes, seed=seed)
-        class_said = ridge_cross_predict(features, targets[:, 2:], groups, seed=seed)
+        mood_said = ridge_cross_predict(features, mood, themes)
+        class_said = ridge_cross_predict(features, targets[:, 2:], groups)
         predicted = np.concatenate([mood_said, class_said], axis=1)
     else:
         predicted = np.zeros(targets.shape)
@@ -212,7 +210,9 @@ def score(
 
 
 @torch.no_grad()
-def reconstruct(model: ImageModel, pixels: torch.Tensor, steps: int, last: int) -> torch.Tensor:
+def reconstruct(
+    model: ImageModel, pixels: torch.Tensor, steps: int, last: int, embedding: torch.Tensor | None = None
+) -> torch.Tensor:
     """Invert pictures up to a timestep and denoise them again: what the inversion keeps.
 
     Args:
@@ -220,6 +220,7 @@ def reconstruct(model: ImageModel, pixels: torch.Tensor, steps: int, last: int) 
         pixels: Of shape `(n, 3, size, size)`.
         steps: Steps each way.
         last: Timestep up to which the pictures are inverted.
+        embedding: What the image model is told of them, of shape `(n, dim)`, where it is told anything.
 
     Returns:
         Pixels of the same shape.
@@ -228,13 +229,17 @@ def reconstruct(model: ImageModel, pixels: torch.Tensor, steps: int, last: int) 
     parameter = next(unet.parameters())
     sample = fold_pixels(unet, pixels.to(parameter.device, parameter.dtype))
     text = model.null_text.to(parameter.device, parameter.dtype).index([0] * len(pixels))
-    alphas, embedding = scheduler.alphas_cumprod, embed_pictures(model.encoder, pixels)
+    alphas = scheduler.alphas_cumprod
 
     def predict(noisy: torch.Tensor, timestep: int) -> torch.Tensor:
         return unet(
-            noisy, timestep, encoder_hidden_states=text.states, encoder_attention_mask=text.mask,
-            class_labels=embedding, return_dict=False,
-        )[0]  # fmt: skip
+            noisy,
+            timestep,
+            encoder_hidden_states=text.states,
+            encoder_attention_mask=text.mask,
+            class_labels=embedding,
+            return_dict=False,
+        )[0]
 
     timesteps = inversion_timesteps((last,), steps, first_timestep(scheduler))
     sample = ddim_invert(predict, sample, scheduler, timesteps)
@@ -248,13 +253,8 @@ def reconstruct(model: ImageModel, pixels: torch.Tensor, steps: int, last: int) 
     return unfold_pixels(unet, sample).float().cpu()
 
 
-def save_grid(path: Path, rows: Sequence[torch.Tensor]) -> None:
-    """Write rows of pictures.
-
-    Args:
-        path: PNG file to write.
-        rows: Batches of shape `(n, 3, size, size)` in [-1, 1], one per row.
-    """
+def _save_grid(path: Path, rows: Sequence[torch.Tensor]) -> None:
+    """Write rows of pictures."""
     lines = [torch.cat(list(row.clamp(-1, 1)), dim=-1) for row in rows]
     grid = ((torch.cat(lines, dim=-2) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
     Image.fromarray(grid).save(path)
@@ -277,7 +277,7 @@ def probe(
         out: Folder to write.
         timesteps: Key timesteps.
         steps: Even steps of the inversion.
-        seed: Seed of folds and bootstrap.
+        seed: Seed of the bootstrap.
         progress: Show progress bars.
 
     Returns:
@@ -305,22 +305,23 @@ def probe(
     shown = [picture for picture in first if picture.held_out][:SHOWN] or list(first)[:SHOWN]
     report["reconstruction"] = _reconstructions(model, shown, out / "reconstructions.png")
     (out / "probe.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (out / "probe.md").write_text(format_probe(report), encoding="utf-8")
+    (out / "probe.md").write_text(_format_probe(report), encoding="utf-8")
     return report
 
 
 def _reconstructions(model: ImageModel, pictures: Sequence[ProbePicture], path: Path) -> dict[str, Any]:
-    pixels = read_pixels(model, pictures)
+    pixels = _read_pixels(model, pictures)
+    embedding = embed_pictures(model.encoder, [load_image(picture.path) for picture in pictures])
     rows, result = [pixels], {}
     for steps, last in ((10, 500), (25, 900)):
         started = time.perf_counter()
-        made = reconstruct(model, pixels, steps, last)
+        made = reconstruct(model, pixels, steps, last, embedding)
         rows.append(made)
         result[f"{steps} steps to {last}"] = {
             "mean_absolute_error": round(float((made - pixels).abs().mean()) / 2, 4),
             "seconds_per_picture": round((time.perf_counter() - started) / len(pictures), 3),
         }
-    save_grid(path, rows)
+    _save_grid(path, rows)
     return result
 
 
@@ -339,15 +340,8 @@ def _heat_map(path: Path, scores: dict[str, dict[str, Any]], timesteps: Sequence
     save_heat_map(path, table, rows, columns, names)
 
 
-def format_probe(report: dict[str, Any]) -> str:
-    """Write the probes as Markdown.
-
-    Args:
-        report: As `probe` returns it.
-
-    Returns:
-        The text.
-    """
+def _format_probe(report: dict[str, Any]) -> str:
+    """Write the probes as Markdown."""
     lines = ["# Probes of the image model", "", "Brackets are 95 % intervals over themes.", ""]
     for name, part in report["sets"].items():
         classes = part["classes"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from melfusion_core.score.chords import BeatChord
 from melfusion_core.score.keys import SCALES
-from melfusion_core.score.score import Note, Score
+from melfusion_core.score.score import TICKS_PER_BEAT, Note, Score, Track
 
 STEPS_PER_BEAT = 4
 """Resolution of grooves: sixteenths, as Wu & Yang (2020) have it."""
@@ -181,6 +181,23 @@ def score_facts(score: Score, bars: int, harmony: tuple[BeatChord | None, ...] |
         notes_per_beat=len(every) / (bars * size),
         last_long=lead[-1].duration,
     )
+
+
+def swing_of(tracks: list[Track]) -> float:
+    """Where the off-beat eighth falls, 0.5 (straight) or 2/3 (swung), in notes on the grid of twelve ticks.
+
+    A beat is swung when something starts two thirds into it and nothing at one third, where a triplet would.
+
+    Args:
+        tracks: the notes.
+    """
+    beats: dict[int, set[int]] = {}
+    for note in (note for track in tracks for note in track.notes):
+        beat, inside = divmod(round(note.start * TICKS_PER_BEAT), TICKS_PER_BEAT)
+        beats.setdefault(beat, set()).add(inside)
+    swung = sum(8 in ticks and 4 not in ticks and 6 not in ticks for ticks in beats.values())
+    straight = sum(6 in ticks for ticks in beats.values())
+    return 2 / 3 if swung > max(straight, 2) else 0.5
 
 
 def mean_facts(facts: list[ScoreFacts]) -> dict[str, float]:

@@ -8,27 +8,30 @@ from melfusion_core.score.instruments import INSTRUMENTS
 from melfusion_core.score.score import Track
 
 LEVEL_DB: dict[str, float] = {
-    "piano": -4.9, "electric piano": 3.0, "harpsichord": 2.1, "celesta": 1.2, "music box": 1.6, "vibraphone": -3.3,
-    "marimba": 1.1, "xylophone": -10.2, "tubular bells": 3.6, "organ": -4.2, "church organ": -0.0, "accordion": -4.9,
-    "harmonica": -1.7, "acoustic guitar": -0.9, "steel guitar": 0.6, "electric guitar": 0.8, "distorted guitar": 4.4,
-    "acoustic bass": 1.0, "electric bass": 0.5, "synth bass": -3.8, "violin": -2.7, "viola": -2.5, "cello": -6.6,
-    "contrabass": -3.0, "tremolo strings": -5.8, "pizzicato strings": 0.4, "harp": 0.8, "timpani": -7.5,
-    "strings": -4.2, "slow strings": -1.5, "choir": -3.8, "voice oohs": -2.1, "orchestra hit": 0.9, "trumpet": -1.1,
-    "trombone": 0.8, "tuba": 1.1, "muted trumpet": 0.0, "french horn": -1.8, "brass section": -0.1, "soprano sax": 1.6,
-    "saxophone": 0.0, "oboe": -1.0, "bassoon": 0.5, "clarinet": 3.6, "piccolo": -0.5, "flute": -1.4,
-    "pan flute": -0.5, "whistle": 3.6, "ocarina": 0.6, "square lead": -1.6, "saw lead": -2.4, "warm pad": -7.5,
-    "polysynth": -2.5, "choir pad": -1.1, "bowed pad": 0.6, "halo pad": -2.9, "crystal": -0.8, "sitar": -3.7,
-    "banjo": -0.7, "koto": -2.2, "kalimba": -3.1, "steel drums": -0.6, "honky-tonk piano": -5.4, "clavinet": 0.9,
-    "glockenspiel": 0.6, "dulcimer": -4.6, "rock organ": -0.3, "harmonium": -1.4, "bandoneon": -3.2,
-    "jazz guitar": 3.0, "muted guitar": -3.5, "overdriven guitar": 2.0, "picked bass": -0.8, "fretless bass": 0.0,
-    "slap bass": -2.8, "deep synth bass": 3.5, "synth strings": -1.1, "synth brass": -3.5, "alto sax": 0.8,
-    "baritone sax": -1.6, "english horn": -8.5, "recorder": -0.6, "shakuhachi": 1.9, "calliope lead": -4.3,
-    "new age pad": -4.9, "sweep pad": -3.3, "shamisen": -5.7, "bagpipes": -1.0, "fiddle": -2.4,
+    "piano": -3.0, "electric piano": 1.6, "harpsichord": -3.3, "celesta": -3.3, "music box": 2.4, "vibraphone": -1.2,
+    "marimba": -1.9, "xylophone": -7.8, "tubular bells": 0.9, "organ": -2.5, "church organ": 1.3, "accordion": -2.1,
+    "harmonica": 0.0, "acoustic guitar": -0.2, "steel guitar": -3.5, "electric guitar": 3.7, "distorted guitar": 1.3,
+    "acoustic bass": 2.3, "electric bass": 3.0, "synth bass": -1.9, "violin": 1.4, "viola": 0.7, "cello": -0.5,
+    "contrabass": -1.4, "tremolo strings": 0.3, "pizzicato strings": -0.5, "harp": -0.9, "timpani": -1.3,
+    "strings": -0.7, "slow strings": 2.1, "choir": -1.9, "voice oohs": 0.4, "orchestra hit": -1.1, "trumpet": 3.3,
+    "trombone": 6.7, "tuba": 4.7, "muted trumpet": 4.5, "french horn": 1.6, "brass section": 3.1, "soprano sax": 3.0,
+    "saxophone": 2.1, "oboe": 3.6, "bassoon": 2.3, "clarinet": 1.7, "piccolo": 4.0, "flute": 4.5, "pan flute": 2.1,
+    "whistle": 9.3, "ocarina": 6.4, "square lead": 5.6, "saw lead": 3.0, "warm pad": -8.6, "polysynth": -4.3,
+    "choir pad": 3.9, "bowed pad": 2.3, "halo pad": -0.5, "crystal": -5.3, "sitar": -2.2, "banjo": -0.8,
+    "koto": -1.4, "kalimba": -2.7, "steel drums": -2.6, "honky-tonk piano": -4.8, "clavinet": -2.8,
+    "glockenspiel": -2.0, "dulcimer": -6.9, "rock organ": 0.0, "harmonium": -0.3, "bandoneon": -0.8,
+    "jazz guitar": -0.6, "muted guitar": -3.5, "overdriven guitar": 0.8, "picked bass": 2.6, "fretless bass": 2.7,
+    "slap bass": -0.2, "deep synth bass": 8.0, "synth strings": 3.8, "synth brass": -1.0, "alto sax": 3.0,
+    "baritone sax": -0.6, "english horn": -2.9, "recorder": 6.0, "shakuhachi": 4.3, "calliope lead": -2.7,
+    "new age pad": -0.6, "sweep pad": 2.5, "shamisen": -7.7, "bagpipes": 6.1, "fiddle": 1.2, "drums": -1.4,
 }  # fmt: skip
-"""Loudness in dB of each sound of FluidR3 against the median one: single notes at velocity 90, BS.1770; a few slow or
-high sounds are corrected by what they measure inside ensembles."""
+"""Loudness in dB of each sound of the bank against the median one, as `melfusion bank levels` measures it: single
+notes at velocity 90 (drums: a rock beat), ITU-R BS.1770-4."""
 
-ROLE_DB = {"lead": 0.0, "counter": -5.0, "bass": -4.5, "drums": -5.0, "chords": -7.0, "pad": -10.0}
+HIT_BEATS = 0.5
+"""For how much of a beat a drum counts as sounding, whatever its length."""
+
+ROLE_DB = {"lead": 0.0, "counter": -5.0, "bass": -4.5, "drums": -4.5, "chords": -7.0, "pad": -10.0}
 """Loudness of each role against the tune, in dB."""
 
 
@@ -59,8 +62,9 @@ def _estimate(track: Track) -> float:
     """Loudness in dB of a track before its gain."""
     level = float(np.mean([n.velocity for n in track.notes]))
     length = max(n.start + n.duration for n in track.notes) - min(n.start for n in track.notes)
-    rings = 1.5 if track.is_drum or INSTRUMENTS[track.instrument].sustained else 0.7  # beats; plucked sounds die away
-    sounding = sum(min(n.duration, rings) for n in track.notes) / max(length, 1.0)
     if track.is_drum:
-        sounding = 0.6  # hits are short whatever their number
-    return LEVEL_DB.get(track.instrument, 0.0) + 40 * np.log10(level / 90) + 10 * np.log10(max(sounding, 0.2))
+        sounding = HIT_BEATS * len(track.notes) / max(length, 1.0)
+    else:
+        rings = 1.5 if INSTRUMENTS[track.instrument].sustained else 0.7  # beats; plucked sounds die away
+        sounding = sum(min(n.duration, rings) for n in track.notes) / max(length, 1.0)
+    return LEVEL_DB[track.instrument] + 40 * np.log10(level / 90) + 10 * np.log10(max(sounding, 0.2))

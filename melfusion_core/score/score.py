@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from melfusion_core.score.chords import BeatChord
 from melfusion_core.score.keys import PITCH_CLASSES
 
+ROLES = ("lead", "counter", "chords", "pad", "bass", "drums")
+"""What a part does in the piece."""
+
 TICKS_PER_BEAT = 12
 """Sections stand on this grid: sixteenths, triplets and swing are all whole ticks."""
 
@@ -34,10 +37,10 @@ class Track:
 
     Args:
         instrument: name as in `instruments.INSTRUMENTS`, or "drums".
-        program: General MIDI program, 0 to 127 (ignored for drums).
+        program: General MIDI program, 0 to 127; for drums the kit, 0 the standard one.
         notes: the notes, in any order.
         is_drum: whether the notes go to the percussion channel.
-        role: "lead", "chords", "bass", "pad", "counter" or "drums".
+        role: one of `ROLES`.
         gain_db: level of the instrument in the mix, about -16 to 8 dB.
     """
 

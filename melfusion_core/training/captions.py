@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -18,9 +16,9 @@ class CaptionStore:
     """Token states of many captions, one after the other.
 
     Args:
-        states: Token states of all captions, of shape ``(all tokens, dim)``, float16.
-        offsets: First token of each caption and the end, of shape ``(captions + 1,)``.
-        pooled: Pooled states, of shape ``(captions, dim)``, float32.
+        states: Token states of all captions, of shape `(all tokens, dim)`, float16.
+        offsets: First token of each caption and the end, of shape `(captions + 1,)`.
+        pooled: Pooled states, of shape `(captions, dim)`, float32.
     """
 
     def __init__(self, states: np.ndarray, offsets: np.ndarray, pooled: np.ndarray) -> None:
@@ -69,7 +67,7 @@ class CaptionStore:
 
     @classmethod
     def load(cls, folder: Path, name: str) -> CaptionStore:
-        """Open what :meth:`save` wrote; the states stay on disk.
+        """Open what `save` wrote; the states stay on disk.
 
         Args:
             folder: The folder.
@@ -82,78 +80,30 @@ class CaptionStore:
         return cls(states, np.load(folder / f"{name}_offsets.npy"), np.load(folder / f"{name}_pooled.npy"))
 
 
-def caption_ids(tokenizer: PreTrainedTokenizerBase, captions: list[str]) -> list[list[int]]:
-    """Token ids of captions, special tokens included, cut to the usual length.
-
-    Args:
-        tokenizer: The encoder's tokenizer.
-        captions: The captions.
-
-    Returns:
-        One list per caption.
-    """
-    return tokenizer(captions, truncation=True, max_length=MAX_CAPTION_TOKENS, verbose=False)["input_ids"]
-
-
 def encode_captions(
     tokenizer: PreTrainedTokenizerBase, text_encoder: PreTrainedModel, captions: list[str], batch_size: int = 64
 ) -> CaptionStore:
-    """Encode captions in batches of similar length, so that little time goes into padding.
+    """Encode captions in batches of similar length, so that little time goes into padding; padding is not kept.
 
     Args:
         tokenizer: The encoder's tokenizer.
         text_encoder: The text encoder.
-        captions: The captions.
+        captions: The captions; what is longer than usual is cut.
         batch_size: Captions per batch.
 
     Returns:
         Their states, in the given order.
     """
-    lengths = [min(MAX_CAPTION_TOKENS, len(ids)) for ids in caption_ids(tokenizer, captions)]
-
-    def encode(rows: list[int], longest: int) -> TextCondition:
-        return encode_text(tokenizer, text_encoder, [captions[row] for row in rows], max_length=longest)
-
-    return _encode(encode, lengths, text_encoder.config.hidden_size, batch_size)
-
-
-def encode_ids(text_encoder: PreTrainedModel, ids: list[list[int]], batch_size: int = 64) -> CaptionStore:
-    """Encode captions that are already token ids; needs no tokenizer.
-
-    Args:
-        text_encoder: The text encoder.
-        ids: Token ids of each caption, special tokens included.
-        batch_size: Captions per batch.
-
-    Returns:
-        Their states, in the given order.
-    """
-
-    @torch.no_grad()
-    def encode(rows: list[int], longest: int) -> TextCondition:
-        tokens = torch.zeros(len(rows), longest, dtype=torch.long)
-        mask = torch.zeros(len(rows), longest, dtype=torch.bool)
-        for place, row in enumerate(rows):
-            tokens[place, : len(ids[row])] = torch.tensor(ids[row])
-            mask[place, : len(ids[row])] = True
-        tokens, mask = tokens.to(text_encoder.device), mask.to(text_encoder.device)
-        states = text_encoder(input_ids=tokens, attention_mask=mask.long()).last_hidden_state * mask.unsqueeze(-1)
-        return TextCondition(states, mask, functional.normalize(states.sum(dim=1), dim=-1))
-
-    return _encode(encode, [len(row) for row in ids], text_encoder.config.hidden_size, batch_size)
-
-
-def _encode(
-    encode: Callable[[list[int], int], TextCondition], lengths: list[int], dim: int, batch_size: int
-) -> CaptionStore:
-    """Run an encoder over rows of similar length and keep the states without padding."""
+    ids = tokenizer(captions, truncation=True, max_length=MAX_CAPTION_TOKENS, verbose=False)["input_ids"]
+    lengths = [len(each) for each in ids]
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    states = np.zeros((int(offsets[-1]), dim), dtype=np.float16)
-    pooled = np.zeros((len(lengths), dim), dtype=np.float32)
+    states = np.zeros((int(offsets[-1]), text_encoder.config.hidden_size), dtype=np.float16)
+    pooled = np.zeros((len(lengths), text_encoder.config.hidden_size), dtype=np.float32)
     for start in tqdm(range(0, len(order), batch_size), desc="captions", mininterval=5.0):
         rows = order[start : start + batch_size]
-        condition = encode(rows, max(lengths[row] for row in rows))
+        longest = max(lengths[row] for row in rows)
+        condition = encode_text(tokenizer, text_encoder, [captions[row] for row in rows], max_length=longest)
         for place, row in enumerate(rows):
             states[offsets[row] : offsets[row + 1]] = condition.states[place, : lengths[row]].cpu().numpy()
             pooled[row] = condition.pooled[place].cpu().numpy()

@@ -1,4 +1,4 @@
-"""Fit the linear codec: ``melfusion train codec --data CORPUS --out RUN``. Takes about a minute."""
+"""Fit the linear codec: `melfusion train codec --data CORPUS --out RUN`. Takes about a minute."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class CodecConfig:
     """Fit the linear codec to the training clips.
 
     Args:
-        data: Corpus folder with ``metadata.jsonl``.
-        out: Run folder; the codec is written to ``out/export``.
+        data: Corpus folder with `metadata.jsonl`.
+        out: Run folder; the codec is written to `out/export`.
         patch: Frames and mel bins of a patch.
         latent_channels: Coefficients kept per patch.
         whitening: Exponent of the normalising scales, 0 to 1.

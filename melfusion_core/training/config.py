@@ -22,7 +22,7 @@ class TrainConfig:
     """What every trainer needs.
 
     Args:
-        data: Corpus folder with ``metadata.jsonl``.
+        data: Corpus folder with `metadata.jsonl`.
         out: Run folder: checkpoint, logs, samples and the exported model.
         max_steps: Optimiser steps of the whole run; 0 for no limit. At least one limit is needed.
         max_minutes: Training time of the whole run in minutes, earlier sittings counted in; 0 for no limit.
@@ -33,8 +33,8 @@ class TrainConfig:
         grad_clip: Largest gradient norm; 0 does not clip.
         ema_decay: Decay of the moving average of the weights, after its own warm-up.
         seed: Seed of every random draw.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        precision: Autocast: ``no`` or ``bf16``.
+        device: `auto`, `cpu` or `cuda`.
+        precision: Autocast: `no` or `bf16`.
         threads: CPU threads; 0 leaves PyTorch's choice.
         resume: Whether to go on from the run folder's checkpoint if there is one; if not, an existing one is an error.
         tensorboard: Whether to write TensorBoard event files next to the CSV logs.
@@ -103,18 +103,18 @@ class TrainConfig:
 def parse_config(
     config_class: type[_Config], arguments: list[str] | None = None, program: str | None = None
 ) -> _Config:
-    """Read a configuration from command line arguments; ``--some-field value`` for every field.
+    """Read a configuration from command line arguments; `--some-field value` for every field.
 
     Args:
         config_class: A dataclass whose docstring documents its fields.
-        arguments: The arguments; ``None`` takes the process's.
+        arguments: The arguments; `None` takes the process's.
         program: Program name for the help text.
 
     Returns:
         The validated configuration.
     """
     parser = argparse.ArgumentParser(prog=program, description=(config_class.__doc__ or "").split("\n")[0])
-    add_config_arguments(parser, config_class)
+    _add_config_arguments(parser, config_class)
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in vars(parser.parse_args(arguments)).items()}
     try:
         return config_class(**values)
@@ -122,13 +122,8 @@ def parse_config(
         parser.error(str(error))
 
 
-def add_config_arguments(parser: argparse.ArgumentParser, config_class: type) -> None:
-    """Add one flag per field of a dataclass; booleans also get a ``--no-`` form.
-
-    Args:
-        parser: The parser to extend.
-        config_class: A dataclass whose docstring documents its fields.
-    """
+def _add_config_arguments(parser: argparse.ArgumentParser, config_class: type) -> None:
+    """Add one flag per field of a dataclass; booleans also get a `--no-` form."""
     hints = typing.get_type_hints(config_class)
     helps = field_help(config_class)
     for field in dataclasses.fields(config_class):
@@ -152,7 +147,7 @@ def add_config_arguments(parser: argparse.ArgumentParser, config_class: type) ->
 
 
 def field_help(config_class: type) -> dict[str, str]:
-    """The help text of each field, from the ``Args`` sections of a dataclass and its bases.
+    """The help text of each field, from the `Args` sections of a dataclass and its bases.
 
     Args:
         config_class: The dataclass.

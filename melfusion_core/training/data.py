@@ -24,7 +24,7 @@ def read_crop(path: Path, sample_rate: int, start: int, samples: int) -> np.ndar
         samples: Number of samples; -1 for all the rest.
 
     Returns:
-        Float32 samples of shape ``(samples,)``.
+        Float32 samples of shape `(samples,)`.
 
     Raises:
         CorpusError: When the file is missing, has another rate, is not mono, or is too short.
@@ -53,7 +53,7 @@ def draw_crops(clips: Sequence[Triplet], generator: torch.Generator, batch: int,
         rate: Sample rate in Hz.
 
     Returns:
-        Waveforms of shape ``(batch, samples)``.
+        Waveforms of shape `(batch, samples)`.
 
     Raises:
         CorpusError: When a clip is too short.
@@ -79,7 +79,7 @@ def fixed_crops(clips: Sequence[Triplet], count: int, samples: int, rate: int) -
         rate: Sample rate in Hz.
 
     Returns:
-        Waveforms of shape ``(count, samples)``.
+        Waveforms of shape `(count, samples)`.
     """
     count = min(count, len(clips))
     chosen = [clips[i * len(clips) // count] for i in range(count)]
@@ -94,7 +94,7 @@ def load_pictures(clips: Sequence[Triplet], size: int) -> tuple[torch.Tensor, di
         size: Side in pixels.
 
     Returns:
-        Pictures of shape ``(pictures, 3, size, size)`` uint8, and the row of each path.
+        Pictures of shape `(pictures, 3, size, size)` uint8, and the row of each path.
     """
     rows: dict[Path, int] = {}
     sources: list[Triplet] = []

@@ -23,10 +23,10 @@ class SpectrumDiscriminator(nn.Module):
         """Judge spectrograms.
 
         Args:
-            level: Log magnitudes, about unit scale, of shape ``(batch, frames, bins)``.
+            level: Log magnitudes, about unit scale, of shape `(batch, frames, bins)`.
 
         Returns:
-            Per band, scores of shape ``(batch, 1, frames', bins')`` and a list of hidden features.
+            Per band, scores of shape `(batch, 1, frames', bins')` and a list of hidden features.
         """
         scores, features = [], []
         for layers, part in zip(self.bands, level[..., :-1].chunk(len(self.bands), dim=-1), strict=True):

@@ -11,7 +11,7 @@ import torch
 class ModelAverage:
     """Float32 moving average of the parameters of a module; buffers are the module's own.
 
-    The decay warms up as ``min(decay, (1 + updates) / (10 + updates))``.
+    The decay warms up as `min(decay, (1 + updates) / (10 + updates))`.
 
     Args:
         module: The module being trained.
@@ -35,7 +35,7 @@ class ModelAverage:
 
     @contextmanager
     def applied(self) -> Iterator[torch.nn.Module]:
-        """Let the module have the averaged weights for the length of a ``with`` block.
+        """Let the module have the averaged weights for the length of a `with` block.
 
         Yields:
             The module, in evaluation mode.
@@ -63,7 +63,7 @@ class ModelAverage:
         """Take over a saved average.
 
         Args:
-            state: What :meth:`state_dict` gave.
+            state: What `state_dict` gave.
         """
         self.updates = int(state["updates"])
         for mine, theirs in zip(self.average, state["average"], strict=True):

@@ -24,10 +24,10 @@ def encode_clips(
         vae: The codec; moved to the device.
         clips: Clips with audio of equal length.
         batch_size: Clips at a time.
-        device: ``cpu`` or ``cuda``.
+        device: `cpu` or `cuda`.
 
     Yields:
-        Index of the first clip of the batch, and raw latents of shape ``(batch, channels, time, frequency)``, float32.
+        Index of the first clip of the batch, and raw latents of shape `(batch, channels, time, frequency)`, float32.
     """
     vae = vae.to(device).eval()
     config = MelConfig()

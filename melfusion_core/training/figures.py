@@ -18,7 +18,7 @@ def save_spectrograms(path: Path, rows: list[torch.Tensor], config: MelConfig, l
 
     Args:
         path: PNG file to write.
-        rows: Normalised log-mel batches of equal shape ``(batch, 1, frames, n_mels)``.
+        rows: Normalised log-mel batches of equal shape `(batch, 1, frames, n_mels)`.
         config: The mel configuration.
         low_db: Level shown as black, in dB; the brightest is the highest level in the grid.
     """
@@ -36,7 +36,7 @@ def save_pictures(path: Path, rows: list[torch.Tensor]) -> None:
 
     Args:
         path: PNG file to write.
-        rows: Batches of equal shape ``(batch, 3, height, width)`` in [-1, 1], one per row of the grid.
+        rows: Batches of equal shape `(batch, 3, height, width)` in [-1, 1], one per row of the grid.
     """
     grid = torch.stack(rows).detach().cpu().float().clamp(-1, 1)
     grid = ((grid + 1) * 127.5).round().to(torch.uint8)

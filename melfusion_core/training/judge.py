@@ -1,6 +1,6 @@
-"""Trainer of the judge: ``melfusion train judge --data CORPUS --out RUN --max-minutes 15``.
+"""Trainer of the judge: `melfusion train judge --data CORPUS --out RUN --max-minutes 15`.
 
-It is trained on its own part of the train split: all clips of the pieces whose hash lies below ``share`` (60 %), so
+It is trained on its own part of the train split: all clips of the pieces whose hash lies below `share` (60 %), so
 that what it says of generated music does not rest on clips alone that the music model has heard as well. The
 validation split chooses the weights that are kept; the test split is never read.
 """
@@ -38,12 +38,12 @@ class JudgeConfig(TrainConfig):
     """Train the judge of the evaluation on its own part of a corpus.
 
     Args:
-        size: Network size, ``mini`` or ``tiny``.
+        size: Network size, `mini` or `tiny`.
         batch_size: Clips per step and process.
         learning_rate: Peak learning rate.
         weight_decay: AdamW's weight decay.
         ema_decay: Decay of the moving average of the weights, after its own warm-up.
-        precision: Autocast: ``no`` or ``bf16``.
+        precision: Autocast: `no` or `bf16`.
         validate_minutes: Minutes between two validations; the best weights are kept.
         share: Part of the train split's pieces that the judge hears, chosen by hash.
         least_clips: Leads, styles and instruments with fewer clips are no class.
@@ -98,7 +98,7 @@ class JudgeTask(Task):
         train = judges_part(select(corpus, "train", config.limit), config.share)
         held_out = select(corpus, "validation", config.limit)
         self.classes = find_classes(train, config.least_clips)
-        self.judge = build_judge(config.size, dataclasses.asdict(self.classes)).to(device)
+        self.judge = _build_judge(config.size, dataclasses.asdict(self.classes)).to(device)
         self.networks = {"judge": self.judge}
         groups = parameter_groups([self.judge], config.weight_decay)
         self.optimizers = {"judge": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))}
@@ -111,15 +111,7 @@ class JudgeTask(Task):
         self.best = self._best_score()
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw clips and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw clips and update."""
         rows = torch.randperm(len(self.train.mel), generator=generator)[: self.config.batch_size]
         mel, pitch = self._augmented(rows, generator)
         pixels = self._pixels(self.train, rows, generator)
@@ -131,7 +123,7 @@ class JudgeTask(Task):
             heard = self.judge(mel.to(self.device), pitch.to(self.device))
             seen, mood = self.judge.see(pixels.to(self.device))
             read = self.judge.read(self.train.captions[captions].to(self.device))
-        losses = attribute_losses(heard, wanted)
+        losses = _attribute_losses(heard, wanted)
         losses["picture_mood"] = functional.mse_loss(mood, wanted["image"])
         scales = self.judge.scales.clamp(max=4.0).exp()
         near = -torch.cdist(wanted["music"], wanted["image"]).square() / (2 * self.config.mood_width**2)
@@ -146,7 +138,7 @@ class JudgeTask(Task):
     def validate(self) -> dict[str, float]:
         """Accuracies and correlations on whole held-out clips, and their mean, the score; keeps the best weights."""
         heard, seen, read = self._hear(self.held_out)
-        figures = attribute_figures(heard, self.held_targets)
+        figures = _attribute_figures(heard, self.held_targets)
         figures["picture_top1"] = retrieval(heard.joint, seen)
         figures["caption_top1"] = retrieval(heard.joint, read)
         names = ("lead", "style", "tempo", "mode", "valence", "arousal", "picture_top1", "caption_top1")
@@ -161,11 +153,7 @@ class JudgeTask(Task):
         return figures
 
     def sample(self, folder: Path) -> None:
-        """What is heard in a few held-out clips, as JSON.
-
-        Args:
-            folder: Where to write.
-        """
+        """What is heard in a few held-out clips, as JSON."""
         heard, _, _ = self._hear(self.held_out)
         rows = []
         for row in range(min(16, len(heard.lead))):
@@ -178,11 +166,7 @@ class JudgeTask(Task):
         (folder / "heard.json").write_text(json.dumps(rows, indent=1) + "\n")
 
     def export(self, folder: Path) -> None:
-        """Save the best weights so far in half precision, with their figures beside them.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the best weights so far in half precision, with their figures beside them."""
         judge = copy.deepcopy(self.judge)
         if self.best_path.is_file():
             judge.load_state_dict(load_file(self.best_path))
@@ -248,16 +232,8 @@ class JudgeTask(Task):
         return heard, torch.cat(seen), torch.cat(read)
 
 
-def build_judge(size: str, classes: dict[str, object]) -> MelFusionJudge:
-    """Build an untrained judge.
-
-    Args:
-        size: ``mini`` or ``tiny``.
-        classes: Names of the classes and scales of the values, as the network's arguments.
-
-    Returns:
-        The network.
-    """
+def _build_judge(size: str, classes: dict[str, object]) -> MelFusionJudge:
+    """Build an untrained judge."""
     if size == "mini":
         return MelFusionJudge(**classes)
     mel = MelConfig(**TINY_MEL).to_dict()
@@ -265,16 +241,8 @@ def build_judge(size: str, classes: dict[str, object]) -> MelFusionJudge:
     return MelFusionJudge(**classes, mel=mel, pitch_octaves=2, **widths)
 
 
-def attribute_losses(heard: JudgeOutput, wanted: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Losses of the heads; clips whose attribute is unknown do not count.
-
-    Args:
-        heard: What the judge hears in a batch.
-        wanted: What it should say, as :func:`~melfusion_core.training.judge_data.targets` gives it.
-
-    Returns:
-        Scalar losses by attribute.
-    """
+def _attribute_losses(heard: JudgeOutput, wanted: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Losses of the heads; clips whose attribute is unknown do not count."""
     losses = {}
     for name in ("lead", "style", "tempo", "mode"):
         logits, index = getattr(heard, name), wanted[name]
@@ -291,7 +259,7 @@ def contrast(similarity: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Contrastive loss with soft targets, both ways.
 
     Args:
-        similarity: Scaled similarities of shape ``(batch, batch)``.
+        similarity: Scaled similarities of shape `(batch, batch)`.
         target: Weights of the partners, not negative, of the same shape; every row is made to sum to 1.
 
     Returns:
@@ -304,17 +272,8 @@ def contrast(similarity: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return sum(losses) / 2
 
 
-def attribute_figures(heard: JudgeOutput, wanted: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Accuracy of the classes and correlation of the values.
-
-    Args:
-        heard: What the judge hears.
-        wanted: What it should say.
-
-    Returns:
-        By attribute, for the classes the share that is right among clips of known class, for the values Pearson's
-        correlation; NaN without such clips. "instruments" is the F-measure at probability 0.5.
-    """
+def _attribute_figures(heard: JudgeOutput, wanted: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Accuracy of the classes and correlation of the values."""
     figures = {}
     for name in ("lead", "style", "tempo", "mode"):
         known = wanted[name] >= 0
@@ -334,7 +293,7 @@ def retrieval(queries: torch.Tensor, partners: torch.Tensor, among: int = RETRIE
     """How often the own partner is the most similar of some, expected over all draws of the others.
 
     Args:
-        queries: Unit vectors of shape ``(clips, dim)``.
+        queries: Unit vectors of shape `(clips, dim)`.
         partners: Unit vectors of the partners, same shape.
         among: Number of candidates, the own partner counted in; at most the number of clips.
 
@@ -356,7 +315,7 @@ def train(config: JudgeConfig) -> TrainResult:
         config: The trainer's configuration.
 
     Returns:
-        How it ended; the best network is in ``out/export``.
+        How it ended; the best network is in `out/export`.
     """
     loop = TrainLoop(config)
     return loop.run(JudgeTask(config, loop.device))

@@ -70,7 +70,7 @@ def to_bytes(values: torch.Tensor) -> torch.Tensor:
 
 
 def from_bytes(values: torch.Tensor) -> torch.Tensor:
-    """Undo :func:`to_bytes`.
+    """Undo `to_bytes`.
 
     Args:
         values: Any shape, uint8.
@@ -91,7 +91,7 @@ class Classes:
         styles: Styles.
         tempi: Tempo words.
         modes: Modes.
-        scalar_mean: Mean of the values of ``SCALARS``.
+        scalar_mean: Mean of the values of `SCALARS`.
         scalar_std: Their standard deviation.
     """
 
@@ -104,15 +104,8 @@ class Classes:
     scalar_std: tuple[float, ...]
 
 
-def scalars_of(clip: Triplet) -> list[float]:
-    """The clip's values in the order of ``SCALARS``; NaN where the corpus does not know one.
-
-    Args:
-        clip: The clip.
-
-    Returns:
-        Log tempo, log onset rate, valence and arousal.
-    """
+def _scalars_of(clip: Triplet) -> list[float]:
+    """The clip's values in the order of `SCALARS`; NaN where the corpus does not know one."""
 
     def log(value: float | None) -> float:
         return math.nan if value is None else math.log(max(value, 0.1))
@@ -143,14 +136,19 @@ def find_classes(clips: Sequence[Triplet], least_clips: int) -> Classes:
         raise ValueError(f"fewer than two lead instruments have {least_clips} clips in the judge's part")
     heard = Counter(name for clip in clips for name in set(clip.instruments))
     instruments = tuple(sorted(name for name, count in heard.items() if count >= least_clips))
-    values = np.array([scalars_of(clip) for clip in clips])
+    values = np.array([_scalars_of(clip) for clip in clips])
     known = np.isfinite(values).any(0)
     mean = np.where(known, np.nanmean(np.where(known, values, 0.0), 0), 0.0)
     std = np.where(known, np.nanstd(np.where(known, values, 0.0), 0), 1.0)
     return Classes(
-        leads, instruments, names("style", least_clips), names("tempo_word", 1), names("mode", 1),
-        tuple(round(float(v), 6) for v in mean), tuple(round(float(max(v, 1e-3)), 6) for v in std),
-    )  # fmt: skip
+        leads,
+        instruments,
+        names("style", least_clips),
+        names("tempo_word", 1),
+        names("mode", 1),
+        tuple(round(float(v), 6) for v in mean),
+        tuple(round(float(max(v, 1e-3)), 6) for v in std),
+    )
 
 
 @dataclass
@@ -158,12 +156,12 @@ class JudgeArrays:
     """Clips as arrays, one row each.
 
     Args:
-        mel: Bytes of the log-mel, of shape ``(clips, frames, n_mels)``.
-        pitch: Bytes of the pitch spectrum, of shape ``(clips, steps, semitones)``.
-        pictures: Bytes of shape ``(pictures, 3, 64, 64)``.
-        captions: Pooled caption states of shape ``(captions, 384)``.
-        picture_rows: Picture of each clip, of shape ``(clips,)``.
-        caption_rows: Captions of each clip: rows of ``captions``.
+        mel: Bytes of the log-mel, of shape `(clips, frames, n_mels)`.
+        pitch: Bytes of the pitch spectrum, of shape `(clips, steps, semitones)`.
+        pictures: Bytes of shape `(pictures, 3, 64, 64)`.
+        captions: Pooled caption states of shape `(captions, 384)`.
+        picture_rows: Picture of each clip, of shape `(clips,)`.
+        caption_rows: Captions of each clip: rows of `captions`.
     """
 
     mel: torch.Tensor
@@ -238,9 +236,9 @@ def targets(clips: Sequence[Triplet], classes: Classes) -> dict[str, torch.Tenso
         classes: The classes.
 
     Returns:
-        Class indices (-100 where unknown) by "lead", "style", "tempo" and "mode", of shape ``(clips,)``; 0/1
-        "instruments" of shape ``(clips, instruments)``; standardised "scalars" of shape ``(clips, 4)`` with NaN where
-        unknown; "music" and "image" moods of shape ``(clips, 2)``.
+        Class indices (-100 where unknown) by "lead", "style", "tempo" and "mode", of shape `(clips,)`; 0/1
+        "instruments" of shape `(clips, instruments)`; standardised "scalars" of shape `(clips, 4)` with NaN where
+        unknown; "music" and "image" moods of shape `(clips, 2)`.
     """
     keys = {"lead": ("lead", classes.leads), "style": ("style", classes.styles)}
     keys |= {"tempo": ("tempo_word", classes.tempi), "mode": ("mode", classes.modes)}
@@ -251,7 +249,7 @@ def targets(clips: Sequence[Triplet], classes: Classes) -> dict[str, torch.Tenso
     sounding = [[name in clip.instruments for name in classes.instruments] for clip in clips]
     result["instruments"] = torch.tensor(sounding)
     result["instruments"] = result["instruments"].float()
-    values = torch.tensor([scalars_of(clip) for clip in clips])
+    values = torch.tensor([_scalars_of(clip) for clip in clips])
     result["scalars"] = (values - torch.tensor(classes.scalar_mean)) / torch.tensor(classes.scalar_std)
     for side in ("music", "image"):
         result[side] = torch.tensor([clip.mood(side) for clip in clips])

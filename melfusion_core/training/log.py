@@ -13,7 +13,7 @@ class MetricLog:
         folder: Run folder.
         name: File name without extension; also the TensorBoard prefix.
         last_step: Rows of later steps in an existing file are dropped: they will be written again.
-        tensorboard: Whether to write event files under ``folder/tensorboard``.
+        tensorboard: Whether to write event files under `folder/tensorboard`.
     """
 
     def __init__(self, folder: Path, name: str, last_step: int = 0, tensorboard: bool = False) -> None:

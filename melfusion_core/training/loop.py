@@ -36,7 +36,7 @@ class TrainingError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
-    """How a call of :meth:`TrainLoop.run` ended.
+    """How a call of `TrainLoop.run` ended.
 
     Args:
         step: Steps done, earlier sittings counted in.
@@ -54,8 +54,8 @@ class TrainResult:
 class Task(ABC):
     """What one component brings to the loop: networks, losses, samples.
 
-    A task sets ``networks`` (all that is saved and restored), ``averaged`` (names of networks with an EMA) and
-    ``optimizers`` in its constructor, on the device that it is given. Where ``global_batch`` is set, all processes are
+    A task sets `networks` (all that is saved and restored), `averaged` (names of networks with an EMA) and
+    `optimizers` in its constructor, on the device that it is given. Where `global_batch` is set, all processes are
     given the same generator, and each takes its share of what is drawn; otherwise each draws a batch of its own.
     """
 
@@ -67,10 +67,10 @@ class Task(ABC):
 
     @abstractmethod
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw a batch, compute losses and call ``loop.update``.
+        """Draw a batch, compute losses and call `loop.update`.
 
         Args:
-            loop: The loop, for ``update``, ``autocast`` and ``progress``.
+            loop: The loop, for `update`, `autocast` and `progress`.
             generator: CPU generator for every draw of this step.
 
         Returns:
@@ -100,18 +100,18 @@ class Task(ABC):
 class TrainLoop:
     """Runs a task until its limit of steps or minutes, whichever comes first.
 
-    Every random draw of step ``n`` comes from a generator seeded by (seed, n, process), or by (seed, n) where a task
+    Every random draw of step `n` comes from a generator seeded by (seed, n, process), or by (seed, n) where a task
     draws global batches, so that a resumed run repeats an uninterrupted one exactly where the schedule follows steps.
 
     Args:
         config: The trainer's configuration.
-        accelerator: Device and processes; ``None`` makes one from the configuration.
+        accelerator: Device and processes; `None` makes one from the configuration.
     """
 
     def __init__(self, config: TrainConfig, accelerator: Accelerator | None = None) -> None:
         use_threads(config.threads)
         self.config = config
-        self.accelerator = accelerator or make_accelerator(config)
+        self.accelerator = accelerator or _make_accelerator(config)
         self.device = self.accelerator.device
         self.step = 0
         self.metrics: dict[str, float] = {}
@@ -131,7 +131,7 @@ class TrainLoop:
             How it ended.
 
         Raises:
-            TrainingError: When the losses are no longer finite, or a checkpoint is there and ``resume`` is off.
+            TrainingError: When the losses are no longer finite, or a checkpoint is there and `resume` is off.
         """
         config, out = self.config, self.config.out_folder
         out.mkdir(parents=True, exist_ok=True)
@@ -378,18 +378,8 @@ class TrainLoop:
                 signal.signal(number, handler)
 
 
-def make_accelerator(config: TrainConfig) -> Accelerator:
-    """Device and processes as the configuration and ``accelerate launch`` say.
-
-    Args:
-        config: The trainer's configuration.
-
-    Returns:
-        The accelerator; mixed precision is left to the loop.
-
-    Raises:
-        TrainingError: When ``cuda`` is asked for and there is none.
-    """
+def _make_accelerator(config: TrainConfig) -> Accelerator:
+    """Device and processes as the configuration and `accelerate launch` say."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("device is cuda, but PyTorch sees no CUDA device")
     return Accelerator(cpu=config.device == "cpu", mixed_precision="no")

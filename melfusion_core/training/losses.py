@@ -1,6 +1,6 @@
 """Losses and noise-level weights.
 
-Shape legend: ``batch`` examples, ``samples`` per waveform, ``frames`` and ``n_mels`` of a log-mel spectrogram.
+Shape legend: `batch` examples, `samples` per waveform, `frames` and `n_mels` of a log-mel spectrogram.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ def snr_of(alphas_cumprod: torch.Tensor, timesteps: torch.Tensor) -> torch.Tenso
     """Signal-to-noise ratio of noise levels.
 
     Args:
-        alphas_cumprod: Cumulative products of a scheduler, of shape ``(train_timesteps,)``.
-        timesteps: Of shape ``(batch,)``.
+        alphas_cumprod: Cumulative products of a scheduler, of shape `(train_timesteps,)`.
+        timesteps: Of shape `(batch,)`.
 
     Returns:
-        ``alpha_bar / (1 - alpha_bar)`` of shape ``(batch,)``.
+        `alpha_bar / (1 - alpha_bar)` of shape `(batch,)`.
     """
     level = alphas_cumprod.to(timesteps.device)[timesteps]
     return level / (1 - level)
@@ -34,13 +34,13 @@ def min_snr_weight(snr: torch.Tensor, gamma: float, prediction_type: str) -> tor
     Args:
         snr: Signal-to-noise ratios, any shape.
         gamma: Ratio from which the weight no longer grows with the clean signal's precision.
-        prediction_type: ``epsilon``, ``v_prediction`` or ``sample``.
+        prediction_type: `epsilon`, `v_prediction` or `sample`.
 
     Returns:
-        ``min(snr, gamma) / snr`` for epsilon; ``min(snr + 1, gamma) / (snr + 1)`` for v, so that the noisiest steps,
-        where the layout of a piece is decided, keep weight 1 (the usual ``min(snr, gamma) / (snr + 1)`` is 0 at the
+        `min(snr, gamma) / snr` for epsilon; `min(snr + 1, gamma) / (snr + 1)` for v, so that the noisiest steps,
+        where the layout of a piece is decided, keep weight 1 (the usual `min(snr, gamma) / (snr + 1)` is 0 at the
         last step of a schedule with zero terminal SNR: that step would never be learned). For the clean sample,
-        ``min(snr + 1, gamma)``: an error of the sample is ``sqrt(snr + 1)`` times as large as one of v, so both
+        `min(snr + 1, gamma)`: an error of the sample is `sqrt(snr + 1)` times as large as one of v, so both
         types minimise the same loss.
 
     Raises:
@@ -60,11 +60,11 @@ def loss_weights(scheduler: DDIMScheduler, timesteps: torch.Tensor, gamma: float
 
     Args:
         scheduler: The noise schedule.
-        timesteps: Of shape ``(batch,)``.
-        gamma: See :func:`min_snr_weight`; 0 weights all alike.
+        timesteps: Of shape `(batch,)`.
+        gamma: See `min_snr_weight`; 0 weights all alike.
 
     Returns:
-        Of shape ``(batch,)``, on the device of the timesteps.
+        Of shape `(batch,)`, on the device of the timesteps.
     """
     if not gamma:
         return torch.ones(len(timesteps), device=timesteps.device)
@@ -95,9 +95,9 @@ def training_target(
 
     Args:
         scheduler: The noise schedule.
-        clean: Clean samples of shape ``(batch, ...)``.
+        clean: Clean samples of shape `(batch, ...)`.
         noise: Gaussian noise, same shape.
-        timesteps: Of shape ``(batch,)``.
+        timesteps: Of shape `(batch,)`.
 
     Returns:
         The target, same shape.
@@ -124,10 +124,10 @@ def stratified_timesteps(
         batch: Number of timesteps.
         train_timesteps: Timesteps are below this.
         generator: CPU generator.
-        shift: How much they crowd towards the noise, see :func:`~melfusion_core.diffusion.timesteps.shift_timesteps`.
+        shift: How much they crowd towards the noise, see `shift_timesteps`.
 
     Returns:
-        Of shape ``(batch,)``, int64, shuffled.
+        Of shape `(batch,)`, int64, shuffled.
     """
     places = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
     places = places[torch.randperm(batch, generator=generator)]
@@ -153,7 +153,7 @@ class MultiResolutionSTFTLoss(torch.nn.Module):
         """Compare waveforms.
 
         Args:
-            prediction: Of shape ``(batch, samples)``.
+            prediction: Of shape `(batch, samples)`.
             target: Same shape.
 
         Returns:
@@ -171,11 +171,11 @@ class MultiResolutionSTFTLoss(torch.nn.Module):
         """Magnitudes of one window length, where a full-scale sine has about 1.
 
         Args:
-            waveform: Of shape ``(batch, samples)``.
+            waveform: Of shape `(batch, samples)`.
             window: One of the windows, in samples.
 
         Returns:
-            Of shape ``(batch, bins, frames)``.
+            Of shape `(batch, bins, frames)`.
         """
         shape = getattr(self, f"window_{window}")
         spectrum = torch.stft(waveform, window, window // 4, window=shape, center=True, return_complex=True)

@@ -11,14 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DPMSolverMultistepScheduler
 
 from melfusion_core.audio import save_audio
-from melfusion_core.diffusion.timesteps import shifted_timesteps
-from melfusion_core.engines.spectrogram.latents import add_coordinates, decode_mel, load_codec
+from melfusion_core.diffusion.guidance import MusicCondition
+from melfusion_core.diffusion.sampling import make_scheduler, sample_latents
+from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
+from melfusion_core.engines.spectrogram.latents import load_codec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.models.features import KeyValue
 from melfusion_core.models.synapse import install_synapse
+from melfusion_core.take import TakeSettings
 from melfusion_core.training.figures import save_spectrograms
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import dropped, loss_weights, stratified_timesteps, training_target
@@ -63,15 +65,7 @@ class MusicTask(Task):
         self.held_out = [held_out[i * len(held_out) // count] for i in range(count)]
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw crops and update."""
         config = self.config
         batch, frames = config.batch_size, config.crop_frames
         total = self.data.latents.shape[2]
@@ -108,7 +102,7 @@ class MusicTask(Task):
     def validate(self) -> dict[str, float]:
         """Losses on held-out crops under every condition; clips, noise and timesteps never change.
 
-        ``picture_gain`` is how much worse the loss is with another clip's picture than with the right one, without a
+        `picture_gain` is how much worse the loss is with another clip's picture than with the right one, without a
         caption: above 0, the model listens to the picture.
         """
         clips = [self.data.clips[row] for row in self.held_out]
@@ -128,39 +122,29 @@ class MusicTask(Task):
         return results | {f"gate_{layer}": float(gate) for layer, gate in enumerate(self.synapse.gates())}
 
     def sample(self, folder: Path) -> None:
-        """Four held-out clips, what is made from their captions and pictures, and from their captions alone.
-
-        Args:
-            folder: Where to write.
-        """
+        """Four held-out clips, what is made from their captions and pictures, and from their captions alone."""
         if not self.config.vae:
             return
-        vae = load_codec(self.config.vae).to(self.device).eval()
+        vocoder = ISTFTVocoder.from_pretrained(self.config.vocoder) if self.config.vocoder else ISTFTVocoder()
+        engine = SpectrogramEngine(load_codec(self.config.vae), vocoder).to(self.device).eval()
         rows = self.held_out[:4]
         real = torch.from_numpy(self.data.latents[rows].astype("float32")).to(self.device)
-        made = [self.generate(rows, strength) * self.std + self.mean for strength in (1.0, 0.0)]
-        mels = [decode_mel(vae, latents) for latents in (real, *made)]
-        mel_config = ISTFTVocoder().mel_config
+        made = [self.generate(rows, strength) for strength in (1.0, 0.0)]
+        mels = [engine.mel(latents) for latents in ((real - self.mean) / self.std, *made)]
+        save_spectrograms(folder / "real_picture_text.png", mels, engine.mel_config)
         if self.config.vocoder:
-            vocoder = ISTFTVocoder.from_pretrained(self.config.vocoder).to(self.device).eval()
-            mel_config = vocoder.mel_config
             for name, mel in zip(("picture", "text_only"), mels[1:], strict=True):
-                for number, audio in enumerate(vocoder(mel[:2])):
-                    save_audio(folder / f"{number}_{name}.flac", audio, mel_config.sample_rate)
-        save_spectrograms(folder / "real_picture_text.png", mels, mel_config)
+                for number, audio in enumerate(engine.vocode(mel[:2])):
+                    save_audio(folder / f"{number}_{name}.flac", audio, engine.sample_rate)
 
     def export(self, folder: Path) -> None:
-        """Save the averaged networks and the scheduler: ``unet``, ``synapse``, ``scheduler``.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged networks and the scheduler: `unet`, `synapse`, `scheduler`."""
         self.unet.save_pretrained(folder / "unet")
         self.synapse.save_pretrained(folder / "synapse")
         self.scheduler.save_pretrained(folder / "scheduler")
 
     def generate(self, rows: list[int], strength: float, seed: int = 3) -> torch.Tensor:
-        """Sample clips for the captions and pictures of some clips, with plain guidance.
+        """Sample clips for the captions and pictures of some clips, as pipelines do.
 
         Args:
             rows: Rows of the prepared clips.
@@ -168,29 +152,25 @@ class MusicTask(Task):
             seed: Seed of the noise.
 
         Returns:
-            Normalised latents of shape ``(rows, channels, time, frequency)``.
+            Normalised latents of shape `(rows, channels, time, frequency)`.
         """
-        clips = [self.data.clips[row] for row in rows]
-        count = len(rows)
-        text = self.data.captions.get([clip["captions"][0] for clip in clips] + [0] * count, self.device)
-        scheduler = DPMSolverMultistepScheduler.from_config(self.scheduler.config, final_sigmas_type="zero")
-        total, shift = scheduler.config.num_train_timesteps, self.config.timestep_shift
-        scheduler.set_timesteps(timesteps=shifted_timesteps(self.config.sample_steps, total, shift))
-        shape = (count, *self.data.latents.shape[1:])
-        latents = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(self.device)
-        strengths = torch.tensor([strength] * count + [0.0] * count, device=self.device)
-        pictures = [clip["picture"] for clip in clips] * 2
-        for timestep in scheduler.timesteps:
-            self.handle.set(self.data.features_at(pictures, timestep.repeat(2 * count), self.device), strengths)
-            with_text, without = self.unet(
-                add_coordinates(latents, self.unet.config.in_channels).repeat(2, 1, 1, 1),
-                timestep,
-                encoder_hidden_states=text.states,
-                encoder_attention_mask=text.mask,
-                class_labels=text.pooled,
-            ).sample.chunk(2)
-            guided = without + self.config.sample_guidance * (with_text - without)
-            latents = scheduler.step(guided, timestep, latents).prev_sample
+        clips, config = [self.data.clips[row] for row in rows], self.config
+        condition = MusicCondition(
+            self.data.captions.get([clip["captions"][0] for clip in clips], self.device),
+            self.data.captions.get([0] * len(rows), self.device),
+            same_text=False,
+            image=self.data.all_features([clip["picture"] for clip in clips], self.device) if strength else None,
+            settings=TakeSettings(
+                guidance_scale=config.sample_guidance,
+                image_guidance_scale=config.sample_guidance,
+                synapse_strength=strength,
+            ),
+        )
+        scheduler = make_scheduler(self.scheduler, "dpm++", config.sample_steps, config.timestep_shift)
+        noise = torch.randn(len(rows), *self.data.latents.shape[1:], generator=torch.Generator().manual_seed(seed))
+        latents = noise.to(self.device)
+        for step in sample_latents(SpectrogramEngine, self.unet, self.handle, [condition], scheduler, latents):
+            latents = step.latents
         self.handle.clear()
         return latents
 
@@ -207,16 +187,16 @@ class MusicTask(Task):
         """Squared error of the prediction for clips at given noise levels.
 
         Args:
-            latents: Normalised latents of shape ``(batch, channels, time, frequency)``.
+            latents: Normalised latents of shape `(batch, channels, time, frequency)`.
             noise: Same shape.
-            timesteps: Of shape ``(batch,)``, int64.
+            timesteps: Of shape `(batch,)`, int64.
             texts: Number of each clip's caption; 0 is the empty one.
-            features: For each layer ``(key, value)`` of the clips' pictures.
+            features: For each layer `(key, value)` of the clips' pictures.
             strengths: Synapse strengths.
-            starts: First latent frame of each crop, of shape ``(batch,)``, or of all.
+            starts: First latent frame of each crop, of shape `(batch,)`, or of all.
 
         Returns:
-            Means over channels and positions, of shape ``(batch,)``.
+            Means over channels and positions, of shape `(batch,)`.
         """
         text = self.data.captions.get(texts, self.device)
         noise, timesteps = noise.to(self.device), timesteps.to(self.device)
@@ -224,7 +204,7 @@ class MusicTask(Task):
         target = training_target(self.scheduler, latents, noise, timesteps)
         self.handle.set(features, torch.tensor(strengths, device=self.device))
         prediction = self.unet(
-            add_coordinates(noisy, self.unet.config.in_channels, starts),
+            SpectrogramEngine.model_input(noisy, self.unet.config.in_channels, starts),
             timesteps,
             encoder_hidden_states=text.states,
             encoder_attention_mask=text.mask,
@@ -293,7 +273,7 @@ def train(config: MusicConfig) -> TrainResult:
         config: The trainer's configuration.
 
     Returns:
-        How it ended; the averaged networks are in ``out/export``.
+        How it ended; the averaged networks are in `out/export`.
     """
     loop = TrainLoop(config)
     return loop.run(MusicTask(config, loop.device))

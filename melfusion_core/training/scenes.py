@@ -1,11 +1,11 @@
-"""Fit the scene classifier: ``melfusion train scenes --image-unet DIR --data CORPUS --out RUN``. Takes minutes.
+"""Fit the scene classifier: `melfusion train scenes --image-unet DIR --data CORPUS --out RUN`. Takes minutes.
 
 The procedural scenes of the corpus give the words. Its photographs are one silent kind: with words of their own they
 were told right in 4 of 10 cases at any threshold (folds over themes), so the classifier learns to keep quiet on them.
 The validation split, and photographs of the train split as predicted by folds that had not seen their themes, choose
 the threshold. The test split, whose themes of photographs occur nowhere else, is measured once.
 
-Shape legend: ``n`` pictures, ``features`` statistics of a picture.
+Shape legend: `n` pictures, `features` statistics of a picture.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
-from torch.nn import functional
 from tqdm.auto import tqdm
 
 from melfusion_core.data.corpus import SCENE, CorpusError, Triplet, read_corpus, select
@@ -29,6 +28,7 @@ from melfusion_core.models.scenes import SceneClassifier, attention_norms, pictu
 from melfusion_core.models.text import encode_text, load_minilm
 from melfusion_core.training.config import use_threads
 from melfusion_core.training.data import bytes_to_pixels, load_pictures
+from melfusion_core.training.told import tell_clips
 
 PHOTOGRAPH = "a photograph"
 WORDS = {
@@ -63,8 +63,8 @@ class SceneConfig:
     """Fit the scene classifier to an image model and a corpus.
 
     Args:
-        data: Corpus folder with ``metadata.jsonl``.
-        out: Run folder; the classifier is written to ``out/export``.
+        data: Corpus folder with `metadata.jsonl`.
+        out: Run folder; the classifier is written to `out/export`.
         image_unet: Export of the image model's trainer, with its scheduler.
         pictures: Pictures of the train split, evenly spread; 0 for all.
         held_out_pictures: Pictures of the validation and of the test split each; 0 for all.
@@ -106,8 +106,8 @@ class ScenePictures:
     """Pictures as the classifier sees them.
 
     Args:
-        statistics: Of shape ``(n, features)``.
-        words: The word of each scene, or ``PHOTOGRAPH``.
+        statistics: Of shape `(n, features)`.
+        words: The word of each scene, or `PHOTOGRAPH`.
         themes: Theme of each picture.
     """
 
@@ -117,14 +117,14 @@ class ScenePictures:
 
     @property
     def photographs(self) -> torch.Tensor:
-        """Which of them are photographs, of shape ``(n,)``."""
+        """Which of them are photographs, of shape `(n,)`."""
         return torch.tensor([word == PHOTOGRAPH for word in self.words], dtype=torch.bool)
 
     def index(self, rows: torch.Tensor) -> ScenePictures:
         """Pick pictures.
 
         Args:
-            rows: Boolean mask of shape ``(n,)``.
+            rows: Boolean mask of shape `(n,)`.
 
         Returns:
             Those pictures.
@@ -135,18 +135,8 @@ class ScenePictures:
         )
 
 
-def scene_word(clip: Triplet) -> str:
-    """What is to be said of a clip's picture.
-
-    Args:
-        clip: A clip of the corpus.
-
-    Returns:
-        One of ``WORDS``, or ``PHOTOGRAPH``.
-
-    Raises:
-        CorpusError: When the picture is a scene of a theme that has no word.
-    """
+def _scene_word(clip: Triplet) -> str:
+    """What is to be said of a clip's picture."""
     if clip.kind != SCENE:
         return PHOTOGRAPH
     if clip.theme not in WORDS:
@@ -154,33 +144,32 @@ def scene_word(clip: Triplet) -> str:
     return WORDS[clip.theme]
 
 
-def fit(classifier: SceneClassifier, pictures: ScenePictures, penalty: float, iterations: int = 100) -> None:
-    """Fit a classifier: standardisation, then multinomial logistic regression by L-BFGS.
+def fit(classifier: SceneClassifier, pictures: ScenePictures, penalty: float, iterations: int = 1000) -> None:
+    """Fit a classifier of three labels or more: standardisation, then multinomial logistic regression.
 
     Args:
         classifier: To fit, in place.
         pictures: What to fit it to.
-        penalty: Weight of the squared weights.
+        penalty: Weight of the squared weights in the mean loss.
         iterations: Most iterations.
+
+    Raises:
+        CorpusError: When no picture has one of the labels.
     """
-    statistics = pictures.statistics
+    from sklearn.linear_model import LogisticRegression
+
+    statistics, labels = pictures.statistics, list(classifier.config.labels)
+    lacking = sorted(set(labels) - set(pictures.words))
+    if lacking:
+        raise CorpusError(f"no picture to learn {', '.join(lacking)} from")
     classifier.mean.copy_(statistics.mean(0))
     classifier.std.copy_(statistics.std(0).clamp_min(1e-6))
-    targets = torch.tensor([list(classifier.config.labels).index(word) for word in pictures.words])
     standard = (statistics - classifier.mean) / classifier.std
-    weight, bias = classifier.linear.weight, classifier.linear.bias
+    fitted = LogisticRegression(C=1.0 / (2.0 * penalty * len(standard)), max_iter=iterations)
+    fitted.fit(standard.double().numpy(), [labels.index(word) for word in pictures.words])
     with torch.no_grad():
-        weight.zero_()
-        bias.zero_()
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=iterations, line_search_fn="strong_wolfe")
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(classifier.linear(standard), targets) + penalty * weight.square().sum()
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
+        classifier.linear.weight.copy_(torch.from_numpy(fitted.coef_))
+        classifier.linear.bias.copy_(torch.from_numpy(fitted.intercept_))
 
 
 def choose_threshold(
@@ -228,8 +217,8 @@ def measure(classifier: SceneClassifier, pictures: ScenePictures) -> dict[str, d
         pictures: Held-out pictures.
 
     Returns:
-        By ``scenes`` and ``photographs``: ``n``; ``accuracy`` of the likeliest label; ``coverage``, the share of
-        pictures of which a word is said; ``said``; ``right``, how many of those words are true; ``precision``, their
+        By `scenes` and `photographs`: `n`; `accuracy` of the likeliest label; `coverage`, the share of
+        pictures of which a word is said; `said`; `right`, how many of those words are true; `precision`, their
         share, which is missing where nothing is said.
     """
     shares, best = classifier(pictures.statistics).max(dim=1)
@@ -255,7 +244,7 @@ def train(config: SceneConfig) -> dict[str, Any]:
         config: What to do.
 
     Returns:
-        The threshold, and what :func:`measure` says on the validation and the test split; also in ``summary.json``.
+        The threshold, and what `measure` says on the validation and the test split; also in `summary.json`.
 
     Raises:
         CorpusError: When the train split lacks scenes or photographs, or a scene has a theme without a word.
@@ -267,7 +256,7 @@ def train(config: SceneConfig) -> dict[str, Any]:
     clips = read_corpus(config.data)
     limits = {"train": config.pictures, "validation": config.held_out_pictures, "test": config.held_out_pictures}
     chosen = {split: select(clips, split, limit) for split, limit in limits.items()}
-    labels = sorted({scene_word(clip) for clip in chosen["train"]})
+    labels = sorted({_scene_word(clip) for clip in chosen["train"]})
     if PHOTOGRAPH not in labels or len(labels) < 3:
         raise CorpusError("the train split needs photographs and scenes of several kinds")
     settings = {
@@ -281,16 +270,19 @@ def train(config: SceneConfig) -> dict[str, Any]:
     sets = {}
     for split, part in chosen.items():
         pixels, rows = load_pictures(part, picture_size(unet))
-        places = SceneClassifier(**settings)
+        places, told = SceneClassifier(**settings), tell_clips(encoder, part)
+        parts = [None] * len(pixels.split(16)) if told is None else told.split(16)
         found = [
             token_statistics(
-                picture_features(places, unet, scheduler, bytes_to_pixels(batch), null_text, encoder),
+                picture_features(places, unet, scheduler, bytes_to_pixels(batch), null_text, said),
                 config.key_timestep,
             )
-            for batch in tqdm(pixels.split(16), desc=f"features, {split}", mininterval=5.0)
+            for batch, said in zip(
+                tqdm(pixels.split(16), desc=f"features, {split}", mininterval=5.0), parts, strict=True
+            )
         ]
         order = [rows[clip.image] for clip in part]
-        words, themes = [scene_word(clip) for clip in part], [clip.theme or clip.id for clip in part]
+        words, themes = [_scene_word(clip) for clip in part], [clip.theme or clip.id for clip in part]
         sets[split] = ScenePictures(torch.cat(found)[order], words, themes)
     settings["features"] = sets["train"].statistics.shape[1]
     return _fit_and_measure(config, settings, sets)
@@ -331,11 +323,16 @@ def _true_words(pictures: ScenePictures, row: int) -> tuple[str, ...]:
 
 def _theme_folds(pictures: ScenePictures, folds: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Masks of what is fitted to and of the photographs that are asked about, by folds over their themes."""
-    themes = sorted({theme for theme, word in zip(pictures.themes, pictures.words, strict=True) if word == PHOTOGRAPH})
-    fold_of = {theme: number % folds for number, theme in enumerate(themes)}
-    number = torch.tensor([fold_of.get(theme, -1) for theme in pictures.themes])
-    number[~pictures.photographs] = -1
-    return [(number != fold, number == fold) for fold in range(min(folds, len(themes)))]
+    from sklearn.model_selection import GroupKFold
+
+    rows = pictures.photographs.nonzero().flatten()
+    themes = [pictures.themes[row] for row in rows.tolist()]
+    splits = []
+    for _, held in GroupKFold(min(folds, len(set(themes)))).split(rows, groups=themes):
+        asked = torch.zeros(len(pictures.themes), dtype=torch.bool)
+        asked[rows[torch.from_numpy(held)]] = True
+        splits.append((~asked, asked))
+    return splits
 
 
 @torch.no_grad()

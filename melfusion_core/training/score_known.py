@@ -1,4 +1,4 @@
-"""Which parts of a passage are known in training: so that anything may be known later, and the rest composed around it.
+"""Which parts of a passage are known in training, so that anything may be known later and the rest composed around it.
 
 Shape legend: ``channels``, ``beats``, ``rows`` of the latent image.
 """
@@ -22,7 +22,8 @@ from melfusion_core.engines.score.layout import (
 _SONG_FACTS: tuple[tuple[str, ...], ...] = (
     ("song.tempo",), ("song.metre",), ("song.swing",), ("song.tonic",), ("song.mode",),
     ("song.valence", "song.arousal"), ("song.valence",), ("song.arousal",), ("song.style",), ("song.end",),
-    ("song.begin",), ("song.level",), ("song.density",), ("harmony.root", "harmony.tones"), ("harmony.root", "harmony.tones", "harmony.bass"), ("harmony.bass",),
+    ("song.begin",), ("song.level",), ("song.density",), ("harmony.root", "harmony.tones"),
+    ("harmony.root", "harmony.tones", "harmony.bass"), ("harmony.bass",),
     ("harmony.pitches",),
 )  # fmt: skip
 """What is told together."""

@@ -13,15 +13,20 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 
-from melfusion_core.engines.score.inputs import fold_rows, meaningful, unet_input
-from melfusion_core.engines.score.layout import CHANNELS, ROWS
+from melfusion_core.engines.score.inputs import clean_estimate, fold_rows, meaningful, unet_input
+from melfusion_core.engines.score.layout import CHANNELS, FIRST_OCTAVE_ROW, ROWS
+from melfusion_core.models.synapse import SynapseHandle, VisualSynapse, install_synapse
 from melfusion_core.training.config import TrainConfig
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
 from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps
 from melfusion_core.training.optim import parameter_groups
-from melfusion_core.training.presets import build_score_unet, music_scheduler
+from melfusion_core.training.presets import build_score_unet, build_synapse, music_scheduler
 from melfusion_core.training.score_data import PreparedScores
 from melfusion_core.training.score_known import draw_known
+from melfusion_core.training.score_pictures import PreparedPictures, music_facts
+
+ENGINE_FILE = "engine.json"
+"""What the engine of an exported model must be told, beside its weights."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,19 @@ class ScoreMusicConfig(TrainConfig):
     """Configuration of the score engine's music trainer.
 
     Args:
+        pictures: Folder of ``melfusion train score-pictures``; without it the model hears no pictures.
         crop_beats: Length of a crop.
         long_share: Share of steps with crops twice as long, half as many.
         text_dropout: Share of examples without caption.
+        image_dropout: Share of examples without picture.
+        both_dropout: Share of examples without either.
+        pairing_width: Deviation of the distance on each axis of mood at which pictures are drawn for music.
+        pairing_meaning: Weight of what pictures show in that draw.
+        gate_rate: Learning rate of the synapse's gates relative to the rest.
         known_share: Share of examples of which something may be known.
         filled_share: Least part of a crop that a passage fills where it is long enough.
         min_snr_gamma: Largest weight of a noise level.
+        note_weight: Weight of notes against controls in the loss: most cells hold none.
         timestep_shift: How much noise levels crowd towards the noise.
         width: Channels of the UNet's first level.
         fold: How many rows of the latent image become one; divides 12 into an even number.
@@ -43,15 +55,22 @@ class ScoreMusicConfig(TrainConfig):
     """
 
     batch_size: int = 16
+    pictures: str = ""
     crop_beats: int = 16
     long_share: float = 0.0
     text_dropout: float = 0.15
+    image_dropout: float = 0.25
+    both_dropout: float = 0.10
+    pairing_width: float = 0.1
+    pairing_meaning: float = 1.0
+    gate_rate: float = 10.0
     known_share: float = 0.7
     filled_share: float = 0.75
     min_snr_gamma: float = 5.0
-    timestep_shift: float = 4.0
-    width: int = 160
-    fold: int = 3
+    note_weight: float = 4.0
+    timestep_shift: float = 2.0
+    width: int = 128
+    fold: int = 1
     init: str = ""
     validation_clips: int = 192
 
@@ -59,18 +78,22 @@ class ScoreMusicConfig(TrainConfig):
         super().__post_init__()
         self.require(self.crop_beats >= 4 and self.crop_beats % 2 == 0, "crop_beats must be even and at least 4")
         self.require(ROWS % self.fold == 0 and (ROWS // self.fold) % 2 == 0, "fold must divide 12 into an even number")
-        for name in ("long_share", "text_dropout", "known_share", "filled_share"):
+        for name in ("long_share", "known_share", "filled_share"):
             self.require(0 <= getattr(self, name) <= 1, f"{name} must be in [0, 1]")
+        rates = (self.text_dropout, self.image_dropout, self.both_dropout)
+        self.require(min(rates) >= 0 and sum(rates) <= 1, "dropouts must not be negative, nor more than 1 in sum")
 
 
 @dataclass
 class _Batch:
-    """Crops of shape ``(batch, channels, beats, rows)`` with what is known of them, captions and starts."""
+    """Crops of shape ``(batch, channels, beats, rows)`` with what is known of them, captions, pictures and starts."""
 
     clean: torch.Tensor
     known: torch.Tensor
     texts: list[int]
     starts: torch.Tensor
+    views: np.ndarray | None = None
+    strengths: torch.Tensor | None = None
 
 
 class ScoreMusicTask(Task):
@@ -82,7 +105,7 @@ class ScoreMusicTask(Task):
     """
 
     name = "score-music"
-    averaged = ("unet",)
+    averaged: tuple[str, ...] = ("unet",)
 
     def __init__(self, config: ScoreMusicConfig, device: torch.device) -> None:
         self.config, self.device = config, device
@@ -93,8 +116,18 @@ class ScoreMusicTask(Task):
             self.unet = build_score_unet("mini", config.fold, config.width)
         self.unet.to(device)
         self.scheduler = music_scheduler()
+        self.weights = meaningful().float()
+        self.weights[:, FIRST_OCTAVE_ROW:] *= config.note_weight
         self.networks = {"unet": self.unet}
-        groups = parameter_groups([self.unet], config.weight_decay)
+        self.pictures = self._pictures("train")
+        self.handle = self._connect() if self.pictures else None
+        groups = parameter_groups(list(self.networks.values()), config.weight_decay)
+        if self.handle:
+            gates = self.handle.synapse.gate_logits
+            for group in groups:
+                group["params"] = [parameter for parameter in group["params"] if parameter is not gates]
+            groups.append({"params": [gates], "weight_decay": 0.0, "lr": config.gate_rate * config.learning_rate})
+        self.music = music_facts(self.data.clips)
         self.optimizers = {"music": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)}
         self.rows = {n: self.data.rows("train", n // 2) for n in {config.crop_beats, self._long()}}
         held_out = self.data.rows("validation", config.crop_beats)
@@ -102,6 +135,8 @@ class ScoreMusicTask(Task):
         rng = np.random.default_rng(7)
         chosen = [held_out[i * len(held_out) // count] for i in range(count)]
         self.held_out = self._batch(rng, chosen, config.crop_beats, first_caption=True)
+        if self.handle:
+            self.held_out.views = self._pictures("validation").draw(self.music, np.array(chosen), rng)
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
@@ -133,13 +168,21 @@ class ScoreMusicTask(Task):
         batch = self.held_out
         blank = batch.known & (batch.clean == 0).all(dim=(1, 3), keepdim=True)  # what lies outside stays known
         wrong = batch.texts[1:] + batch.texts[:1]
+        null = [0] * len(wrong)
         cases = {
-            "loss": (batch.texts, blank),
-            "loss_wrong_text": (wrong, blank),
-            "loss_nothing": ([0] * len(wrong), blank),
-            "loss_known": (batch.texts, batch.known),
+            "loss": (batch.texts, blank, None),
+            "loss_wrong_text": (wrong, blank, None),
+            "loss_nothing": (null, blank, None),
+            "loss_known": (batch.texts, batch.known, None),
         }
-        return {name: self._validation_loss(*case) for name, case in cases.items()}
+        if self.handle:
+            cases["loss_picture"] = (null, blank, batch.views)
+            cases["loss_wrong_picture"] = (null, blank, np.roll(batch.views, 1))
+        results = {name: self._validation_loss(*case) for name, case in cases.items()}
+        if self.handle:
+            results["picture_gain"] = results["loss_wrong_picture"] - results["loss_picture"]
+            results |= {f"gate_{n}": float(gate) for n, gate in enumerate(self.handle.synapse.gates())}
+        return results
 
     def sample(self, folder: Path) -> None:
         """Nothing here; ``melfusion evaluate`` measures takes.
@@ -154,9 +197,10 @@ class ScoreMusicTask(Task):
         Args:
             folder: Where to write.
         """
-        self.unet.save_pretrained(folder / "unet")
+        for name, network in self.networks.items():
+            network.save_pretrained(folder / name)
         self.scheduler.save_pretrained(folder / "scheduler")
-        (folder / "engine.json").write_text(json.dumps({"fold": self.config.fold}))
+        (folder / ENGINE_FILE).write_text(json.dumps({"fold": self.config.fold}))
 
     def errors(self, batch: _Batch, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """Squared error of the prediction where nothing is known.
@@ -169,27 +213,51 @@ class ScoreMusicTask(Task):
         Returns:
             Means over channels and positions, of shape ``(batch,)``.
         """
-        fold = self.unet.config.out_channels // CHANNELS
+        fold = self.config.fold
         text = self.data.captions.get(batch.texts, self.device)
         clean, known = batch.clean.to(self.device), batch.known.to(self.device)
         timesteps = timesteps.to(self.device)
         noisy = self.scheduler.add_noise(clean, noise.to(self.device), timesteps)
+        if self.handle and self.pictures and batch.views is not None:
+            self.handle.set(self.pictures.features_at(batch.views, timesteps, self.device), batch.strengths)
+        elif self.handle:
+            self.handle.clear()
         prediction = self.unet(
             unet_input(noisy, clean, known, batch.starts, fold),
             timesteps,
             encoder_hidden_states=text.states,
             encoder_attention_mask=text.mask,
             class_labels=text.pooled,
-        ).sample.float()
-        counts = fold_rows((meaningful().to(self.device).unsqueeze(1) & ~known).float(), fold)
+        ).sample
+        alpha = self.scheduler.alphas_cumprod.to(self.device)[timesteps]
+        prediction = clean_estimate(prediction, fold_rows(noisy, fold), alpha)
+        counts = fold_rows((self.weights.to(self.device).unsqueeze(1) * ~known).float(), fold)
         error = counts * (prediction - fold_rows(clean, fold)).square()
         return error.sum(dim=(1, 2, 3)) / counts.sum(dim=(1, 2, 3)).clamp_min(1.0)
+
+    def _pictures(self, split: str) -> PreparedPictures | None:
+        config = self.config
+        if not config.pictures:
+            return None
+        return PreparedPictures(Path(config.pictures), split, config.pairing_width, config.pairing_meaning)
+
+    def _connect(self) -> SynapseHandle:
+        """Put a synapse between pictures and the UNet: that of the model to start from, or a new one."""
+        folder = Path(self.config.init) / "synapse" if self.config.init else None
+        if folder and folder.is_dir():
+            synapse = VisualSynapse.from_pretrained(folder)
+        else:
+            pictures = self.pictures
+            synapse = build_synapse(self.unet, pictures.shapes, pictures.key_timesteps, pictures.num_inversion_steps)
+        self.networks["synapse"] = synapse.to(self.device)
+        self.averaged = ("unet", "synapse")
+        return install_synapse(self.unet, synapse)
 
     def _long(self) -> int:
         return 2 * self.config.crop_beats if self.config.long_share else self.config.crop_beats
 
     def _batch(self, rng: np.random.Generator, rows: list[int], beats: int, first_caption: bool = False) -> _Batch:
-        crops, masks, texts, starts = [], [], [], []
+        crops, masks, texts, starts, strengths = [], [], [], [], []
         for row in rows:
             clip = self.data.clips[row]
             # A crop may reach past the end of a short passage: what lies outside is known to be nothing.
@@ -205,11 +273,19 @@ class ScoreMusicTask(Task):
             roles = [role for _, role in clip["tracks"]]
             mask[:, :inside] = draw_known(rng, inside, roles) if some else False
             masks.append(mask)
-            drop = rng.random() < self.config.text_dropout
+            drop, seen = self._drops(rng.random())
+            strengths.append(float(seen))
             caption = int(rng.integers(len(clip["captions"])))
             texts.append(clip["captions"][0] if first_caption else 0 if drop else clip["captions"][caption])
         known = torch.stack(masks) & meaningful().unsqueeze(1)
-        return _Batch(torch.stack(crops), known, texts, torch.tensor(starts))
+        views = self.pictures.draw(self.music, np.array(rows), rng) if self.handle and not first_caption else None
+        return _Batch(torch.stack(crops), known, texts, torch.tensor(starts), views, torch.tensor(strengths))
+
+    def _drops(self, place: float) -> tuple[bool, bool]:
+        """Whether an example goes without its caption, and whether it has its picture."""
+        config = self.config
+        both, text = config.both_dropout, config.both_dropout + config.text_dropout
+        return place < text, not (place < both or text <= place < text + config.image_dropout)
 
     def _timesteps(self, count: int, generator: torch.Generator) -> torch.Tensor:
         total = self.scheduler.config.num_train_timesteps
@@ -219,13 +295,15 @@ class ScoreMusicTask(Task):
         snr = snr_of(self.scheduler.alphas_cumprod, timesteps.cpu())
         return min_snr_weight(snr, self.config.min_snr_gamma, "sample").to(self.device)
 
-    def _validation_loss(self, texts: list[int], known: torch.Tensor) -> float:
+    def _validation_loss(self, texts: list[int], known: torch.Tensor, views: np.ndarray | None) -> float:
         generator = torch.Generator().manual_seed(1)
         batch, total = self.held_out, 0.0
         timesteps = self._timesteps(len(texts), generator)
         for first in range(0, len(texts), 16):
             part = slice(first, first + 16)
-            piece = _Batch(batch.clean[part], known[part], texts[part], batch.starts[part])
+            seen = None if views is None else views[part]
+            ones = torch.ones(len(texts[part]))
+            piece = _Batch(batch.clean[part], known[part], texts[part], batch.starts[part], seen, ones)
             noise = torch.randn(piece.clean.shape, generator=generator)
             error = self.errors(piece, noise, timesteps[part])
             total += float((self._weight(timesteps[part]) * error).sum())

@@ -14,7 +14,7 @@ from melfusion_core.training.presets import build_music_unet, build_synapse
 
 
 def prepared_for(config: MusicConfig, device: torch.device) -> Path:
-    """The prepared folder of a run: ``data`` itself, or what is made from it in the run folder.
+    """The prepared folder of a run: `data` itself, or what is made from it in the run folder.
 
     Args:
         config: The trainer's configuration.
@@ -24,7 +24,7 @@ def prepared_for(config: MusicConfig, device: torch.device) -> Path:
         The folder.
 
     Raises:
-        ValueError: When ``data`` is prepared already and settings of the preparation are given.
+        ValueError: When `data` is prepared already and settings of the preparation are given.
     """
     if (Path(config.data) / "latents.json").is_file():
         if config.image_unet or config.subset != "all":
@@ -32,10 +32,15 @@ def prepared_for(config: MusicConfig, device: torch.device) -> Path:
         return Path(config.data)
     return prepared_folder(
         PrepareConfig(
-            data=config.data, out=str(config.out_folder / "prepared"), vae=config.vae, image_unet=config.image_unet,
-            subset=config.subset, device=device.type, threads=config.threads,
+            data=config.data,
+            out=str(config.out_folder / "prepared"),
+            vae=config.vae,
+            image_unet=config.image_unet,
+            subset=config.subset,
+            device=device.type,
+            threads=config.threads,
         )
-    )  # fmt: skip
+    )
 
 
 def fresh_networks(config: MusicConfig, data: PreparedData) -> tuple[UNet2DConditionModel, VisualSynapse]:
@@ -58,7 +63,7 @@ def load_networks(folder: str, data: PreparedData) -> tuple[UNet2DConditionModel
     """Load what a run exported, or a model's parts, in float32, and check that they fit the prepared data.
 
     Args:
-        folder: With ``unet`` and ``synapse``.
+        folder: With `unet` and `synapse`.
         data: What they are to be trained on.
 
     Returns:

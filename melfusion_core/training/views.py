@@ -17,13 +17,13 @@ def crop_features(features: list[KeyValue], side: float, places: torch.Tensor) -
     """Keep one window of each picture's token grid, at the same place in all layers.
 
     Args:
-        features: For each layer ``(key, value)`` of shape ``(batch, tokens, dim)``; tokens form a square grid.
+        features: For each layer `(key, value)` of shape `(batch, tokens, dim)`; tokens form a square grid.
         side: Width and height of the window relative to the grid, in (0, 1]; 1 keeps all.
         places: Where each window lies between left and right, and between top and bottom, in [0, 1], of shape
-            ``(2, batch)``.
+            `(2, batch)`.
 
     Returns:
-        For each layer ``(key, value)`` of shape ``(batch, kept, dim)``, kept the same number for all pictures.
+        For each layer `(key, value)` of shape `(batch, kept, dim)`, kept the same number for all pictures.
 
     Raises:
         ValueError: When side lies outside its range or a layer's tokens are no square grid.

@@ -1,4 +1,4 @@
-"""Trainer of the vocoder: ``melfusion train vocoder --data CORPUS --out RUN --max-minutes 35``."""
+"""Trainer of the vocoder: `melfusion train vocoder --data CORPUS --out RUN --max-minutes 35`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class VocoderConfig(TrainConfig):
     """Train the vocoder to turn log-mel spectrograms into linear-frequency spectra.
 
     Args:
-        size: Network size, ``mini`` or ``tiny``.
+        size: Network size, `mini` or `tiny`.
         batch_size: Crops per step and process.
         learning_rate: Peak learning rate.
         ema_decay: Decay of the moving average of the weights, after its own warm-up.
@@ -115,15 +115,7 @@ class VocoderTask(Task):
         self.held_out = fixed_crops(held_out, config.validation_clips, samples, self.mel_config.sample_rate).to(device)
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw crops and update."""
         config, mel_config = self.config, self.mel_config
         samples = config.crop_frames * mel_config.hop_length
         waveform = draw_crops(
@@ -169,11 +161,7 @@ class VocoderTask(Task):
         return results
 
     def sample(self, folder: Path) -> None:
-        """Held-out clips and their resynthesis, as audio and spectrograms.
-
-        Args:
-            folder: Where to write.
-        """
+        """Held-out clips and their resynthesis, as audio and spectrograms."""
         waveform = self.held_out[:4]
         mel = self.mel(waveform)
         audio = self.vocoder(mel if self.codec is None else self._through_codec(mel))
@@ -183,11 +171,7 @@ class VocoderTask(Task):
             save_audio(folder / f"{number}_resynthesis.flac", made, self.mel_config.sample_rate)
 
     def export(self, folder: Path) -> None:
-        """Save the averaged network.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged network."""
         self.vocoder.save_pretrained(folder)
 
     def _through_codec(self, mel: torch.Tensor) -> torch.Tensor:
@@ -259,7 +243,7 @@ def train(config: VocoderConfig) -> TrainResult:
         config: The trainer's configuration.
 
     Returns:
-        How it ended; the averaged network is in ``out/export``.
+        How it ended; the averaged network is in `out/export`.
     """
     loop = TrainLoop(config)
     return loop.run(VocoderTask(config, loop.device))

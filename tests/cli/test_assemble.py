@@ -16,10 +16,10 @@ from melfusion_core.training import prepare
 def exports(make_tiny_pipeline, minilm, tmp_path, monkeypatch):
     """Folders as the trainers leave them, and the pipeline whose parts they hold."""
     pipe = make_tiny_pipeline(text=minilm)
-    stated = {name: tuple(pipe.vae.config[name]) for name in ("latents_mean", "latents_std")}
+    stated = {name: tuple(pipe.engine.vae.config[name]) for name in ("latents_mean", "latents_std")}
     monkeypatch.setattr(prepare.PreparedData, "load", lambda _: SimpleNamespace(**stated))
-    pipe.vae.save_pretrained(tmp_path / "vae")
-    pipe.vocoder.save_pretrained(tmp_path / "vocoder")
+    pipe.engine.vae.save_pretrained(tmp_path / "vae")
+    pipe.engine.vocoder.save_pretrained(tmp_path / "vocoder")
     pipe.image_unet.save_pretrained(tmp_path / "image")
     pipe.image_scheduler.save_pretrained(tmp_path / "image" / "scheduler")
     for name in ("unet", "synapse", "scheduler"):
@@ -43,13 +43,12 @@ def test_a_checkpoint_is_assembled_and_plays(exports, sunset, tmp_path):
     assert not (out / "stale.safetensors").exists() and not (out / "text_encoder").exists()
     loaded = MelFusionPipeline.from_pretrained(out, dtype=torch.float32)
     loaded.set_progress_bar_config(disable=True)
-    assert list(loaded.vae.config.latents_std) == list(pipe.vae.config.latents_std)
-
+    assert list(loaded.engine.vae.config.latents_std) == list(pipe.engine.vae.config.latents_std)
     assert loaded.config.timestep_shift == 4.0 and pipe.config.timestep_shift == 1.0
-    settings = {"duration_s": 1.28, "num_inference_steps": 2, "timestep_shift": 1.0, "output_type": "mel"}
+    settings = {"duration_s": 1.28, "num_inference_steps": 2, "timestep_shift": 1.0, "output_type": "latent"}
 
     def take(one: MelFusionPipeline) -> torch.Tensor:
-        return one("flute", sunset, generator=torch.Generator().manual_seed(0), **settings).mels
+        return one("flute", sunset, generator=torch.Generator().manual_seed(0), **settings).audios
 
     torch.testing.assert_close(take(loaded), take(pipe), atol=0.05, rtol=0.05)
 
@@ -65,7 +64,7 @@ def test_eight_bit_is_smaller_and_scenes_are_shipped(exports, tmp_path, capsys):
     def size(folder: str) -> int:
         return (tmp_path / folder / "diffusion_pytorch_model.safetensors").stat().st_size
 
-    assert size("small/vocoder") < 0.8 * size("plain/vocoder")
+    assert size("small/engine/vocoder") < 0.8 * size("plain/engine/vocoder")
     assert size("small/image_unet") == size("plain/image_unet")
     assert (tmp_path / "small/scene_classifier/config.json").is_file()
     assert not (tmp_path / "plain/scene_classifier").exists()

@@ -32,8 +32,8 @@ def test_bench_times_every_stage(model_folder, tmp_path, capsys):
         "image_branch_s",
         "step_text_only_s",
         "step_with_picture_s",
+        "view_s",
         "decoding_s",
-        "vocoder_s",
     )
     assert all(report[stage] > 0 for stage in stages)
     assert report["take_with_picture_s"] > report["step_with_picture_s"]
@@ -91,15 +91,18 @@ def test_flags_reach_the_trainers(component, tmp_path, monkeypatch):
     own = {
         "prepare": ["--parts", "captions"],
         "codec": [],
-        "score-prepare": [],
+        "score-prepare": ["--codec", "codec"],
         "synapse": ["--model", "full", "--max-steps", "3"],
         "scenes": ["--image-unet", "image"],
-        "encoder": ["--weights", "classifier.pth"],
+        "encoder": ["--weights", "one.pth", "two.pth"],
+        "pictures": ["--encoder", "encoder"],
+        "score-pictures": ["--encoder", "encoder", "--image-unet", "image"],
     }
+    source = {"encoder": "pictures", "pictures": "pictures", "score-pictures": "bank"}.get(component, "data")
     limit = own.get(component, ["--max-steps", "3"])
-    assert main(["train", component, "--data", "corpus", "--out", str(tmp_path), *limit]) == 0
+    assert main(["train", component, f"--{source}", "corpus", "--out", str(tmp_path), *limit]) == 0
     [config] = configs
-    assert (config.data, config.out) == ("corpus", str(tmp_path))
+    assert (getattr(config, source), config.out) == ("corpus", str(tmp_path))
 
 
 @pytest.mark.parametrize("name", [*parser.TRAINERS, "evaluate"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import errno
 import os
@@ -15,6 +16,7 @@ from PIL import Image
 from melfusion_core.cli import generate, main, options, takes
 from melfusion_core.cli.options import CommandError
 from melfusion_core.recipe import read_from_file
+from melfusion_core.take import KNOBS, TakeSettings
 from tests.core.test_recipe import make_recipe
 
 
@@ -92,7 +94,7 @@ def test_unknown_device(model_folder, capsys):
 def test_recipe_without_a_recipe(tmp_path, capsys):
     (tmp_path / "r.json").write_text('{"version": 1, "prompt": 3}')
     assert exit_code("generate", "--recipe", tmp_path / "r.json") == 2
-    assert "The recipe lacks seed" in one_line(capsys)
+    assert "The recipe lacks duration_s" in one_line(capsys)
 
 
 def test_an_unexpected_error_shows_its_traceback_only_when_asked(monkeypatch, capsys):
@@ -157,16 +159,14 @@ def test_gain_is_used_only_where_it_is_needed():
     assert takes.safe_gain_db([torch.zeros(4)]) == 0.0
 
 
-def test_defaults_and_limits_are_those_of_the_pipeline():
-    import inspect
-
-    from melfusion_core import MelFusionPipeline
-
-    pipeline = inspect.signature(MelFusionPipeline.__call__).parameters
-    names = {"duration": "duration_s", "steps": "num_inference_steps", "guidance": "guidance_scale"}
-    names |= {"image_guidance": "image_guidance_scale"}
-    for name, value in options.DEFAULTS.items():
-        assert (pipeline[names.get(name, name)].default or "") == (value or ""), name
+def test_every_setting_has_a_flag_with_its_default_and_its_limits():
+    parser = argparse.ArgumentParser()
+    options.add_settings(parser)
+    assert TakeSettings(**options.given_settings(parser.parse_args([]))) == TakeSettings()
+    for name, knob in KNOBS.items():
+        value = str(knob.choices[-1] if knob.choices else "drums" if knob.kind is str else knob.high)
+        given = options.given_settings(parser.parse_args([f"--{knob.flags[-1]}", value]))
+        assert str(given[name]) == value and given[name] == getattr(TakeSettings(**given), name)
 
 
 def test_command_error_carries_a_code():

@@ -13,10 +13,11 @@ from PIL import Image
 from demo.engine import PipelineEngine
 from demo.exports import export_take
 from demo.service import StudioService
-from demo.takes import Request, Result
+from demo.takes import Result
 from melfusion_core import ISTFTVocoder
 from melfusion_core.cli import main
 from tests import system
+from tests.demo.fakes import wish
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def model_folder(make_tiny_pipeline, minilm, tmp_path):
     pipe = make_tiny_pipeline(text=minilm)
     mel = {"sample_rate": 8000, "n_fft": 256, "hop_length": 64, "n_mels": 32, "fmin": 20.0, "fmax": 4000.0}
     torch.manual_seed(0)
-    pipe.register_modules(vocoder=ISTFTVocoder(dim=8, num_layers=1, expansion=2, **mel))
+    pipe.engine.vocoder = ISTFTVocoder(dim=8, num_layers=1, expansion=2, **mel)
     pipe.save_pretrained(tmp_path / "tiny")
     return tmp_path / "tiny"
 
@@ -34,14 +35,14 @@ def test_a_studio_file_is_made_again(model_folder, sunset: Image.Image, tmp_path
     system.require_program("ffmpeg")
     sunset.save(tmp_path / "sunset.png")
     service = StudioService(PipelineEngine.from_folder(model_folder))
-    request = Request(str(tmp_path / "sunset.png"), "slow piano", seed=5, duration_s=2.56, num_inference_steps=2)
+    request = wish(str(tmp_path / "sunset.png"), "slow piano", seed=5, duration_s=2.56, num_inference_steps=2)
     files = []
     for event in service.compose(request):
         if isinstance(event, Result):
             for name in ("with_image", "text_only"):
                 files.append(tmp_path / f"{name}.wav")
                 shutil.copy(getattr(event, name).path, files[-1])
-            finished = [export_take(event.main, event.mode, k, event.config, tmp_path) for k in ("MP4", "MP3", "FLAC")]
+            finished = [export_take(event.main, event.mode, k, tmp_path) for k in ("MP4", "MP3", "FLAC")]
     assert len(files) == 2
     for file in [*files, *finished]:
         command = ["generate", "--recipe", str(file), "--image", str(tmp_path / "sunset.png")]

@@ -11,7 +11,6 @@ from melfusion_core.audio import (
     AudioError,
     integrated_lufs,
     load_audio,
-    match_loudness,
     match_loudness_together,
     peak_dbfs,
     resample,
@@ -59,7 +58,9 @@ def test_unusable_files_raise(tmp_path):
         load_audio(tmp_path / "a.wav", RATE, offset_s=5.0)
 
 
-@pytest.mark.parametrize("bad", [torch.zeros(0), torch.tensor([0.0, math.nan]), torch.zeros(2, 100)])
+@pytest.mark.parametrize(
+    "bad", [torch.zeros(0), torch.tensor([0.0, math.nan]), torch.zeros(100, 2), torch.zeros(1, 2, 9)]
+)
 def test_unusable_waveforms_are_not_saved(tmp_path, bad):
     with pytest.raises(AudioError):
         save_audio(tmp_path / "a.wav", bad, RATE)
@@ -86,11 +87,13 @@ def test_peak():
 
 
 def test_matching_reaches_the_target_or_the_ceiling():
-    assert integrated_lufs(match_loudness(tone(amplitude=0.01), RATE, -16.0), RATE) == pytest.approx(-16.0, abs=0.05)
+    assert integrated_lufs(match_loudness_together([tone(amplitude=0.01)], RATE, -16.0)[0], RATE) == pytest.approx(
+        -16.0, abs=0.05
+    )
     clicks = torch.zeros(RATE)
     clicks[::4000] = 0.5
-    assert peak_dbfs(match_loudness(clicks, RATE, -16.0, -1.0)) == pytest.approx(-1.0, abs=0.01)
-    assert torch.equal(match_loudness(torch.zeros(RATE), RATE), torch.zeros(RATE))
+    assert peak_dbfs(match_loudness_together([clicks], RATE, -16.0, -1.0)[0]) == pytest.approx(-1.0, abs=0.01)
+    assert torch.equal(match_loudness_together([torch.zeros(RATE)], RATE)[0], torch.zeros(RATE))
 
 
 def test_matching_together_keeps_all_equally_loud():

@@ -77,7 +77,7 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path):
         with pytest.raises(ImageError, match="million"):
             load_image(tmp_path / "bomb.png")
     with pytest.raises(ImageError, match="million"):
-        load_image(Image.new("RGB", (20, 20)), max_pixels=399)
+        load_image(Image.new("RGB", (20, 20)), max_bytes=1599)
 
 
 def test_large_pictures_are_scaled_down(tmp_path):

@@ -60,23 +60,25 @@ def test_whole_numbers_are_read_as_numbers():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"guidance_scale": float("nan")}, "guidance_scale must be a finite number"),
-        ({"duration_s": float("inf")}, "duration_s must be a finite number"),
-        ({"duration_s": 10**400}, "duration_s must be a finite number"),
-        ({"duration_s": 0}, "duration_s must be above 0"),
+        ({"guidance_scale": float("nan")}, "guidance_scale must be from 0 to 50; it is not a number"),
+        ({"duration_s": float("inf")}, "duration_s must be from 1 to 30.72; it is far beyond that"),
+        ({"duration_s": 10**400}, "duration_s must be from 1 to 30.72; it is far beyond that"),
+        ({"duration_s": 0}, "duration_s must be from 1 to 30.72; it is 0"),
         ({"num_inference_steps": True}, "num_inference_steps must be a whole number"),
         ({"num_inference_steps": 2.5}, "num_inference_steps must be a whole number"),
+        ({"gain_db": float("nan")}, "gain_db must be a finite number"),
+        ({"seed": None}, "needs a seed"),
         ({"seed": -1}, "seed must be from 0"),
         ({"seed": 2**70}, "seed must be from 0"),
         ({"prompt": None}, "prompt must be a text"),
         ({"prompt": " ", "image_name": None, "image_path": None, "image_sha256": None}, "a prompt, a picture"),
         ({"sampler": "euler"}, "sampler must be one of"),
         ({"render": "twice"}, "render must be one of"),
-        ({"synapse_strength": -0.5}, "synapse_strength must not be negative"),
+        ({"synapse_strength": -0.5}, "synapse_strength must be from 0 to 2"),
         ({"model_sha256": "short"}, "64 hexadecimal"),
         ({"image_sha256": None}, "must also give its image_sha256"),
         ({"library_versions": {"torch": 2}}, "library_versions must be an object of texts"),
-        ({"version": 2}, "version 2"),
+        ({"version": 3}, "version 3"),
     ],
 )
 def test_bad_values_are_named(changes, message):
@@ -91,7 +93,10 @@ def test_bad_values_are_named(changes, message):
         ("[" * 60000, "not valid JSON"),
         ("[]", "a JSON object"),
         ("{}", "version None"),
-        ('{"version": 1}', "lacks prompt, seed"),
+        ('{"version": 1}', "lacks duration_s, num"),
+        ('{"version": 2}', "lacks duration_s, num"),
+        ('{"version": 1, "timestep_shift": 3}', "version 1 does not know: timestep_shift"),
+        ('{"version": true}', "version True"),
         ('{"version": 1, "sead": 3}', "does not know: sead"),
         (" " * 70000, "longer than"),
     ],
@@ -103,7 +108,7 @@ def test_bad_texts_are_refused(text, message):
 
 def test_nan_in_json_is_refused():
     text = make_recipe().to_json().replace('"guidance_scale": 4.0', '"guidance_scale": NaN')
-    with pytest.raises(RecipeError, match="finite"):
+    with pytest.raises(RecipeError, match="not a number"):
         Recipe.from_json(text)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from melfusion_core.score.chords import CHORD_KINDS, BeatChord, chord_names
-from melfusion_core.score.facts import mean_facts, score_facts
+from melfusion_core.score.facts import mean_facts, score_facts, swing_of
 from melfusion_core.score.score import Note, Score, Track
 
 C, F, G = BeatChord(0, "", 0), BeatChord(5, "", 5), BeatChord(7, "7", 11)
@@ -71,6 +71,13 @@ def test_other_harmony_may_be_given():
     assert own.chord_tones == 0.5 and other.chord_tones == 1.0
     mean = mean_facts([own, other])
     assert mean["chord_tones"] == 0.75 and np.isnan(mean_facts([own])["parallels"])
+
+
+def test_swing():
+    straight = [Track("flute", 73, line(*range(60, 76), length=0.5))]
+    swung = [Track("flute", 73, [Note(b + part, 0.3, 60, 80) for b in range(8) for part in (0, 2 / 3)])]
+    triplets = [Track("flute", 73, [Note(b + part / 3, 0.3, 60, 80) for b in range(8) for part in range(3)])]
+    assert swing_of(straight) == 0.5 and swing_of(swung) == pytest.approx(2 / 3) and swing_of(triplets) == 0.5
 
 
 def test_chords():

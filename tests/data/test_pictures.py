@@ -12,7 +12,6 @@ from melfusion_core.data.pictures import (
     TEST_ONLY_KINDS,
     PictureSource,
     crop_photo,
-    draw_pool,
     draw_regrade,
     load_rated_pictures,
     photo_caption,
@@ -22,6 +21,11 @@ from melfusion_core.data.pictures import (
 )
 
 HEADER = "file,theme,category,valence_1_7,arousal_1_7,person,source\n"
+
+
+def draw_pool(source, rng, split, count):
+    """Several pictures, each from its own stream."""
+    return [source.draw(stream, split) for stream in rng.spawn(count)]
 
 
 @pytest.fixture

@@ -192,6 +192,14 @@ def test_the_tune_goes_from_part_to_part():
     assert parts.bass == low and parts.counter is None
 
 
+def test_doublings_are_no_second_voice():
+    top = [Note(float(b), 1.0, 76 + (b % 3), 80) for b in range(16)]
+    octave = [Note(n.start, 1.0, n.pitch - 12, 80) for n in top]
+    low = [Note(float(b), 1.0, 40 + (b % 4), 80) for b in range(16)]
+    parts = share_roles([top, list(top), octave, low], [], 4, 4)
+    assert parts.counter is None and {n.pitch for n in parts.chords} == {n.pitch for n in octave}
+
+
 def test_a_keyboard_on_one_staff_is_taken_apart():
     notes = [Note(float(b), 1.0, 74, 80) for b in range(16)]
     notes += [Note(float(2 * b), 2.0, pitch, 70) for b in range(8) for pitch in (41, 57, 60)]

@@ -6,13 +6,24 @@ import threading
 import time
 from collections.abc import Generator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
-from demo.takes import TEXT_ONLY, WITH_IMAGE, Settings, Sound, Step
-from melfusion_core.mel import MelConfig, MelSpectrogram, mel_to_db
+from demo.takes import Request, Settings
+from melfusion_core.engines.base import Rendered
+from melfusion_core.engines.spectrogram.engine import SpectrogramView
+from melfusion_core.mel import MelConfig
+from melfusion_core.pipelines.rendering import TEXT_ONLY, WITH_IMAGE, Finished, Step
+from melfusion_core.take import KNOBS
+
+
+def wish(image_path: str | None = None, caption: str = "", **others: Any) -> Request:
+    """A request from loose settings."""
+    knobs = {name: others.pop(name) for name in [*others] if name in KNOBS}
+    return Request(image_path, caption, knobs, **others)
 
 
 class FakeEngine:
@@ -23,7 +34,7 @@ class FakeEngine:
     """
 
     def __init__(self, hold_at: int | None = None) -> None:
-        self.mel_config = MelConfig()
+        self.sample_rate = MelConfig().sample_rate
         self.model_name = "fake"
         self.model_sha256 = "0" * 64
         self.device = "cpu"
@@ -33,11 +44,14 @@ class FakeEngine:
         self.said: str | None = None
         self.looked: list[Image.Image] = []
 
+    def look(self, audio: torch.Tensor) -> SpectrogramView:
+        return SpectrogramView.of_sound(audio, MelConfig())
+
     def scene(self, image: Image.Image) -> str | None:
         self.looked.append(image)
         return self.said
 
-    def render(self, settings: Settings) -> Generator[Step | dict[str, Sound], None, None]:
+    def render(self, settings: Settings) -> Generator[Step | Finished, None, None]:
         self.settings.append(settings)
         self.closed.clear()
         try:
@@ -47,25 +61,25 @@ class FakeEngine:
                 sounds[WITH_IMAGE] = _sine(settings.duration_s, 220.0 + red * settings.synapse_strength, 0.05)
             if settings.caption and (settings.compares or not sounds):
                 sounds[TEXT_ONLY] = _sine(settings.duration_s, 220.0, 0.4)
-            mel_db = next(iter(sounds.values())).mel_db
+            config, mel_db = MelConfig(), next(iter(sounds.values())).view.mel_db
             noise = np.random.default_rng(settings.seed).uniform(-80, 20, mel_db.shape).astype(np.float32)
             for step in range(1, settings.num_inference_steps + 1):
                 share = step / settings.num_inference_steps
-                preview = share * mel_db + (1 - share) * noise if step in (1, 2) or step % 5 == 0 else None
+                formed = SpectrogramView(share * mel_db + (1 - share) * noise, config)
+                preview = formed if step in (1, 2) or step % 5 == 0 else None
                 yield Step(step, settings.num_inference_steps, preview)
                 while step == self.hold_at:
                     time.sleep(0.02)
                     yield Step(step, settings.num_inference_steps)
-            yield sounds
+            yield Finished(sounds)
         finally:
             self.closed.set()
 
 
 @lru_cache(maxsize=32)
-def _sine(duration_s: float, frequency_hz: float, amplitude: float) -> Sound:
+def _sine(duration_s: float, frequency_hz: float, amplitude: float) -> Rendered:
     config = MelConfig()
     seconds = torch.arange(round(duration_s * config.sample_rate) // 512 * 512) / config.sample_rate
     beat = 0.3 + 0.7 * (1.0 - (2.0 * seconds) % 1.0)
     waveform = amplitude * beat * sum(torch.sin(2 * torch.pi * frequency_hz * k * seconds) / k for k in (1, 2, 3))
-    mel_db = mel_to_db(MelSpectrogram(config)(waveform[None]), config)[0, 0]
-    return Sound(waveform.numpy(), mel_db.numpy())
+    return Rendered(waveform[None], config.sample_rate, SpectrogramView.of_sound(waveform[None], config))

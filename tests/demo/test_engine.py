@@ -10,9 +10,10 @@ import torch
 
 from demo.engine import PipelineEngine, gpu_seconds
 from demo.service import StudioService
-from demo.takes import Request, Settings, Step
-from melfusion_core.mel import mel_to_db
+from demo.takes import Settings
 from melfusion_core.pipelines.loading import HubError
+from melfusion_core.pipelines.rendering import Step
+from tests.demo.fakes import wish
 
 
 @pytest.fixture
@@ -27,10 +28,10 @@ def settings(image=None, caption="Harp", steps=4, **others) -> Settings:
 
 
 def test_it_gives_what_the_pipeline_gives(engine, sunset):
-    *steps, sounds = engine.render(settings(sunset))
+    *steps, finished = engine.render(settings(sunset))
     assert [step.step for step in steps] == [1, 2, 3, 4]
     assert all(isinstance(step, Step) and step.num_steps == 4 for step in steps)
-    previews = [step.mel_db for step in steps if step.mel_db is not None]
+    previews = [step.view.mel_db for step in steps if step.view is not None]
     assert len(previews) == 3 and all(np.isfinite(preview).all() for preview in previews)
     expected = engine.pipe.compare(
         prompt="Harp",
@@ -42,44 +43,46 @@ def test_it_gives_what_the_pipeline_gives(engine, sunset):
         guidance_stop=0.5,
         generator=torch.Generator().manual_seed(5),
     )
-    np.testing.assert_array_equal(sounds["with_image"].waveform, expected.with_image[0])
-    np.testing.assert_array_equal(sounds["text_only"].waveform, expected.text_only[0])
-    config = engine.mel_config
-    np.testing.assert_array_equal(sounds["text_only"].mel_db, mel_to_db(expected.text_only_mels[0], config).numpy())
-    assert not np.array_equal(sounds["with_image"].waveform, sounds["text_only"].waveform)
-    assert previews[0].shape[1] == config.n_mels
+    np.testing.assert_array_equal(finished.takes["with_image"].audio.numpy(), expected.with_image[0])
+    np.testing.assert_array_equal(finished.takes["text_only"].audio.numpy(), expected.text_only[0])
+    shown = [takes["text_only"].view.mel_db for takes in (finished.takes, {"text_only": expected.text_only_takes[0]})]
+    np.testing.assert_array_equal(*shown)
+    assert not np.array_equal(finished.takes["with_image"].audio.numpy(), finished.takes["text_only"].audio.numpy())
+    assert previews[0].shape[1] == shown[0].shape[1]
 
 
 def test_guidance_until_reaches_the_pipeline(engine, sunset):
     half, whole = (list(engine.render(settings(sunset, guidance_stop=share)))[-1] for share in (0.5, 1.0))
-    assert not np.array_equal(half["with_image"].waveform, whole["with_image"].waveform)
+    assert not np.array_equal(half.takes["with_image"].audio.numpy(), whole.takes["with_image"].audio.numpy())
 
 
 def test_softer_guidance_reaches_the_pipeline(engine, sunset):
     soft, hard = (list(engine.render(settings(sunset, guidance_rescale=share)))[-1] for share in (0.8, 0.0))
-    assert not np.array_equal(soft["with_image"].waveform, hard["with_image"].waveform)
+    assert not np.array_equal(soft.takes["with_image"].audio.numpy(), hard.takes["with_image"].audio.numpy())
 
 
 def test_synapse_at_zero_gives_the_same_samples_twice(engine, sunset):
-    *_, sounds = engine.render(settings(sunset, synapse_strength=0.0))
-    np.testing.assert_array_equal(sounds["with_image"].waveform, sounds["text_only"].waveform)
+    *_, finished = engine.render(settings(sunset, synapse_strength=0.0))
+    np.testing.assert_array_equal(
+        finished.takes["with_image"].audio.numpy(), finished.takes["text_only"].audio.numpy()
+    )
 
 
 def test_one_of_both_is_enough(engine, sunset):
     *_, from_words = engine.render(settings(steps=2))
     *_, from_picture = engine.render(settings(sunset, caption="", steps=2))
-    assert list(from_words) == ["text_only"] and list(from_picture) == ["with_image"]
+    assert list(from_words.takes) == ["text_only"] and list(from_picture.takes) == ["with_image"]
 
 
-def test_closing_stops_after_the_step_and_leaves_the_engine_free(engine):
+def test_closing_stops_after_the_step_and_leaves_the_engine_free(engine, monkeypatch):
     seen = []
-    decode = engine.pipe.decode_latents
-    engine.pipe.decode_latents = lambda latents: (seen.append(1), decode(latents))[1]
+    view = engine.pipe.engine.view
+    monkeypatch.setattr(engine.pipe.engine, "view", lambda *given: (seen.append(1), view(*given))[1])
     with contextlib.closing(engine.render(settings(steps=100))) as work:
         assert next(work).step == 1
     assert len(seen) < 9, "previews come every few steps, and it did not run to its end"
-    *steps, sounds = engine.render(settings(steps=2))
-    assert len(steps) == 2 and sounds
+    *steps, finished = engine.render(settings(steps=2))
+    assert len(steps) == 2 and finished.takes
 
 
 def test_errors_of_the_pipeline_reach_the_caller(engine):
@@ -95,13 +98,15 @@ def test_a_folder_without_a_model_is_an_error(tmp_path):
 
 def test_recipes_name_the_folder(tiny_pipeline, tmp_path, monkeypatch):
     tiny_pipeline.save_pretrained(tmp_path / "tiny-model")
-    monkeypatch.setattr("demo.engine.MelFusionPipeline.from_pretrained", lambda folder: tiny_pipeline)
+    monkeypatch.setattr("demo.engine.open_pipeline", lambda folder: tiny_pipeline)
     engine = PipelineEngine.from_folder(tmp_path / "tiny-model")
     assert engine.model_name == "tiny-model" and len(engine.model_sha256) == 64
 
 
 def test_the_service_takes_the_real_pipeline(engine, pictures):
-    *progress, result = StudioService(engine).compose(Request(str(pictures[0]), "Harp", None, 2.56, 2))
+    *progress, result = StudioService(engine).compose(
+        wish(str(pictures[0]), "Harp", duration_s=2.56, num_inference_steps=2)
+    )
     assert [event.step for event in progress] == [0, 1, 2]
     assert result.with_image.recipe.model_name == "tiny"
 
@@ -113,14 +118,14 @@ def test_the_lent_gpu_is_asked_for_as_long_as_the_work_needs():
 
 def test_words_to_steer_away_from_change_the_music(engine):
     *_, plain = engine.render(settings(steps=2))
-    *_, steered = engine.render(settings(steps=2, negative_caption="drums"))
-    assert not np.array_equal(plain["text_only"].waveform, steered["text_only"].waveform)
+    *_, steered = engine.render(settings(steps=2, negative_prompt="drums"))
+    assert not np.array_equal(plain.takes["text_only"].audio.numpy(), steered.takes["text_only"].audio.numpy())
 
 
 def test_a_repository_that_cannot_be_had_is_said(monkeypatch):
     def refuse(repo):
         raise HubError(f"{repo} could not be had")
 
-    monkeypatch.setattr("demo.engine.download_pipeline", refuse)
+    monkeypatch.setattr("melfusion_core.pipelines.loading.download_pipeline", refuse)
     with pytest.raises(HubError, match="somebody/something could not be had"):
         PipelineEngine.from_folder("somebody/something")

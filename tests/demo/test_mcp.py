@@ -18,11 +18,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, Tool
 
 import app
-from demo.service import MAX_SEED
-from demo.takes import Limits
+from demo.takes import MAX_SEED, Limits
 from demo.ui import launch
-from melfusion_core import defaults
 from melfusion_core.recipe import read_from_file
+from melfusion_core.take import SAMPLERS
 from tests.demo.fakes import FakeEngine
 
 QUICK = {"steps": 3, "duration_s": 2.56}
@@ -112,7 +111,7 @@ def test_arguments_have_types_defaults_and_whole_descriptions(tools):
     assert {name for name, kind in kinds.items() if kind == "string"} == words
     assert {name for name, kind in kinds.items() if kind in ("number", "integer")} == kinds.keys() - words
     assert kinds["seed"] == "integer" and len(kinds) == 15
-    assert schema["properties"]["sampler"]["enum"] == list(defaults.SAMPLERS)
+    assert schema["properties"]["sampler"]["enum"] == list(SAMPLERS)
     assert "required" not in schema
     for name, argument in schema["properties"].items():
         assert re.fullmatch(r"\S.{8,}\.", argument["description"]), f"{name} is cut short: {argument['description']}"

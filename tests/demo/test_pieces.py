@@ -16,6 +16,7 @@ from demo.fragments import error_html, idle_html, message_html, progress_html, r
 from demo.mel_view import MAX_COLUMNS, difference_legend, difference_source, frequency_marks, level_legend, mel_html
 from demo.picture_words import facts_html, offer, picture_facts, suggestion
 from demo.takes import COMPARE, Progress, Result, StudioError, Take
+from melfusion_core.engines.spectrogram.engine import SpectrogramView
 from melfusion_core.mel import MelConfig
 
 
@@ -26,18 +27,19 @@ def picture_in(html: str) -> Image.Image:
 def test_low_sounds_lie_at_the_bottom_and_early_ones_at_the_left():
     mel = np.full((100, 128), -80.0, np.float32)
     mel[:50, :64] = 40.0
-    pixels = np.asarray(picture_in(mel_html(mel, MelConfig(), "x"))).astype(int).sum(axis=2)
+    pixels = np.asarray(picture_in(mel_html(SpectrogramView(mel, MelConfig()), "x"))).astype(int).sum(axis=2)
     assert pixels.shape == (128, 100)
     assert pixels[70:, :45].min() > pixels[:58].max() and pixels[70:, :45].min() > pixels[:, 55:].max()
 
 
 def test_long_mels_are_thinned():
-    html = mel_html(np.zeros((2 * MAX_COLUMNS + 1, 128), np.float32), MelConfig(), "x")
+    html = mel_html(SpectrogramView(np.zeros((2 * MAX_COLUMNS + 1, 128), np.float32), MelConfig()), "x")
     assert picture_in(html).width <= MAX_COLUMNS
 
 
 def test_alternative_texts_are_escaped():
-    assert 'alt="&quot;&gt;&lt;script&gt;"' in mel_html(np.zeros((9, 128), np.float32), MelConfig(), '"><script>')
+    view = SpectrogramView(np.zeros((9, 128), np.float32), MelConfig())
+    assert 'alt="&quot;&gt;&lt;script&gt;"' in mel_html(view, '"><script>')
 
 
 def test_equal_takes_differ_nowhere():

@@ -11,8 +11,9 @@ from PIL import Image
 
 from demo.picture_words import facts_html, picture_facts, suggestion
 from demo.service import StudioService
-from demo.takes import Request, Result, StudioError
+from demo.takes import Result, StudioError
 from melfusion_core.image import load_image
+from tests.demo.fakes import wish
 
 SHORT = {"num_inference_steps": 1, "duration_s": 2.56, "caption": "x"}
 
@@ -64,7 +65,7 @@ def write(kind: str, path, sunset: Image.Image) -> None:
 )
 def test_unusual_pictures_become_music(kind, engine, sunset, tmp_path):
     write(kind, tmp_path / kind, sunset)
-    *_, result = StudioService(engine).compose(Request(str(tmp_path / kind), **SHORT))
+    *_, result = StudioService(engine).compose(wish(str(tmp_path / kind), **SHORT))
     assert isinstance(result, Result) and len(result.takes) == 2
     seen = engine.settings[-1].image
     assert seen.mode == "RGB" and max(seen.size) <= 2048
@@ -89,6 +90,6 @@ def test_unusual_pictures_become_music(kind, engine, sunset, tmp_path):
 def test_what_is_no_picture_is_said_at_the_picture(kind, message, engine, sunset, tmp_path):
     write(kind, tmp_path / kind, sunset)
     with pytest.raises(StudioError, match=message) as refused:
-        StudioService(engine).plan(Request(str(tmp_path / kind), **SHORT))
+        StudioService(engine).plan(wish(str(tmp_path / kind), **SHORT))
     assert refused.value.field == "picture" and len(str(refused.value)) < 200
     assert not engine.settings, "nothing reached the model"

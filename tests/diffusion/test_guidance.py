@@ -10,12 +10,14 @@ from melfusion_core.diffusion.timesteps import shifted_timesteps
 from melfusion_core.models.inversion import predict_clean
 from melfusion_core.models.synapse import ImageFeatures
 from melfusion_core.models.text import TextCondition
+from melfusion_core.take import TakeSettings
 
 
 def condition(guidance: float, image_guidance: float, image: bool = True, same_text: bool = False) -> MusicCondition:
     text = TextCondition(torch.zeros(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 3))
     features = ImageFeatures((0,), (((torch.zeros(1, 2, 3), torch.zeros(1, 2, 3)),),)) if image else None
-    return MusicCondition(text, text, same_text, features, 1.0, guidance, image_guidance)
+    settings = TakeSettings(guidance_scale=guidance, image_guidance_scale=image_guidance)
+    return MusicCondition(text, text, same_text, features, settings)
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ from melfusion_core.evaluation.takes import (
     take_seed,
 )
 from tests.conftest import TINY_MEL as PIPELINE_MEL
-from tests.evaluation.conftest import RATE, SAMPLES, make_network, tone
+from tests.evaluation.conftest import RATE, make_network, tone
 
-SETTINGS = SamplingSettings(duration_s=SAMPLES / RATE, num_inference_steps=2)
+SETTINGS = SamplingSettings(duration_s=1.0, num_inference_steps=2)
 
 
 class ObedientPipeline:
@@ -190,7 +190,7 @@ def test_the_real_pipeline(tiny_corpus: Path, tmp_path: Path, shared_pipeline: A
     hearing = Judge(make_network(mel), "tiny judge")
     # Guidance multiplies the rounding that differs between batch sizes; little of it keeps the takes comparable.
     settings = SamplingSettings(duration_s=2.56, num_inference_steps=2, guidance_scale=1.5, image_guidance_scale=1.5)
-    codec = CodecUnderTest(shared_pipeline.vae, shared_pipeline.vocoder)
+    codec = CodecUnderTest(shared_pipeline.engine)
     report = evaluate(
         shared_pipeline, hearing, tiny_corpus, tmp_path, Extent(4, 3, 4), settings, codec, progress=False
     )

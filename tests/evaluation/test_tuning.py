@@ -17,9 +17,9 @@ from melfusion_core.cli.parser import main
 from melfusion_core.evaluation.judging import Judge
 from melfusion_core.evaluation.takes import SamplingSettings
 from melfusion_core.evaluation.tuning import COLUMNS, parse_trial, trial_name, true_probability, tune
-from tests.evaluation.conftest import RATE, SAMPLES, tone
+from tests.evaluation.conftest import RATE, tone
 
-BASE = SamplingSettings(duration_s=SAMPLES / RATE, num_inference_steps=2)
+BASE = SamplingSettings(duration_s=1.0, num_inference_steps=2)
 
 
 @pytest.fixture
@@ -55,9 +55,14 @@ def test_settings_are_read_and_named() -> None:
     trial = parse_trial("guidance_scale=5, sampler=ddim,num_inference_steps=7", BASE)
     assert (trial.guidance_scale, trial.sampler, trial.num_inference_steps) == (5.0, "ddim", 7)
     assert trial.image_guidance_scale == BASE.image_guidance_scale
-    assert trial_name(trial, BASE) == "num_inference_steps=7,guidance_scale=5.0,sampler=ddim"
+    assert trial_name(trial, BASE) == "num_inference_steps=7,sampler=ddim,guidance_scale=5.0"
     assert trial_name(parse_trial("", BASE), BASE) == "base"
-    for text, message in [("loudness=3", "guidance_scale"), ("seed=3", "NAME=VALUE"), ("guidance_scale=x", "'x'")]:
+    for text, message in [
+        ("loudness=3", "guidance_scale"),
+        ("seed=3", "NAME=VALUE"),
+        ("guidance_scale=x", "'x'"),
+        ("guidance_scale=99", "from 0 to 50"),
+    ]:
         with pytest.raises(ValueError, match=message):
             parse_trial(text, BASE)
 

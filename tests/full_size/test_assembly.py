@@ -16,7 +16,7 @@ from melfusion_core.full_size.sources import Source, SourceError, find_sources, 
 from melfusion_core.full_size.strict import WeightsError
 from tests.full_size import public_folders
 
-CALL = {"duration_s": 1.28, "num_inference_steps": 1, "output_type": "mel"}
+CALL = {"duration_s": 1.28, "num_inference_steps": 1, "output_type": "pt"}
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +55,18 @@ def test_a_preset_is_assembled_played_saved_and_loaded(public, preset, sunset, c
     assert pipe.sample_rate == 800 and pipe.image_size == 16 and pipe.synapse.config.num_layers == 9
     assert pipe.synapse.config.fusion == TABLE[preset].fusion
     before = dict(pipe.unet.attn_processors), dict(pipe.image_unet.attn_processors)
-    mel = take(pipe, prompt="slow piano", image=sunset)
-    assert mel.shape == (1, 256, 32) and torch.isfinite(mel).all()
+    audio = take(pipe, prompt="slow piano", image=sunset)
+    assert audio.shape == (1, 1, 1024) and torch.isfinite(audio).all()
     for network, processors in zip((pipe.unet, pipe.image_unet), before, strict=True):
         assert all(network.attn_processors[name] is one for name, one in processors.items())
-    assert not torch.equal(mel, take(pipe, prompt="slow piano", image=checkers))
-    assert not torch.equal(mel, take(pipe, prompt="fast rock", image=sunset))
+    assert not torch.equal(audio, take(pipe, prompt="slow piano", image=checkers))
+    assert not torch.equal(audio, take(pipe, prompt="fast rock", image=sunset))
     alone = take(pipe, prompt="slow piano")
     assert torch.equal(alone, take(pipe, prompt="slow piano", image=sunset, synapse_strength=0.0))
     pipe.save_pretrained(tmp_path / "full")
     loaded = MelFusionPipeline.from_pretrained(tmp_path / "full")
     loaded.set_progress_bar_config(disable=True)
-    assert torch.equal(take(loaded, prompt="slow piano", image=sunset), mel)
+    assert torch.equal(take(loaded, prompt="slow piano", image=sunset), audio)
 
 
 def test_the_paper_connects_nine_layers_without_projection(public):
@@ -121,7 +121,7 @@ def test_a_lost_or_foreign_weight_is_named(public, tmp_path):
     with pytest.raises(WeightsError, match=gone.removeprefix("unet.").replace(".", r"\.")):
         assemble(public, folders=folders)
     save_file(state | {"unet.extra.weight": torch.zeros(1)}, broken / "model.safetensors")
-    with pytest.raises(WeightsError, match=r"1 unexpected: extra\.weight"):
+    with pytest.raises(WeightsError, match=r"Unexpected key.*: \"extra\.weight\""):
         assemble(public, folders=folders)
     save_file(state | {"discriminator.weight": torch.zeros(1)}, broken / "model.safetensors")
     with pytest.raises(WeightsError, match=r"no known part: discriminator\.weight"):

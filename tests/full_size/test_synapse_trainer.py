@@ -17,10 +17,10 @@ from melfusion_core.data.corpus import read_table
 from melfusion_core.full_size.full_model import FullModel
 from melfusion_core.full_size.synapse_config import SynapseConfig
 from melfusion_core.full_size.synapse_trainer import train
-from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
 from melfusion_core.training.loop import TrainingError
 from melfusion_core.training.presets import told_unet
+from tests.conftest import make_picture_encoder
 from tests.full_size.tiny_models import make_model, make_pairs, make_small_model, make_triplets
 from tests.test_docs import commands
 from tests.test_imports import ROOT
@@ -97,7 +97,7 @@ def test_what_was_trained_is_assembled_and_the_rest_is_untouched(full, triplets,
     train(SynapseConfig(**settings(full, triplets, tmp_path / "run", mode="gates_kv", max_steps=1)))
     new_folder, export = tmp_path / "new", tmp_path / "run" / "export"
     assert main(["assemble", "--base", str(full), "--trained", str(export), "--out", str(new_folder)]) == 0
-    names = ("unet", "synapse", "image_unet", "text_encoder", "vae", "image_vae")
+    names = ("unet", "synapse", "image_unet", "text_encoder", "engine", "image_vae")
     base, new = (components(folder) for folder in (full, new_folder))
     assert not torch.equal(base["synapse"].gate_logits.half(), new["synapse"].gate_logits.half())
     states = [{name: parts[name].half().state_dict() for name in names if name != "synapse"} for parts in (base, new)]
@@ -235,8 +235,7 @@ def test_pictures_seen_together_or_one_by_one_are_the_same(full, triplets):
 
 def test_an_image_model_that_is_told_what_pictures_show_is_so_in_training(full, triplets, tmp_path):
     pipe = MelFusionPipeline.from_pretrained(full)
-    torch.manual_seed(0)
-    encoder = PictureEncoder("test_efficientnet", 32, tells="embedding").eval()
+    encoder = make_picture_encoder()
     parts = {**pipe.components, "image_unet": told_unet(pipe.image_unet, encoder.dim), "image_encoder": encoder}
     told = MelFusionPipeline(**parts, max_caption_tokens=8, image_resolution=pipe.config.image_resolution)
     told.save_pretrained(tmp_path / "model")

@@ -59,12 +59,12 @@ def make_small_model(folder: Path, sounds: Path, **synapse: Any) -> Path:
     preset = dataclasses.replace(TABLE["paper"], key_timesteps=(1, 501), num_inversion_steps=1, max_caption_tokens=8)
     sources = find_sources(preset, {role: folder / role for role in ("image", "audio", "text", "music")})
     pipe = assemble_full(preset, sources, **synapse)
-    mels = MelSpectrogram(pipe.vocoder.mel_config)
+    mels = MelSpectrogram(pipe.engine.mel_config)
     waves = [load_audio(file, RATE) for file in sorted(sounds.glob("*.wav"))]
     with torch.no_grad():
-        found = torch.cat([pipe.vae.encode(mels(wave[None])).latent_dist.mode() for wave in waves])
+        found = torch.cat([pipe.engine.vae.encode(mels(wave[None])).latent_dist.mode() for wave in waves])
     mean, std = found.mean(dim=(0, 2, 3)), found.std(dim=(0, 2, 3))
-    pipe.vae.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist(), scaling_factor=1.0)
+    pipe.engine.vae.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist(), scaling_factor=1.0)
     pipe.save_pretrained(folder / "model")
     return folder / "model"
 

@@ -7,10 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
+from melfusion_core.engines.base import Known
 from melfusion_core.image import ImageError
 from melfusion_core.pipelines.inputs import GenerationRequest
 from melfusion_core.pipelines.outputs import GenerationInterrupted
 from melfusion_core.pipelines.pipeline_melfusion import IMAGE_CACHE_SIZE, MelFusionPipeline
+from melfusion_core.take import TakeSettings
 
 FAST = {"num_inference_steps": 3, "duration_s": 1.28, "guidance_scale": 3.0, "image_guidance_scale": 1.5}
 CAPTION = "a calm piano"
@@ -77,7 +79,7 @@ def test_pictures_matter_and_results_repeat(shared_pipeline, sunset, checkers, s
     first, again, other = (
         shared_pipeline(CAPTION, image, generator=seeded(), **settings).audios for image in (sunset, sunset, checkers)
     )
-    assert first.shape == (1, 1024) and np.isfinite(first).all()
+    assert first.shape == (1, 1, 1024) and np.isfinite(first).all()
     assert np.array_equal(first, again)
     assert np.abs(first - other).max() > 1e-3 * np.abs(first).max()
     assert not np.array_equal(first, shared_pipeline(CAPTION, sunset, generator=seeded(1), **settings).audios)
@@ -115,7 +117,7 @@ def test_every_mode_runs_only_the_branches_it_needs(shared_pipeline, sunset):
             assert np.isfinite(outputs[-1]).all()
     finally:
         handle.remove()
-    assert outputs[-1].shape == (4, 1024)
+    assert outputs[-1].shape == (4, 1, 1024)
     assert np.array_equal(outputs[2], outputs[3])
     distinct = [outputs[index] for index in (0, 1, 2, 4, 5, 6)]
     assert all(not np.array_equal(a, b) for i, a in enumerate(distinct) for b in distinct[i + 1 :])
@@ -123,7 +125,8 @@ def test_every_mode_runs_only_the_branches_it_needs(shared_pipeline, sunset):
 
 def test_batches_pair_captions_with_pictures(shared_pipeline, sunset, checkers):
     pipe, settings = shared_pipeline, {**FAST, "output_type": "latent"}
-    noise = pipe.prepare_latents(2, FAST["duration_s"], seeded())
+    plan = pipe.plan(GenerationRequest.of([CAPTION, "rock"], **FAST), 2)
+    noise = torch.randn(2, *plan.shape, generator=seeded())
     together = pipe([CAPTION, "rock"], [sunset, checkers], latents=noise, **settings).audios
     for row, (caption, image) in enumerate([(CAPTION, sunset), ("rock", checkers)]):
         alone = pipe(caption, image, latents=noise[row : row + 1], **settings).audios
@@ -134,6 +137,17 @@ def test_one_generator_per_sample(shared_pipeline):
     both = shared_pipeline([CAPTION, CAPTION], generator=[seeded(1), seeded(2)], output_type="latent", **FAST).audios
     alone = shared_pipeline(CAPTION, generator=seeded(2), output_type="latent", **FAST).audios
     torch.testing.assert_close(both[1:], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_a_seed_is_a_generator_of_that_seed(shared_pipeline):
+    seed = shared_pipeline(CAPTION, seed=7, **FAST).audios
+    generator = shared_pipeline(CAPTION, generator=seeded(7), **FAST).audios
+    assert np.array_equal(seed, generator)
+    settings = TakeSettings(**FAST, seed=7, negative_prompt="drums")
+    steered = shared_pipeline(CAPTION, settings=settings).audios
+    assert not np.array_equal(steered, seed)
+    assert np.array_equal(steered, shared_pipeline(CAPTION, seed=7, negative_prompt="drums", **FAST).audios)
+    assert np.array_equal(seed, shared_pipeline(CAPTION, settings=settings, negative_prompt="").audios)
 
 
 def test_rescaling_changes_the_result(shared_pipeline):
@@ -168,7 +182,7 @@ def test_steps_crowd_towards_the_noise(tiny_pipeline, sunset, sampler):
     def take(**arguments):
         seen = []
         made = tiny_pipeline(
-            CAPTION, sunset, generator=seeded(), callback_on_step_end=lambda info: seen.append(info["timestep"]),
+            CAPTION, sunset, generator=seeded(), callback_on_step_end=lambda info: seen.append(info.timestep),
             **settings, **arguments,
         )  # fmt: skip
         return seen, made.audios
@@ -234,13 +248,14 @@ def test_comparison_is_one_batch_from_one_noise(shared_pipeline, sunset):
     finally:
         handle.remove()
     assert batches == [5] * FAST["num_inference_steps"]
-    assert both.with_image.shape == both.text_only.shape == (1, 1024)
-    assert both.with_image_mels.shape == (1, 64, 32)
+    assert both.with_image.shape == both.text_only.shape == (1, 1, 1024)
+    views = [takes[0].view.mel_db for takes in (both.with_image_takes, both.text_only_takes)]
+    assert views[0].shape == (64, 32)
     with_image = pipe(CAPTION, sunset, generator=seeded(), **FAST)
     text_only = pipe(CAPTION, generator=seeded(), **FAST)
-    torch.testing.assert_close(both.with_image_mels, with_image.mels, atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(both.text_only_mels, text_only.mels, atol=1e-3, rtol=1e-3)
-    assert (both.with_image_mels - both.text_only_mels).abs().max() > 1e-3
+    np.testing.assert_allclose(views[0], with_image.takes[0].view.mel_db, atol=1e-2, rtol=1e-3)
+    np.testing.assert_allclose(views[1], text_only.takes[0].view.mel_db, atol=1e-2, rtol=1e-3)
+    assert np.abs(views[0] - views[1]).max() > 0.1
 
 
 def test_comparison_at_strength_zero_and_without_a_picture(shared_pipeline, sunset):
@@ -290,11 +305,12 @@ def test_callback_gets_clean_latents_that_become_the_result(shared_pipeline, sun
     output = shared_pipeline(
         CAPTION, sunset, generator=seeded(), output_type="latent", callback_on_step_end=infos.append, **FAST
     )
-    assert [info["step"] for info in infos] == [1, 2, 3] and {info["num_steps"] for info in infos} == {3}
-    assert infos[0]["timestep"] == 999
-    assert all(torch.isfinite(info["clean_latents"]).all() for info in infos)
-    torch.testing.assert_close(infos[-1]["clean_latents"], output.audios, atol=1e-4, rtol=1e-4)
-    assert shared_pipeline.decode_latents(infos[0]["clean_latents"]).shape == (1, 1, 64, 32)
+    assert [info.step for info in infos] == [1, 2, 3] and {info.num_steps for info in infos} == {3}
+    assert infos[0].timestep == 999
+    assert all(torch.isfinite(info.clean_latents).all() for info in infos)
+    torch.testing.assert_close(infos[-1].clean_latents, output.audios, atol=1e-4, rtol=1e-4)
+    [view] = shared_pipeline.engine.view(infos[0].clean_latents)
+    assert view.mel_db.shape == (64, 32)
 
 
 def test_cancelling(shared_pipeline, sunset):
@@ -302,8 +318,8 @@ def test_cancelling(shared_pipeline, sunset):
     steps = []
 
     def stop_at_two(info):
-        steps.append(info["step"])
-        return info["step"] < 2
+        steps.append(info.step)
+        return info.step < 2
 
     with pytest.raises(GenerationInterrupted, match="step 2 of 3"):
         shared_pipeline(CAPTION, sunset, callback_on_step_end=stop_at_two, **FAST)
@@ -316,9 +332,9 @@ def test_cancelling(shared_pipeline, sunset):
 
 def test_streaming_and_closing_early(shared_pipeline, sunset):
     before = processors(shared_pipeline)
-    request = GenerationRequest(prompt=CAPTION, image=sunset, generator=seeded(), **FAST)
+    request = GenerationRequest.of(CAPTION, sunset, generator=seeded(), **FAST)
     events = list(shared_pipeline.stream(request))
-    assert [event["step"] for event in events[:-1]] == [1, 2, 3]
+    assert [event.step for event in events[:-1]] == [1, 2, 3]
     direct = shared_pipeline(CAPTION, sunset, generator=seeded(), **FAST)
     assert np.array_equal(events[-1].audios, direct.audios)
     stream = shared_pipeline.stream(request, compare=True)
@@ -336,25 +352,25 @@ def test_any_length_comes_out_to_the_sample(shared_pipeline, duration_s):
     settings = {**FAST, "num_inference_steps": 1, "duration_s": duration_s}
     output = shared_pipeline(CAPTION, **settings)
     samples = round(duration_s * 800)
-    assert output.audios.shape == (1, samples)
-    assert output.mels.shape == (1, math.ceil(samples / 16), 32)
+    assert output.audios.shape == (1, 1, samples)
+    assert output.takes[0].view.mel_db.shape == (math.ceil(samples / 16), 32)
 
 
 def test_native_length_has_the_trained_latent_shape(shared_pipeline):
-    assert shared_pipeline.latent_shape(2, 10.24) == (2, 4, 64, 4)
+    plan = shared_pipeline.plan(GenerationRequest.of("a", duration_s=10.24), 1)
+    assert plan.shape == (4, 64, 4)
 
 
 def test_output_types(shared_pipeline):
     results = {
-        kind: shared_pipeline(CAPTION, generator=seeded(), output_type=kind, **FAST)
-        for kind in ("np", "pt", "mel", "latent")
+        kind: shared_pipeline(CAPTION, generator=seeded(), output_type=kind, **FAST) for kind in ("np", "pt", "latent")
     }
     assert isinstance(results["np"].audios, np.ndarray) and isinstance(results["pt"].audios, torch.Tensor)
     assert np.array_equal(results["np"].audios, results["pt"].audios.numpy())
-    assert torch.equal(results["mel"].audios, results["np"].mels) and results["latent"].mels is None
-    mel = shared_pipeline.decode_latents(results["latent"].audios)
-    assert torch.equal(mel[:, 0], results["mel"].audios)
-    assert torch.equal(shared_pipeline.vocode(mel), results["pt"].audios)
+    assert torch.equal(results["pt"].takes[0].audio, results["pt"].audios[0]) and results["latent"].takes is None
+    plan = shared_pipeline.engine.plan(["a"], TakeSettings(duration_s=FAST["duration_s"]))
+    [take] = shared_pipeline.engine.decode(results["latent"].audios, plan)
+    assert torch.equal(take.audio, results["pt"].audios[0])
     assert isinstance(shared_pipeline(CAPTION, return_dict=False, **FAST), tuple)
 
 
@@ -392,6 +408,9 @@ def test_output_types(shared_pipeline):
         ({"latents": torch.zeros(1, 4, 3, 4)}, ValueError, "latents"),
         ({"output_type": "wav"}, ValueError, "output_type"),
         ({"sampler": "euler"}, ValueError, "sampler"),
+        ({"loudness": 3}, TypeError, "loudness"),
+        ({"seed": 3, "generator": seeded()}, ValueError, "a seed or a generator, not both"),
+        ({"known": Known(torch.zeros(1, 4, 8, 4), torch.ones(1, 4, 8, 4) > 0)}, ValueError, "nothing of the music"),
         ({"timestep_shift": 0.5}, ValueError, "timestep_shift"),
         ({"timestep_shift": math.nan}, ValueError, "timestep_shift"),
     ],

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,12 +46,12 @@ def test_minilm_is_named_and_not_saved(make_tiny_pipeline, minilm, sunset, tmp_p
 
 def test_half_precision_variant_loads_to_float32(make_tiny_pipeline, sunset, tmp_path):
     pipe = make_tiny_pipeline()
-    names = ("vae", "unet", "image_unet", "synapse", "vocoder")
+    names = ("engine", "unet", "image_unet", "synapse")
     for name in names:
         for weight in getattr(pipe, name).parameters():
             weight.data = weight.data.half()
     pipe.save_pretrained(tmp_path, variant="fp16", max_shard_size="9MB")
-    assert all(".fp16" in path.name for path in (tmp_path / "unet").glob("*.safetensors"))
+    assert all(".fp16" in path.name for path in tmp_path.rglob("*.safetensors"))
     loaded = MelFusionPipeline.from_pretrained(tmp_path, variant="fp16")
     for name in names:
         assert getattr(loaded, name).dtype == torch.float32
@@ -74,8 +76,35 @@ def test_wrong_components_are_refused(make_tiny_pipeline):
         MelFusionPipeline(**{**components, "unet": components["image_unet"]})
 
 
+def test_folders_of_earlier_releases_load(tiny_pipeline, sunset, tmp_path):
+    """Their codec and vocoder are components of the pipeline, of modules that are elsewhere now."""
+    tiny_pipeline.save_pretrained(tmp_path)
+    for part in ("vae", "vocoder"):
+        (tmp_path / "engine" / part).rename(tmp_path / part)
+    shutil.rmtree(tmp_path / "engine")
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    del index["engine"]
+    index["vae"] = ["melfusion_core.models.patch_codec", "PatchCodec"]
+    index["vocoder"] = ["melfusion_core.models.vocoder", "ISTFTVocoder"]
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    loaded = MelFusionPipeline.from_pretrained(tmp_path)
+    assert np.array_equal(render(tiny_pipeline, sunset), render(loaded, sunset))
+    loaded.save_pretrained(tmp_path / "new")
+    assert sorted(path.name for path in (tmp_path / "new" / "engine").iterdir()) == ["config.json", "vae", "vocoder"]
+    again = MelFusionPipeline.from_pretrained(tmp_path / "new")
+    assert np.array_equal(render(loaded, sunset), render(again, sunset))
+
+
+def test_an_engine_of_a_strange_library_is_refused(tiny_pipeline, tmp_path):
+    tiny_pipeline.save_pretrained(tmp_path)
+    path = tmp_path / "engine" / "config.json"
+    path.write_text(path.read_text().replace("melfusion_core.engines.spectrogram.vocoder", "antigravity"))
+    with pytest.raises(ValueError, match="library antigravity"):
+        MelFusionPipeline.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize("change", ["missing", "unexpected"])
-@pytest.mark.parametrize("component", ["unet", "synapse"])
+@pytest.mark.parametrize("component", ["unet", "synapse", "engine/vae", "engine/vocoder"])
 def test_weights_that_do_not_fit_are_refused(tiny_pipeline, tmp_path, component, change):
     tiny_pipeline.save_pretrained(tmp_path)
     path = next((tmp_path / component).glob("*.safetensors"))
@@ -87,5 +116,5 @@ def test_weights_that_do_not_fit_are_refused(tiny_pipeline, tmp_path, component,
     else:
         del weights[name]
     save_file(weights, path, metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=f"{component}.*{change}"):
+    with pytest.raises(ValueError, match=f"{Path(component).name}.*{change}"):
         MelFusionPipeline.from_pretrained(tmp_path)

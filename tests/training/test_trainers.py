@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
-import timm
 import torch
 from diffusers import UNet2DConditionModel
 
-from melfusion_core.data.corpus import CorpusError, read_corpus
 from melfusion_core.engines.spectrogram.latents import encode_mel
 from melfusion_core.engines.spectrogram.patch_codec import PatchCodec
 from melfusion_core.engines.spectrogram.vocoder import ISTFTVocoder
 from melfusion_core.mel import MelConfig, MelSpectrogram
-from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.models.synapse import VisualSynapse
-from melfusion_core.training import image, music, picture_encoder, prepare, vocoder
+from melfusion_core.training import image, music, prepare, vocoder
 from melfusion_core.training.data import read_crop
 from melfusion_core.training.loop import TrainLoop
+from tests.conftest import make_picture_encoder
 from tests.training.conftest import TINY
 
 
@@ -94,37 +91,10 @@ def test_image(mini_corpus, tmp_path, fake_text):
 
 
 @pytest.fixture
-def encoder_folder(tmp_path, mini_corpus):
+def encoder_folder(tmp_path):
     """A picture encoder of a classifier with random weights."""
-    torch.manual_seed(0)
-    torch.save(timm.create_model("test_efficientnet", num_classes=10).state_dict(), tmp_path / "classifier.pth")
-    config = picture_encoder.EncoderConfig(
-        weights=str(tmp_path / "classifier.pth"),
-        data=str(mini_corpus),
-        out=str(tmp_path / "encoder"),
-        architecture="test_efficientnet",
-        size=32,
-        picture_size=16,
-    )
-    result = picture_encoder.train(config)
-    assert result == json.loads((tmp_path / "encoder/summary.json").read_text()) and result["train_pictures"] == 4
-    return tmp_path / "encoder/export"
-
-
-def test_the_encoder_wants_moods(mini_corpus, tmp_path, encoder_folder):
-    clips = read_corpus(str(mini_corpus))
-    rows = {clip.image: row for row, clip in enumerate(clips)}
-    rated = picture_encoder.rate(clips, rows, torch.zeros(6, 3))
-    torch.testing.assert_close(rated.moods[:, 0], torch.arange(6) / 5)
-    assert len(set(rated.groups)) == 6 and not rated.photographs.any()  # scenes stand for themselves
-    clips = [replace(clip, kind="photo", theme="beach") for clip in clips]
-    rated = picture_encoder.rate(clips, rows, torch.zeros(6, 3))
-    assert set(rated.groups) == {"theme beach"} and rated.photographs.all()
-    clips[3] = replace(clips[3], image_arousal=None)
-    with pytest.raises(CorpusError, match="metadata.jsonl:4"):
-        picture_encoder.rate(clips, rows, torch.zeros(6, 3))
-    with pytest.raises(ValueError, match="tells"):
-        picture_encoder.EncoderConfig(weights="a", data="b", out="c", tells="lies")
+    make_picture_encoder().save_pretrained(tmp_path / "encoder")
+    return tmp_path / "encoder"
 
 
 def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, encoder_folder):
@@ -141,6 +111,7 @@ def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, e
     run = train_in_two_sittings(image.ImageConfig, image.ImageTask, mini_corpus, out, **settings)
     metrics = json.loads((run / "summary.json").read_text())["validation"]
     assert metrics["loss"] != metrics["loss_without_embedding"]
+    assert {"mood", "meaning"} <= set((run / "train.csv").read_text().splitlines()[0].split(","))
     trained_unet, found = image.image_networks("mini", str(run / "export"), "")  # brings its encoder along
     assert found.dim == encoder.dim == trained_unet.config.projection_class_embeddings_input_dim
     with pytest.raises(ValueError, match="embedding_dropout needs an encoder"):
@@ -148,8 +119,8 @@ def test_image_that_is_told_what_pictures_show(trained, mini_corpus, tmp_path, e
             data=str(mini_corpus), out=str(tmp_path / "alone"), max_steps=1, embedding_dropout=0.5
         )
         image.ImageTask(alone, torch.device("cpu"))
-    with pytest.raises(ValueError, match="told 2 numbers, and the encoder tells 256"):
-        PictureEncoder("test_efficientnet", tells="embedding").save_pretrained(tmp_path / "other")
+    with pytest.raises(ValueError, match="told 5 numbers, and the encoder tells 4"):
+        make_picture_encoder(codes=2).save_pretrained(tmp_path / "other")
         image.image_networks("mini", str(run / "export"), str(tmp_path / "other"))
     shared = {"data": str(mini_corpus), "vae": str(trained / "codec"), "num_inversion_steps": 2, "batch_size": 4}
     for name, folder in (("as_told", run / "export"), ("as_before", trained / "image/export")):
@@ -217,6 +188,24 @@ def test_music_without_a_picture_does_not_read_it(trained, tmp_path):
         others = [task._validation_loss([0, 0], pictures, 1.0) for pictures in ([0, 1], [2, 3])]
     assert losses[0] == losses[1]
     assert others[0] != others[1]
+
+
+def test_samples_follow_the_picture_as_far_as_the_strength_says(trained, tmp_path):
+    config = music.MusicConfig(data=str(trained / "prepared"), out=str(tmp_path), max_steps=1, sample_steps=2, **TINY)
+    task = music.MusicTask(config, torch.device("cpu"))
+    rows = task.held_out[:2]
+    pictures = [task.data.clips[row]["picture"] for row in rows]
+    made = {}
+    with torch.no_grad():
+        for order in (pictures, pictures[::-1]):
+            for row, picture in zip(rows, order, strict=True):
+                task.data.clips[row]["picture"] = picture
+            for strength in (0.0, 1.0):
+                made[strength, tuple(order)] = task.generate(rows, strength)
+    own, swapped = tuple(pictures), tuple(pictures[::-1])
+    assert made[0.0, own].shape == (2, *task.data.latents.shape[1:]) and torch.isfinite(made[1.0, own]).all()
+    assert torch.equal(made[0.0, own], made[0.0, swapped])
+    assert not torch.equal(made[1.0, own], made[1.0, swapped])
 
 
 def test_a_clips_picture_is_drawn_anew_by_its_mood(trained, tmp_path):

@@ -11,7 +11,17 @@ from melfusion_core.data.grooves import Grooves
 from melfusion_core.data.sections.answers import KINDS, counter
 from melfusion_core.data.sections.basses import BASS, bass_density, bass_line
 from melfusion_core.data.sections.beats import drum_part, human_part
-from melfusion_core.data.sections.comping import STILL, choose_comp, comp, fits, is_power, octaves_in_range, pad
+from melfusion_core.data.sections.comping import (
+    QUIETLY,
+    STILL,
+    choose_comp,
+    comp,
+    comp_density,
+    fits,
+    is_power,
+    octaves_in_range,
+    pad,
+)
 from melfusion_core.data.sections.ornaments import ornament
 from melfusion_core.data.sections.plan import Event, Plan, swing_events
 from melfusion_core.data.sections.styles import SECTION_STYLES
@@ -134,7 +144,7 @@ def _patterns(rng: np.random.Generator, plan: Plan, player: Instrument, padded: 
     first = choose_comp(rng, names, target)
     others = [name for name in names if name != first] or [first]
     second = choose_comp(rng, others, target) if rng.random() < 0.6 else first
-    return {"a": first, "b": second, "c": first}
+    return {"a": first, "b": second, "c": first, QUIETLY: min(names, key=comp_density)}
 
 
 def comping_centre(middle: float) -> float:

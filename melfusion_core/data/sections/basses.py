@@ -153,7 +153,8 @@ def bass_line(rng: np.random.Generator, plan: Plan, pattern: str, low: int, high
             events += [Event(begin + i * TICKS_PER_BEAT, TICKS_PER_BEAT, p, 3.0 if i % 2 else 0.0)
                        for i, p in enumerate(line)]  # fmt: skip
         else:
-            own = other if (begin // plan.bar_ticks) % 4 == 3 else main
+            bar = begin // plan.bar_ticks
+            own = BASS["root"][plan.beats][0] if plan.is_quiet(bar) else other if bar % 4 == 3 else main
             events += _patterned(rng, plan, own, slot.chord, roots[index], following, begin, end, register, pattern)
     return events
 

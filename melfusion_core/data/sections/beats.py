@@ -103,13 +103,13 @@ def drum_part(rng: np.random.Generator, plan: Plan, pattern: str) -> list[Event]
                 fill = _BUILD
         begin = min(row[1].index(next(c for c in row[1] if c != ".")) for row in fill) if fill else 99
         own = other if inside % 4 in (1, 3) else rows
-        if plan.energy[bar] < -0.6 and plan.shape in ("build", "drop"):
+        if plan.is_quiet(bar) and plan.shape in ("build", "drop"):
             own = _thinner(own)
         events += [e for e in _hits(own, first) if (e.tick - first) // STEP < begin or e.pitch == KIT["kick"]]
         if fill:
             events += [e._replace(accent=e.accent + 0.6 * ((e.tick - first) // STEP - begin)) for e in
                        _hits(fill, first)]  # fmt: skip
-        if inside == 0 and bar and not quiet and plan.energy[bar] > -0.6:
+        if inside == 0 and bar and not quiet and not plan.is_quiet(bar):
             events.append(Event(first, STEP, KIT["crash"], -4.0))
     return events
 

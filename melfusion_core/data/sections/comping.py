@@ -37,6 +37,9 @@ MORE_COMP: dict[str, tuple[int, Steps]] = {
 EVERY_COMP = {**COMP, **MORE_COMP}
 """All accompaniment patterns by name."""
 
+QUIETLY = "quietly"
+"""Key of the pattern for bars of low energy."""
+
 STILL = ("sustain", "block", "slow hits", "waltz block", "ring")
 """Patterns that hold their chords: nothing to add where a pad plays."""
 
@@ -118,7 +121,7 @@ def comp(
     Args:
         rng: source of randomness.
         plan: what was decided.
-        patterns: a pattern for each letter of the form.
+        patterns: a pattern for each letter of the form, and one for quiet bars where there is one.
         voicings: MIDI pitches of each slot.
         player: who plays.
     """
@@ -129,7 +132,7 @@ def comp(
     every = int(rng.choice([2, 4, 4, 99]))  # how often a bar is varied
     for bar in range(plan.bars):
         phrase = plan.phrase_of(bar)
-        pattern = patterns[phrase.label]
+        pattern = patterns.get(QUIETLY, patterns["a"]) if plan.is_quiet(bar) else patterns[phrase.label]
         first = bar * plan.bar_ticks
         if first >= home:
             index = plan.slot_index(first)

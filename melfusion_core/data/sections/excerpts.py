@@ -12,6 +12,7 @@ from melfusion_core.data.sections.roles import Parts, share_roles
 from melfusion_core.data.sections.windows import Window, quantised
 from melfusion_core.score.chords import BeatChord, chord_names
 from melfusion_core.score.estimate import estimate_chords
+from melfusion_core.score.facts import swing_of
 from melfusion_core.score.instruments import INSTRUMENTS, Instrument, fit_register
 from melfusion_core.score.keys import krumhansl_key
 from melfusion_core.score.mixing import balance
@@ -121,7 +122,7 @@ def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, vale
         rng: source of randomness.
         piece: the work.
         window: which bars, from `section_windows`.
-        valence: target mood, 0 to 1; it chooses among the ensemble's sounds.
+        valence: target mood, 0 to 1; it chooses among the ensemble's sounds and moves the register.
         arousal: target mood, 0 to 1; it sets tempo, dynamics and articulation.
 
     Returns:
@@ -141,7 +142,7 @@ def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, vale
     for note in (note for part in cut for note in part):
         histogram[note.pitch % 12] += min(note.duration, 2.0)
     tonic, mode, _ = krumhansl_key(histogram)
-    shift = int(rng.integers(-5, 6))
+    shift = int(np.clip(round(rng.normal(7 * (valence - 0.5), 3.0)), -6, 5))  # bright keys lie higher
     target = (tonic + shift) % 12
     onsets = {note.start for part in (*cut, parts.drums or []) for note in part}
     tempo = _tempo(rng, arousal, len(onsets), beats)
@@ -168,4 +169,4 @@ def excerpt_section(rng: np.random.Generator, piece: Piece, window: Window, vale
     balance(tracks)
     style = exact_style(ensemble.style, len(tracks))
     return Score(tracks, tempo, size, target, mode, style, piece.name, piece.pack, int(rng.integers(2**31)), "full",
-                 chord_names(harmony), 0.006, harmony)  # fmt: skip
+                 chord_names(harmony), 0.006, harmony, swing_of(tracks))  # fmt: skip

@@ -97,6 +97,14 @@ class Plan:
         """How long a last chord is held: the bar, or half of it where the style plays short."""
         return self.bar_ticks if self.legato > 0.65 else -(-self.bar_ticks // 2)
 
+    def is_quiet(self, bar: int) -> bool:
+        """Whether a bar lies at the bottom of the energy's curve, where parts thin out.
+
+        Args:
+            bar: number of the bar.
+        """
+        return self.shape in ("build", "drop", "arch", "swell") and bool(self.energy[bar] < -0.45)
+
     def heard(self, role: str, events: list[Event]) -> list[Event]:
         """Events outside the bars in which a role rests.
 

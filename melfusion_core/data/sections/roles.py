@@ -15,7 +15,7 @@ FIGURED = 1.6
 INNER_VOICES = 5
 """Most notes that the chords of a section start together."""
 
-_HANDOVER = 1.3
+_HANDOVER = 2.2
 """What it costs the tune to go from one part to another, against its bar by bar scores."""
 
 
@@ -156,6 +156,7 @@ def share_roles(cut: list[list[Note]], drums: list[Note], bars: int, size: int) 
         if len(low) >= 4 and _is_line(low, beats):
             parts.bass, below = low, _without(below, low)
     voices = [part for part in rest if _single(part) and len(part) >= max(0.3 * len(lead), 3)]
+    voices = [part for part in voices if not _doubles(part, lead)]
     if voices and (len(rest) > 1 or parts.bass is not None or _mean(voices[0]) > 57):
         second = max(voices, key=lambda part: tunefulness(part, beats))
         parts.counter = skyline(second)
@@ -166,16 +167,26 @@ def share_roles(cut: list[list[Note]], drums: list[Note], bars: int, size: int) 
             parts.pad = thinned(held, INNER_VOICES)
             rest = [part for part in rest if part is not held]
     inner = [*below, *(note for part in rest for note in part)]
+    inner = _undoubled(inner, [*lead, *(parts.bass or []), *(parts.counter or [])])
     if inner:
-        parts.chords = thinned(_undoubled(inner), INNER_VOICES)
+        parts.chords = thinned(inner, INNER_VOICES)
     return parts
 
 
-def _undoubled(notes: list[Note]) -> list[Note]:
-    """One note where several parts play the same one: the longest."""
+def _doubles(part: list[Note], lead: list[Note]) -> bool:
+    """Whether a part mostly plays the tune itself, perhaps in another octave."""
+    tune = {(note.start, note.pitch % 12) for note in lead}
+    return sum((note.start, note.pitch % 12) in tune for note in part) > 0.6 * len(part)
+
+
+def _undoubled(notes: list[Note], taken: list[Note]) -> list[Note]:
+    """One note where several parts play the same one, the longest, and none that tune or bass have already."""
+    there = {(note.start, note.pitch) for note in taken}
     kept: dict[tuple[float, int], Note] = {}
     for note in notes:
         key = (note.start, note.pitch)
+        if key in there:
+            continue
         if key not in kept or kept[key].duration < note.duration:
             kept[key] = note
     return list(kept.values())

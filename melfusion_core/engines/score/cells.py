@@ -19,10 +19,10 @@ BITS = 2 * 12 * TICKS
 class CellCodec(ModelMixin, ConfigMixin):
     """Bits of a cell to a point on a sphere, and back.
 
-    An empty cell is the origin; every other one lies on a sphere on which a number has mean square 1, so that noise of a
-    given level blurs all cells alike and silence is as far from any notes as they are from their neighbours. The decoder
-    sees the cells around one (a held note goes on from the last beat) and is trained on noised points: what a denoiser
-    leaves over snaps to notes.
+    An empty cell is the origin; every other one lies on a sphere on which a number has mean square 1, so that noise of
+    a given level blurs all cells alike and silence is as far from any notes as they are from their neighbours. The
+    decoder sees the cells around one (a held note goes on from the last beat) and is trained on noised points: what a
+    denoiser leaves over snaps to notes.
 
     Args:
         dim: Numbers of a pitched cell.

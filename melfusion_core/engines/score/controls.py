@@ -213,11 +213,11 @@ def decode_controls(latents: np.ndarray, styles: int, instruments: int) -> Contr
     tonic = on_circle(mean("song.tonic"), np.arange(12) / 12.0, _TONIC_HARMONICS)
     end = get("song.end")
     to_end = _beats_of(end[:, 1])
-    presence = np.stack([get(f"{part}.presence")[:, 0] > 0 for part in PARTS])
+    presence = np.stack([over(bool(get(f"{part}.presence").mean() > 0)) for part in PARTS])
     instrument = np.full((len(ROLES), beats), -1)
     for row, role in enumerate(ROLES):
         if presence[row].any():
-            code = get(f"{role}.instrument")[presence[row]].mean(axis=0)
+            code = get(f"{role}.instrument").mean(axis=0)
             instrument[row] = int(nearest_code(code, instruments))
     root = _hot(get("harmony.root"))
     fit = np.einsum("bp,kbp->bk", get("harmony.tones"), 2.0 * _tones()[:, root] - 1.0)

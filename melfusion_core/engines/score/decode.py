@@ -51,14 +51,14 @@ def score_from_latents(
     shift = -transposition(int(controls.tonic[0]))
     tracks = []
     for row, role in enumerate(ROLES):
-        there = controls.presence[row].mean() > 0.5
+        there = controls.presence[row].any()
         instrument = INSTRUMENTS[INSTRUMENT_NAMES[max(int(controls.instrument[row].max()), 0)]]
         onset = cells[row, :, :, 0] > thresholds.get(role, 0.0)
         notes = notes_from_grid(onset, cells[row, :, :, 1] > 0, controls.level[row], shift)
         if there and notes:
             tracks.append(Track(instrument.name, instrument.program, notes, role=role))
     hits = drums[:, 0] > thresholds.get("drums", 0.0)
-    if controls.presence[PARTS.index("drums")].mean() > 0.5 and hits.any():
+    if controls.presence[PARTS.index("drums")].any() and hits.any():
         level = controls.level[PARTS.index("drums")]
         notes = drum_notes_from_grid(hits, (drums[:, 1] > 0) & hits, level)
         tracks.append(Track("drums", 0, notes, is_drum=True, role="drums"))

@@ -46,7 +46,7 @@ class Direction:
         tonic: Pitch class of the key, 0 (C) to 11.
         mode: ``major`` or ``minor``.
         style: A style's name.
-        parts: What each part is: an instrument's name, ``on`` for the drums, or ``off``; parts not named are left free.
+        parts: What each part is: an instrument's name, ``on`` for the drums, or ``off``; others are left free.
         valence: Mood from unpleasant (0) to pleasant (1), over the beats.
         arousal: Mood from calm (0) to excited (1), over the beats.
         level: Loudness as MIDI velocity, over the beats.

@@ -1,4 +1,4 @@
-"""What the music UNet sees of a score's latents: what is known, where it lies, and rows folded into channels.
+"""What the music UNet sees of a score's latents, and how its output is read: known parts, coordinates, gates.
 
 Shape legend: ``batch``, ``channels``, ``beats``, ``rows`` of the latent image; ``fold`` rows become one.
 """
@@ -11,7 +11,7 @@ import math
 import torch
 
 from melfusion_core.engines.score.controls import FIELDS
-from melfusion_core.engines.score.layout import CHANNELS, DRUM_DIM, DRUM_ROW, FIRST_OCTAVE_ROW, OCTAVES, ROWS
+from melfusion_core.engines.score.layout import CHANNELS, DRUM_DIM, DRUM_ROW, FIRST_OCTAVE_ROW, OCTAVES, ROLES, ROWS
 
 PERIODS = (2, 4, 8, 16, 32, 3, 6, 12, 24)
 """Beats after which the coordinates of time come back: bars of four and of three, and their phrases."""
@@ -62,6 +62,57 @@ def unfold_rows(folded: torch.Tensor, fold: int) -> torch.Tensor:
         .permute(0, 1, 3, 4, 2)
         .reshape(batch, channels // fold, beats, rows * fold)
     )
+
+
+def output_channels(fold: int) -> int:
+    """Channels of what the UNet gives; see :func:`clean_estimate`.
+
+    Args:
+        fold: How many rows become one.
+
+    Returns:
+        Their number.
+    """
+    return (CHANNELS + len(ROLES)) * fold
+
+
+def fold_of(latent_channels: int) -> int:
+    """How many rows became one.
+
+    Args:
+        latent_channels: Channels of folded latents.
+
+    Returns:
+        Their number.
+    """
+    return latent_channels // CHANNELS
+
+
+def clean_estimate(output: torch.Tensor, noisy: torch.Tensor, alpha_cumprod: torch.Tensor | float) -> torch.Tensor:
+    """The clean latents that a UNet's output stands for.
+
+    Nearly all cells are empty, and the others lie on a sphere of mean square 1. Were it known which are filled, the
+    best linear guess of those would be ``sqrt(a) x`` and of the others zero. So the network says for each cell how
+    likely it is filled, which is a gate on the noisy latents, and adds what it knows better, in the share of the noise
+    (the preconditioning of Karras et al. 2022, section 5, gated). Without the gate every note must pass through a
+    network that is narrower than what it denoises.
+
+    Args:
+        output: Of shape ``(batch, output_channels(fold), beats, rows)``: the latents' channels, then a gate for each
+            role's channels.
+        noisy: Folded noisy latents of shape ``(batch, channels * fold, beats, rows)``.
+        alpha_cumprod: Cumulative product of the noise schedule, a number or of shape ``(batch,)``.
+
+    Returns:
+        Of the shape of the noisy latents, float32.
+    """
+    alpha = torch.as_tensor(alpha_cumprod, device=noisy.device, dtype=torch.float32).view(-1, 1, 1, 1)
+    fold = fold_of(noisy.shape[1])
+    values, gates = output.float().split([CHANNELS * fold, len(ROLES) * fold], dim=1)
+    # Channels are role-major and fold-minor: (roles, dim, fold); gates are (roles, fold).
+    gates = gates.sigmoid().unflatten(1, (len(ROLES), 1, fold))
+    passed = (noisy.float().unflatten(1, (len(ROLES), -1, fold)) * gates).flatten(1, 3)
+    return alpha.sqrt() * passed + (1.0 - alpha).sqrt() * values
 
 
 def input_channels(fold: int) -> int:

@@ -1,7 +1,7 @@
 """Where everything lies in a score's latent image of shape ``(channels, beats, rows)``.
 
-A column is a beat. Rows from the top: four rows of controls, seven octaves from bass to treble, the drums. In an octave's
-row every role has channels of its own, so that a role can be known, kept or redone apart from the others.
+A column is a beat. Rows from the top: four rows of controls, seven octaves from bass to treble, the drums. In an
+octave's row every role has channels of its own, so that a role can be known, kept or redone apart from the others.
 """
 
 from __future__ import annotations

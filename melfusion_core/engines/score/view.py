@@ -17,6 +17,8 @@ COLOURS = {
     "drums": "#3d3d3d",
 }  # fmt: skip
 """Colour of every part, the same wherever notes are drawn."""
+NOTE_BYTES = 200
+"""About what a note takes in memory: an object of four numbers."""
 _DRUM_ROWS = {pitches[0]: row for row, (_, pitches) in enumerate(DRUM_CLASSES)}
 
 
@@ -36,6 +38,11 @@ class ScoreView:
     def duration_s(self) -> float:
         """Length of what it shows, in seconds."""
         return self.beats * 60.0 / self.score.tempo_bpm
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        return NOTE_BYTES * sum(len(track.notes) for track in self.score.tracks)
 
     def figure(self, title: str = "", other: ScoreView | None = None, other_title: str = "") -> Figure:
         """Draw it with axes; see :meth:`~melfusion_core.engines.base.View.figure`.

@@ -68,3 +68,25 @@ def test_rows_fold_and_unfold_and_what_is_known_is_seen():
     assert torch.equal(rows[:, :, 0], latents[:, :, 0] * told[:, 0])
     later = unet_input(latents, clean, known, 4, 3)
     assert not torch.equal(later[:, -18:], seen[:, -18:])
+
+
+def test_gates_pass_cells_and_values_add_what_is_known_better():
+    import torch
+
+    from melfusion_core.engines.score.inputs import clean_estimate, output_channels
+    from melfusion_core.engines.score.layout import ROLES, role_channels
+
+    noisy = fold_rows(torch.randn(2, CHANNELS, 4, ROWS), 3)
+    output = torch.zeros(2, output_channels(3), 4, ROWS // 3)
+    alpha = torch.tensor([0.25, 0.81])
+    gates = output[:, 3 * CHANNELS :]
+    gates[:] = -200.0
+    assert torch.equal(clean_estimate(output, noisy, alpha), torch.zeros_like(noisy))
+    gates[:, 3 * ROLES.index("bass") + 1] = 50.0  # the second row of every three
+    estimate, whole = (unfold_rows(x, 3) for x in (clean_estimate(output, noisy, alpha), noisy))
+    passed = torch.zeros_like(whole)
+    passed[:, role_channels("bass"), :, 1::3] = whole[:, role_channels("bass"), :, 1::3]
+    torch.testing.assert_close(estimate, passed * torch.tensor([0.5, 0.9]).view(-1, 1, 1, 1))
+    output[:, 0] = 2.0
+    shifted = clean_estimate(output, noisy, alpha) - clean_estimate(torch.zeros_like(output) - 200.0, noisy, 1.0)
+    torch.testing.assert_close(shifted[:, 0], (2.0 * (1 - alpha).sqrt()).view(2, 1, 1).expand(-1, 4, 4))

@@ -1,0 +1,317 @@
+"""Latents that mean notes: cells become notes, sampled instruments play them.
+
+Shape legend: ``batch`` samples, ``channels``/``beats``/``rows`` of a latent, whose rows are folded into channels as
+the UNet wants them (:func:`~melfusion_core.engines.score.inputs.fold_rows`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from melfusion_core.engines.base import Engine, Known, Plan, Rendered
+from melfusion_core.engines.score.cells import CellCodec
+from melfusion_core.engines.score.codec import encode_grid
+from melfusion_core.engines.score.controls import decode_controls
+from melfusion_core.engines.score.decode import score_from_latents
+from melfusion_core.engines.score.direction import Direction, DirectionError, known_cells, parse_key, read_caption
+from melfusion_core.engines.score.grid import grid_from_score
+from melfusion_core.engines.score.inputs import (
+    clean_estimate,
+    fold_of,
+    fold_rows,
+    input_channels,
+    meaningful,
+    unet_input,
+    unfold_rows,
+)
+from melfusion_core.engines.score.layout import CHANNELS, ROWS
+from melfusion_core.engines.score.measure import measure_controls
+from melfusion_core.engines.score.names import INSTRUMENT_NAMES, INSTRUMENT_NUMBERS, STYLE_NUMBERS, STYLES
+from melfusion_core.engines.score.view import ScoreView
+from melfusion_core.score.performance import Humanise
+from melfusion_core.score.score import Score
+from melfusion_core.score.synth import SAMPLE_RATE, add_stems, loudness_gain, render_score
+from melfusion_core.take import TakeSettings
+
+LOOK_BEATS = 16
+"""Length of the first look, from which tempo and metre are read where they are not told."""
+MIN_BEATS, MAX_BEATS = 8, 128
+
+
+@dataclass(frozen=True)
+class ScorePlan(Plan):
+    """A plan of takes made of notes.
+
+    Args:
+        directions: What each take is told, one per sample.
+        beats: Length of each take.
+    """
+
+    directions: tuple[Direction, ...] = ()
+    beats: tuple[int, ...] = ()
+
+
+class ScoreEngine(Engine):
+    """Music as notes on a beat grid, stereo.
+
+    Args:
+        codec: The cell codec.
+        fold: How many rows of the latent image are one row for the UNet.
+        thresholds: Log-odds from which a note of a part starts, calibrated on held-out works; 0 where none is given.
+    """
+
+    part_classes = {"codec": CellCodec}
+    accepts_known = True
+    makes_notes = True
+
+    def __init__(
+        self,
+        codec: CellCodec,
+        fold: int = 1,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.codec = codec
+        self.register_to_config(fold=fold, thresholds=dict(thresholds or {}))
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the sound, in Hz."""
+        return SAMPLE_RATE
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the latents."""
+        return CHANNELS * self.config.fold
+
+    def plan(
+        self,
+        captions: Sequence[str],
+        settings: TakeSettings,
+        multiple: int = 1,
+        directions: Sequence[Direction] | None = None,
+    ) -> ScorePlan:
+        """Settle what is known before composing; see :meth:`Engine.plan`.
+
+        What a caption states in so many words is followed, what the settings say counts more, and a direction most.
+
+        Args:
+            captions: Caption of each take.
+            settings: How they are made.
+            multiple: The time axis is a multiple of this.
+            directions: What each take is told beside; None for nothing.
+
+        Returns:
+            The plan; it asks for a look where tempo or metre are not told.
+
+        Raises:
+            DirectionError: When a take would be too short or too long.
+        """
+        told = directions or [Direction()] * len(captions)
+        mine = tuple(
+            read_caption(caption) | _from_settings(settings) | more
+            for caption, more in zip(captions, told, strict=True)
+        )
+        if all(direction.tempo_bpm and direction.beats_per_bar for direction in mine):
+            return self._settled(settings, mine, multiple)
+        cells = [known_cells(direction, LOOK_BEATS, ends=False) for direction in mine]
+        look = self._known(cells, [LOOK_BEATS] * len(mine), LOOK_BEATS)
+        shape = (self.latent_channels, LOOK_BEATS, ROWS // self.config.fold)
+        return ScorePlan(settings, shape, None, look, mine, (LOOK_BEATS,) * len(mine))
+
+    def settled(self, plan: ScorePlan, looked: torch.Tensor, multiple: int = 1) -> ScorePlan:
+        """Fix tempo, metre and length after a first look; see :meth:`Engine.settled`.
+
+        Args:
+            plan: A plan that asks for a look.
+            looked: What was composed for it, of shape ``(batch, channels, 16, rows)``.
+            multiple: The time axis is a multiple of this.
+
+        Returns:
+            The plan of the takes themselves.
+
+        Raises:
+            DirectionError: When a take would be too short or too long.
+        """
+        images = unfold_rows(looked.float().cpu(), self.config.fold).numpy()
+        found = [decode_controls(image, len(STYLES), len(INSTRUMENT_NAMES)) for image in images]
+        heard = (
+            Direction(tempo_bpm=float(said.tempo_bpm[0]), beats_per_bar=int(said.beats_per_bar[0])) for said in found
+        )
+        return self._settled(
+            plan.settings, tuple(read | told for read, told in zip(heard, plan.directions, strict=True)), multiple
+        )
+
+    def _settled(self, settings: TakeSettings, directions: tuple[Direction, ...], multiple: int) -> ScorePlan:
+        lengths = [_beats(direction, settings.duration_s) for direction in directions]
+        time = -(-max(lengths) // multiple) * multiple
+        cells = [known_cells(direction, beats) for direction, beats in zip(directions, lengths, strict=True)]
+        shape = (self.latent_channels, time, ROWS // self.config.fold)
+        return ScorePlan(settings, shape, self._known(cells, lengths, time), None, directions, tuple(lengths))
+
+    def _known(self, cells: Sequence[tuple[torch.Tensor, torch.Tensor]], lengths: Sequence[int], time: int) -> Known:
+        """Known cells of takes of several lengths; what lies behind a take's end is known to be nothing."""
+        values = torch.zeros(len(cells), CHANNELS, time, ROWS)
+        mask = torch.ones_like(values, dtype=torch.bool)
+        for row, ((value, told), beats) in enumerate(zip(cells, lengths, strict=True)):
+            values[row, :, :beats], mask[row, :, :beats] = value, told
+        mask &= meaningful().unsqueeze(1)
+        return Known(fold_rows(values, self.config.fold), fold_rows(mask, self.config.fold))
+
+    def check_channels(self, channels: int) -> None:
+        """Check that a UNet fits; see :meth:`Engine.check_channels`.
+
+        Args:
+            channels: Channels of its input.
+
+        Raises:
+            ValueError: When it does not.
+        """
+        wanted = input_channels(self.config.fold)
+        if channels != wanted:
+            raise ValueError(f"the UNet takes {channels} channels, notes on {self.config.fold} rows need {wanted}")
+
+    @staticmethod
+    def model_input(
+        latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
+    ) -> torch.Tensor:
+        """What the UNet sees of noisy latents; see :meth:`Engine.model_input`.
+
+        Args:
+            latents: Of shape ``(batch, latent_channels, beats, rows)``.
+            channels: Channels of the UNet's input.
+            start: Beat of its piece at which each sample starts, a number or of shape ``(batch,)``.
+            known: What is settled; None for nothing.
+
+        Returns:
+            Tensor of shape ``(batch, channels, beats, rows)``.
+
+        Raises:
+            ValueError: When the channels do not fit.
+        """
+        fold = fold_of(latents.shape[1])
+        if channels != input_channels(fold):
+            raise ValueError(f"{channels} channels do not fit {latents.shape[1]} of the latents")
+        whole = unfold_rows(latents, fold)
+        if known is None:
+            return unet_input(whole, whole, torch.zeros_like(whole, dtype=torch.bool), start, fold)
+        values, mask = unfold_rows(known.values, fold), unfold_rows(known.mask, fold)
+        return unet_input(whole, values.to(whole.dtype), mask, start, fold)
+
+    @staticmethod
+    def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
+        """Read the UNet's output; see :func:`~melfusion_core.engines.score.inputs.clean_estimate`.
+
+        Args:
+            output: What the UNet gave.
+            latents: Noisy latents of shape ``(batch, latent_channels, beats, rows)``.
+            alpha_cumprod: Of the noise schedule at this step.
+
+        Returns:
+            Clean latents, same shape as latents.
+        """
+        return clean_estimate(output, latents, alpha_cumprod)
+
+    def encode(self, music: Sequence[Rendered]) -> torch.Tensor:
+        """Turn scores into latents; see :meth:`Engine.encode`.
+
+        Args:
+            music: Pieces of as many beats.
+
+        Returns:
+            Latents of shape ``(batch, channels, beats, rows)``.
+
+        Raises:
+            ValueError: When a piece has no score, or their lengths differ.
+        """
+        if any(piece.score is None or not piece.score.tracks for piece in music):
+            raise ValueError("this engine encodes notes, and there are none")
+        beats = {piece.view.beats if isinstance(piece.view, ScoreView) else _length(piece.score) for piece in music}
+        if len(beats) != 1:
+            raise ValueError(f"pieces of one length are needed, these have {sorted(beats)} beats")
+        return torch.stack([self.encode_score(piece.score, beats.copy().pop()) for piece in music])
+
+    def encode_score(self, score: Score, beats: int) -> torch.Tensor:
+        """Turn one score into latents.
+
+        Args:
+            score: The notes.
+            beats: Length in beats.
+
+        Returns:
+            Of shape ``(channels, beats, rows)``.
+
+        Raises:
+            GridError: When a role stands twice.
+        """
+        grid = grid_from_score(score, beats)
+        style = STYLE_NUMBERS.get(score.style, 0)
+        said = measure_controls(score, grid, style, INSTRUMENT_NUMBERS, (0.5, 0.5))
+        return fold_rows(encode_grid(self.codec, grid, said)[None], self.config.fold)[0].to(self.device)
+
+    def decode(self, latents: torch.Tensor, plan: ScorePlan) -> list[Rendered]:
+        """Turn latents into music; see :meth:`Engine.decode`.
+
+        Args:
+            latents: Of shape ``(batch, channels, beats, rows)``.
+            plan: The takes' plan; their lengths and seed count.
+
+        Returns:
+            One piece per sample, in stereo with stems and score; silent where nothing plays.
+        """
+        return [_played(view, latents.device) for view in self.view(latents, plan)]
+
+    def view(self, latents: torch.Tensor, plan: ScorePlan | None = None) -> list[ScoreView]:
+        """Read latents as notes; see :meth:`Engine.view`.
+
+        Args:
+            latents: Of shape ``(batch, channels, beats, rows)``.
+            plan: The takes' plan; None for all of the latents.
+
+        Returns:
+            One piano roll per sample.
+        """
+        lengths = plan.beats[: len(latents)] if plan else [latents.shape[2]] * len(latents)
+        seed = plan.settings.seed or 0 if plan else 0
+        return [
+            ScoreView(score_from_latents(self.codec, image[:, :length], self.config.thresholds, seed).score, length)
+            for image, length in zip(unfold_rows(latents, self.config.fold), lengths, strict=True)
+        ]
+
+
+def _from_settings(settings: TakeSettings) -> Direction:
+    tonic, mode = parse_key(settings.key) if settings.key else (None, None)
+    return Direction(bars=settings.bars, tempo_bpm=settings.tempo_bpm, tonic=tonic, mode=mode)
+
+
+def _beats(direction: Direction, duration_s: float) -> int:
+    """Length of a take in beats: whole bars."""
+    bar = int(direction.beats_per_bar or 4)
+    bars = direction.bars or max(round(duration_s * float(direction.tempo_bpm or 120.0) / 60.0 / bar), 1)
+    bars = max(bars, -(-MIN_BEATS // bar)) if direction.bars is None else bars
+    if not bars * bar <= MAX_BEATS:
+        raise DirectionError(f"a take has at most {MAX_BEATS} beats; {bars} bars of {bar} are {bars * bar}")
+    return bars * bar
+
+
+def _length(score: Score) -> int:
+    end = max(note.start + note.duration for track in score.tracks for note in track.notes)
+    return int(-(-end // score.beats_per_bar)) * score.beats_per_bar
+
+
+def _played(view: ScoreView, device: torch.device) -> Rendered:
+    """A piano roll as sound: at least as long as its bars, and the last note rings out."""
+    least = round(view.duration_s * SAMPLE_RATE)
+    if not view.score.tracks:
+        return Rendered(torch.zeros(2, least, device=device), SAMPLE_RATE, view, {}, view.score)
+    sound = render_score(view.score, humanise=Humanise(accents=1.0))  # the grid knows one level for a beat
+    gain = np.float32(loudness_gain(sound.mix, SAMPLE_RATE))
+    rest = max(least - sound.mix.shape[1], 0)
+    stems = {role: np.pad(stem * gain, ((0, 0), (0, rest))) for role, stem in sound.stems.items()}
+    audio = torch.from_numpy(add_stems(stems)).to(device)
+    parts = {role: torch.from_numpy(stem).to(device) for role, stem in stems.items()}
+    return Rendered(audio, SAMPLE_RATE, view, parts, view.score)
