@@ -28,7 +28,10 @@ VERSION_1 = {
     **{"device": "cpu", "library_versions": {}, "created_at": None},
 }
 """What a recipe of version 1 meant by a field that it left out."""
-UNASKED = {name: getattr(TakeSettings, name) for name in KNOBS if getattr(TakeSettings, name) in (None, "")}
+UNASKED: dict[str, Any] = {
+    **{name: getattr(TakeSettings, name) for name in KNOBS if getattr(TakeSettings, name) in (None, "")},
+    **{"direction": {}, "sounds_sha256": None},
+}
 """Settings that ask for nothing where a recipe leaves them out, as it does when they came later than it."""
 VERSION_1_NEEDED = (
     *("version", "prompt", "seed", "duration_s", "num_inference_steps", "sampler", "guidance_scale"),
@@ -57,6 +60,8 @@ class Recipe(TakeSettings):
         render: One of `RENDERS`: alone, or as either half of a comparison, which is one batch of two and so may
             round differently in the last bit.
         gain_db: Gain applied to the model's samples before they were written, in dB.
+        direction: What the music was told beside, fact by fact, where the model makes notes.
+        sounds_sha256: Hash of the sampled instruments; `None` where the model makes sound itself.
         sample_rate: Of the file, in Hz.
         model_name: Name of the checkpoint's folder.
         model_sha256: `checkpoint_sha256` of the checkpoint.
@@ -75,6 +80,8 @@ class Recipe(TakeSettings):
     image_sha256: str | None = None
     render: str = RENDERS[0]
     gain_db: float = 0.0
+    direction: dict[str, Any] = dataclasses.field(default_factory=dict)
+    sounds_sha256: str | None = None
     device: str = "cpu"
     library_versions: dict[str, str] = dataclasses.field(default_factory=dict)
     created_at: str | None = None
@@ -96,7 +103,7 @@ class Recipe(TakeSettings):
             raise RecipeError(f"render must be one of {', '.join(RENDERS)}, not {self.render!r}.")
         if self.sample_rate <= 0:
             raise RecipeError(f"sample_rate must be above 0, not {self.sample_rate}.")
-        for name in ("model_sha256", "image_sha256"):
+        for name in ("model_sha256", "image_sha256", "sounds_sha256"):
             if getattr(self, name) is not None and not _SHA256.fullmatch(getattr(self, name)):
                 raise RecipeError(f"{name} must be 64 hexadecimal digits.")
         if self.image_sha256 is None and (self.image_name or self.image_path):
@@ -198,6 +205,8 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
         if abs(value) > 1e9 or not math.isfinite(value):
             raise RecipeError(f"{field.name} must be a finite number, not {value}.")
         return float(value)
+    if base == "dict[str, Any]" and isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return dict(value)
     if base == "dict[str, str]" and isinstance(value, dict):
         if all(isinstance(key, str) and isinstance(item, str) for key, item in value.items()):
             return dict(value)

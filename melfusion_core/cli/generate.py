@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from melfusion_core.cli import options
+from melfusion_core.cli.directing import FLAGS, add_direction_arguments, direction_of
 from melfusion_core.cli.models import add_memory_arguments, add_model_arguments, model_folder, prepare_pipeline
 from melfusion_core.cli.options import CommandError
 from melfusion_core.recipe import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".wav", ".flac", ".mp3")
 # What a recipe settles: flags that may not be given beside --recipe.
-SETTLED = ("prompt", "text_only", "compare")
+SETTLED = ("prompt", "text_only", "compare", *FLAGS)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -53,6 +54,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--image", type=Path, help="picture: JPEG, PNG, WebP, GIF ...")
     parser.add_argument("--prompt", type=options.caption, help="caption, such as 'slow solo piano in a minor key'")
     options.add_settings(parser, filled=False)
+    add_direction_arguments(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -111,9 +113,12 @@ def run(args: argparse.Namespace) -> int:
     if (args.midi or args.stems) and not pipe.engine.makes_notes:
         raise CommandError("--midi and --stems need a model that makes notes; this one paints spectrograms.")
     if args.recipe is None:
-        recipe = Recipe(**settings, sample_rate=pipe.sample_rate, device=str(pipe.device))
+        sounds = pipe.engine.sounds_sha256
+        recipe = Recipe(**settings, sample_rate=pipe.sample_rate, device=str(pipe.device), sounds_sha256=sounds)
     elif recipe.sample_rate != pipe.sample_rate:
         raise CommandError(f"The recipe asks for {recipe.sample_rate} Hz; {folder} gives {pipe.sample_rate} Hz.")
+    elif recipe.sounds_sha256 != pipe.engine.sounds_sha256:
+        raise CommandError("The recipe was played by other sampled instruments than those of this version.")
     else:
         _warn_of_changes(recipe, str(pipe.device))
 
@@ -197,8 +202,10 @@ def _from_flags(args: argparse.Namespace, folder: Path) -> tuple[dict[str, Any],
     if settings.seed is None:
         settings = settings.changed(seed=secrets.randbelow(2**31))
         print(f"Seed {settings.seed}", file=sys.stderr)
+    direction = direction_of(args, settings)
     values = dataclasses.asdict(settings) | {
         "prompt": prompt,
+        "direction": {} if direction is None else direction.as_dict(),
         "image_name": image_path.name if image_path is not None else None,
         "image_sha256": image_sha256(image) if image is not None else None,
         "render": "compare:with_image" if args.compare else "single",

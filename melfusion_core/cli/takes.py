@@ -15,6 +15,7 @@ from PIL import Image
 from melfusion_core.audio import AudioError, peak_dbfs, save_audio
 from melfusion_core.cli.options import CommandError
 from melfusion_core.engines.base import Rendered
+from melfusion_core.engines.score.direction import Direction
 from melfusion_core.pipelines.loading import find_model
 from melfusion_core.pipelines.rendering import Finished, Step, open_pipeline, render_takes
 from melfusion_core.recipe import Recipe, embed_in_file, write_sidecar
@@ -68,7 +69,8 @@ def render(
         CommandError: The pipeline does not accept the settings.
     """
     try:
-        for event in render_takes(pipe, recipe.prompt, image, recipe, recipe.compares):
+        direction = Direction.from_dict(recipe.direction) if recipe.direction else None
+        for event in render_takes(pipe, recipe.prompt, image, recipe, recipe.compares, direction=direction):
             if isinstance(event, Finished):
                 named = event.takes.items()
                 return {f"compare:{name}" if recipe.compares else recipe.render: take for name, take in named}

@@ -202,6 +202,11 @@ class Engine(PartedModel):
         """Of the sound, in Hz."""
 
     @property
+    def sounds_sha256(self) -> str | None:
+        """Hash of the sampled instruments that play its notes; None where it makes sound itself."""
+        return None
+
+    @property
     @abstractmethod
     def latent_channels(self) -> int:
         """Channels of the latents."""

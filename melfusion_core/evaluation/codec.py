@@ -18,7 +18,6 @@ from melfusion_core.engines.base import Rendered
 from melfusion_core.engines.spectrogram.engine import SpectrogramEngine
 from melfusion_core.mel import MelSpectrogram
 
-STFT_SIZES = (512, 1024, 2048)
 STAGES = ("codec", "vocoder")
 
 
@@ -93,28 +92,6 @@ class CodecUnderTest:
         pair = torch.from_numpy(np.stack([original, rebuilt])).float().to(self.device)
         mel = self.spectrogram(pair)
         return float((mel[0] - mel[1]).abs().mean()) * self.mel_config.log_std
-
-
-def stft_distances(original: np.ndarray, rebuilt: np.ndarray, floor: float = 1e-3) -> tuple[float, float]:
-    """Multi-resolution STFT distances (Yamamoto, Song & Kim, 2020), windows of 512, 1024 and 2048 samples.
-
-    Args:
-        original: Of shape `(samples,)`.
-        rebuilt: Of shape `(samples,)`.
-        floor: Lowest magnitude under the logarithm.
-
-    Returns:
-        Spectral convergence `|| |X| - |Y| || / || |X| ||` and mean absolute difference of log magnitudes in nats, both
-        averaged over the resolutions.
-    """
-    pair = torch.from_numpy(np.stack([original, rebuilt])).float()
-    convergence, level = [], []
-    for size in STFT_SIZES:
-        window = torch.hann_window(size)
-        one, other = torch.stft(pair, size, size // 4, window=window, return_complex=True).abs()
-        convergence.append(float(torch.linalg.norm(one - other) / torch.linalg.norm(one).clamp_min(1e-9)))
-        level.append(float((one.clamp_min(floor).log() - other.clamp_min(floor).log()).abs().mean()))
-    return statistics.fmean(convergence), statistics.fmean(level)
 
 
 @torch.no_grad()

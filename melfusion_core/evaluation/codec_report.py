@@ -13,7 +13,8 @@ from tqdm.auto import tqdm
 
 from melfusion_core.audio import save_audio
 from melfusion_core.engines.base import Rendered
-from melfusion_core.evaluation.codec import STAGES, CodecUnderTest, codec_speed, stft_distances
+from melfusion_core.engines.spectrogram.distances import stft_distances
+from melfusion_core.evaluation.codec import STAGES, CodecUnderTest, codec_speed
 from melfusion_core.evaluation.metrics import bootstrap, half_frechet, mean_interval, paired_frechet
 from melfusion_core.evaluation.notes import GROSS_CENTS, REGISTERS, KnownPiece, onset_score, pitch_errors
 from melfusion_core.spectrogram import plot_pair, save_figure
@@ -58,7 +59,7 @@ def distances(
         made = embedder.embed(rebuilt[stage])
         pairs = list(zip(originals, rebuilt[stage], strict=True))
         mel = np.array([codec.mel_distance(one, other) for one, other in pairs])
-        stft = np.array([stft_distances(one, other) for one, other in pairs])
+        stft = np.array([stft_distances(torch.from_numpy(one), torch.from_numpy(other)) for one, other in pairs])
         result[stage] = {
             "frechet_paired": paired_frechet(made, real, seed).to_dict(),
             "frechet_halves": half_frechet(made, real, seed).to_dict(),

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
 from melfusion_core.audio import save_audio
 from melfusion_core.data.corpus import Triplet
+from melfusion_core.engines.spectrogram.distances import stft_distances
 from melfusion_core.evaluation.caption import caption_obeyed, confusion, likeness
-from melfusion_core.evaluation.codec import CodecUnderTest, stft_distances
+from melfusion_core.evaluation.codec import CodecUnderTest
 from melfusion_core.evaluation.figures import save_confusion, save_doses, save_scatter
 from melfusion_core.evaluation.judging import Judge, judge_quality, load_triplets
 from melfusion_core.evaluation.markdown import format_markdown
@@ -164,7 +166,8 @@ class _Evaluation:
                     save_audio(partial, codec.rebuild([original])[0] / HEADROOM, codec.sample_rate, subtype="PCM_24")
                     partial.rename(path)
                 rebuilt = load_take(self.out, "codec", "rebuilt", triplet, codec.sample_rate)
-                rows.append((codec.mel_distance(original, rebuilt), *stft_distances(original, rebuilt)))
+                pair = torch.from_numpy(original), torch.from_numpy(rebuilt)
+                rows.append((codec.mel_distance(original, rebuilt), *stft_distances(*pair)))
                 yield np.pad(rebuilt, (0, self.samples - len(rebuilt)))
 
         heard = self.judge.hear(clips())

@@ -13,6 +13,7 @@ from PIL import Image
 from transformers.utils import logging as transformers_logging
 
 from melfusion_core.engines.base import Rendered, View
+from melfusion_core.engines.score.direction import Direction
 from melfusion_core.models.text import TextEncoderError
 from melfusion_core.pipelines.checking import ModelFolderError, check_folder, explain
 from melfusion_core.pipelines.inputs import GenerationRequest
@@ -101,6 +102,7 @@ def render_takes(
     settings: TakeSettings,
     compare: bool = False,
     previews: int = 0,
+    direction: Direction | None = None,
 ) -> Iterator[Step | Finished]:
     """Make one take, or one and its twin from the caption alone; closing the iterator stops after the step it is in.
 
@@ -111,6 +113,7 @@ def render_takes(
         settings: How it is made.
         compare: Whether to make the twin as well, from the same noise and in the same batch.
         previews: About how often to look at the first take while it forms.
+        direction: What the music is told beside, where the model takes it; None for nothing.
 
     Yields:
         Each step, and last what was made.
@@ -120,7 +123,8 @@ def render_takes(
         ImageError: When the picture cannot be used.
         GenerationInterrupted: When :meth:`MelFusionPipeline.interrupt` stopped it.
     """
-    request = GenerationRequest(prompt or None, image, settings.changed(), output_type="pt")
+    told = None if direction is None else [direction]
+    request = GenerationRequest(prompt or None, image, settings.changed(), directions=told, output_type="pt")
     every = max(1, settings.num_inference_steps // previews) if previews else 0
     with closing(pipe.stream(request, compare)) as events:
         for event in events:

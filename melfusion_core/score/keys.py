@@ -24,6 +24,23 @@ TONICS = {"major": (0, 7, 5, 2), "minor": (9, 4, 2, 0)}
 """The few keys of the core subset: C, G, F and D major; A, E, D and C minor."""
 
 
+def key_correlations(histogram: np.ndarray) -> np.ndarray:
+    """Correlations of a histogram of pitch classes with the Krumhansl-Kessler profiles of all keys.
+
+    Args:
+        histogram: (12,) weight of each pitch class.
+
+    Returns:
+        (2, 12) correlations, -1 to 1: major and minor, by tonic. Zeros for a flat histogram.
+    """
+    if histogram.max() <= histogram.min():
+        return np.zeros((2, 12))
+    profiles = (MAJOR_PROFILE - MAJOR_PROFILE.mean(), MINOR_PROFILE - MINOR_PROFILE.mean())
+    shapes = np.array([[np.roll(profile, tonic) for tonic in range(12)] for profile in profiles])
+    centred = histogram - histogram.mean()
+    return shapes @ centred / np.linalg.norm(shapes, axis=2) / np.linalg.norm(centred)
+
+
 def krumhansl_key(histogram: np.ndarray) -> tuple[int, str, float]:
     """Key by correlation with the Krumhansl-Kessler profiles.
 
@@ -33,18 +50,27 @@ def krumhansl_key(histogram: np.ndarray) -> tuple[int, str, float]:
     Returns:
         Tonic pitch class, "major" or "minor", and the best major minus the best minor correlation (-2 to 2).
     """
-    if histogram.max() <= histogram.min():
-        return 0, "major", 0.0
-    centred = histogram - histogram.mean()
-    centred = centred / np.linalg.norm(centred)
-
-    def correlations(profile: np.ndarray) -> np.ndarray:
-        shape = profile - profile.mean()
-        shape = shape / np.linalg.norm(shape)
-        return np.array([np.roll(shape, tonic) @ centred for tonic in range(12)])
-
-    major, minor = correlations(MAJOR_PROFILE), correlations(MINOR_PROFILE)
+    major, minor = key_correlations(histogram)
     difference = float(major.max() - minor.max())
     if difference >= 0:
         return int(np.argmax(major)), "major", difference
     return int(np.argmax(minor)), "minor", difference
+
+
+def key_of_chords(histogram: np.ndarray) -> tuple[int, str]:
+    """Key whose scale holds most of some chords' tones; the profiles decide between those that hold as many.
+
+    Args:
+        histogram: (12,) weight of each pitch class; of a minor key's raised seventh half is counted.
+
+    Returns:
+        Tonic pitch class and "major" or "minor".
+    """
+    held = np.zeros((2, 12))
+    for row, mode in enumerate(("major", "minor")):
+        for tonic in range(12):
+            held[row, tonic] = histogram[[(tonic + step) % 12 for step in SCALES[mode]]].sum()
+            held[row, tonic] += 0.5 * histogram[(tonic + 11) % 12] if mode == "minor" else 0.0
+    near = held / histogram.sum() + 0.1 * key_correlations(histogram)
+    row, tonic = np.unravel_index(np.argmax(near), near.shape)
+    return int(tonic), ("major", "minor")[row]

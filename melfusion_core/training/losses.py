@@ -5,8 +5,6 @@ Shape legend: `batch` examples, `samples` per waveform, `frames` and `n_mels` of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from diffusers import DDIMScheduler
 from torch.nn import functional
@@ -132,54 +130,6 @@ def stratified_timesteps(
     places = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
     places = places[torch.randperm(batch, generator=generator)]
     return (shift_timesteps(places, shift) * train_timesteps).long().clamp(max=train_timesteps - 1)
-
-
-class MultiResolutionSTFTLoss(torch.nn.Module):
-    """Log-magnitude L1 plus spectral convergence, averaged over window sizes.
-
-    Args:
-        windows: Window lengths in samples; hops are a quarter of them.
-        floor: Magnitudes are raised to this before the logarithm, relative to a full-scale sine's.
-    """
-
-    def __init__(self, windows: Sequence[int] = (512, 1024, 2048), floor: float = 1e-4) -> None:
-        super().__init__()
-        self.windows = tuple(windows)
-        self.floor = floor
-        for window in self.windows:
-            self.register_buffer(f"window_{window}", torch.hann_window(window), persistent=False)
-
-    def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compare waveforms.
-
-        Args:
-            prediction: Of shape `(batch, samples)`.
-            target: Same shape.
-
-        Returns:
-            Log-magnitude L1 in nats, and spectral convergence (relative error of the magnitudes); scalars.
-        """
-        logs, convergences = [], []
-        for window in self.windows:
-            mine, theirs = self.magnitude(prediction, window), self.magnitude(target, window)
-            logs.append(functional.l1_loss(mine.clamp_min(self.floor).log(), theirs.clamp_min(self.floor).log()))
-            error = (mine - theirs).square().sum(dim=(1, 2)) / theirs.square().sum(dim=(1, 2)).clamp_min(1e-3)
-            convergences.append((error + 1e-8).sqrt().mean())
-        return torch.stack(logs).mean(), torch.stack(convergences).mean()
-
-    def magnitude(self, waveform: torch.Tensor, window: int) -> torch.Tensor:
-        """Magnitudes of one window length, where a full-scale sine has about 1.
-
-        Args:
-            waveform: Of shape `(batch, samples)`.
-            window: One of the windows, in samples.
-
-        Returns:
-            Of shape `(batch, bins, frames)`.
-        """
-        shape = getattr(self, f"window_{window}")
-        spectrum = torch.stft(waveform, window, window // 4, window=shape, center=True, return_complex=True)
-        return (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt() * (4.0 / window)
 
 
 def hinge_discriminator_loss(real: list[torch.Tensor], fake: list[torch.Tensor]) -> torch.Tensor:

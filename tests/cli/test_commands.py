@@ -71,7 +71,8 @@ def test_corpus_build_passes_its_flags_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(triplets, "build_corpus", lambda *args, **more: calls.append((args, more)) or args[0])
     assert main(["corpus", "build", "--out", str(tmp_path), "--clips", "3", "--seed", "5", "--workers", "4"]) == 0
     [((out, spec), more)] = calls
-    assert (out, spec.clips, spec.seed, spec.scores, more) == (tmp_path, 3, 5, None, {"workers": 4})
+    every = {"workers": 4, "splits": ("train", "validation", "test")}
+    assert (out, spec.clips, spec.seed, spec.scores, more) == (tmp_path, 3, 5, None, every)
     assert main(["corpus", "build", "--out", str(tmp_path), "--clips", "3", "--splits", "validation", "test"]) == 0
     assert calls[1][1]["splits"] == ("validation", "test")
     assert capsys.readouterr().out.split() == [str(tmp_path)] * 2

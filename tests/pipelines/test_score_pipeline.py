@@ -5,50 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 
 from melfusion_core.engines.score.direction import Direction
 from melfusion_core.engines.score.engine import ScoreEngine
-from melfusion_core.engines.score.inputs import input_channels, output_channels
 from melfusion_core.pipelines.pipeline_melfusion import MelFusionPipeline
-from tests.conftest import image_scheduler, make_image_unet, make_synapse, music_scheduler
-from tests.engines.score.test_engine import make_codec
+from tests.score_pipeline import FOLD, make_score_pipeline
 
-FOLD = 3
 FAST = {"num_inference_steps": 2, "seed": 3}
 TOLD = "folk in 4/4 at 120 BPM"
 
 
 @pytest.fixture(scope="module")
 def pipe(tiny_text) -> MelFusionPipeline:
-    tokenizer, text_encoder = tiny_text
-    torch.manual_seed(0)
-    unet = UNet2DConditionModel(
-        sample_size=(32, 4),
-        in_channels=input_channels(FOLD),
-        out_channels=output_channels(FOLD),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        cross_attention_dim=32,
-        attention_head_dim=(1, 2),
-        norm_num_groups=4,
-        class_embed_type="projection",
-        projection_class_embeddings_input_dim=32,
-    ).eval()
-    made = MelFusionPipeline(
-        engine=ScoreEngine(make_codec(), fold=FOLD).eval(),
-        unet=unet,
-        image_unet=make_image_unet(32),
-        synapse=make_synapse(),
-        scheduler=music_scheduler(),
-        image_scheduler=image_scheduler(),
-        tokenizer=tokenizer,
-        text_encoder=text_encoder,
-    )
-    made.set_progress_bar_config(disable=True)
-    return made
+    return make_score_pipeline(tiny_text)
 
 
 def latents(pipe, *args, **settings):

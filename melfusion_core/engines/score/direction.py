@@ -19,7 +19,7 @@ from melfusion_core.engines.score.known import part_mask
 from melfusion_core.engines.score.layout import CHANNELS, PARTS, ROLES, ROWS
 from melfusion_core.engines.score.names import INSTRUMENT_NUMBERS, STYLE_NUMBERS
 from melfusion_core.score.chords import BeatChord
-from melfusion_core.score.keys import PITCH_CLASSES
+from melfusion_core.score.keys import PITCH_CLASSES, key_of_chords
 
 MIN_TEMPO_BPM, MAX_TEMPO_BPM = 40.0, 220.0
 MAX_BARS = 64
@@ -154,6 +154,27 @@ def _check_curve(name: str, curve: Curve, low: float, high: float) -> None:
     for beat, value in curve:
         if not (beat >= 0 and low <= value <= high):
             raise DirectionError(f"{name} must be from {low:g} to {high:g}; at beat {beat:g} it is {value:g}")
+
+
+def keyed(direction: Direction) -> Direction:
+    """A direction whose chords are in a key: where none is told, the one that their notes are nearest to.
+
+    Args:
+        direction: The facts.
+
+    Returns:
+        The same, with tonic and mode where there are chords.
+    """
+    told = [chord for chord in direction.chords if chord is not None]
+    if direction.tonic is not None or not told:
+        return direction
+    histogram = np.zeros(12)
+    for chord in told:
+        histogram[list(chord.tones)] += 1.0
+        histogram[chord.root] += 0.5
+    histogram[told[0].root] += 0.5 * len(told)  # progressions tend to begin at home
+    tonic, mode = key_of_chords(histogram)
+    return replace(direction, tonic=tonic, mode=direction.mode or mode)
 
 
 def known_cells(direction: Direction, beats: int, ends: bool = True) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,7 +17,14 @@ from melfusion_core.engines.score.cells import CellCodec
 from melfusion_core.engines.score.codec import encode_grid
 from melfusion_core.engines.score.controls import decode_controls
 from melfusion_core.engines.score.decode import score_from_latents
-from melfusion_core.engines.score.direction import Direction, DirectionError, known_cells, parse_key, read_caption
+from melfusion_core.engines.score.direction import (
+    Direction,
+    DirectionError,
+    keyed,
+    known_cells,
+    parse_key,
+    read_caption,
+)
 from melfusion_core.engines.score.grid import grid_from_score
 from melfusion_core.engines.score.inputs import (
     clean_estimate,
@@ -32,6 +39,7 @@ from melfusion_core.engines.score.layout import CHANNELS, ROWS
 from melfusion_core.engines.score.measure import measure_controls
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, INSTRUMENT_NUMBERS, STYLE_NUMBERS, STYLES
 from melfusion_core.engines.score.view import ScoreView
+from melfusion_core.score.bank import default_soundfont
 from melfusion_core.score.performance import Humanise
 from melfusion_core.score.score import Score
 from melfusion_core.score.synth import SAMPLE_RATE, add_stems, loudness_gain, render_score
@@ -84,6 +92,11 @@ class ScoreEngine(Engine):
         return SAMPLE_RATE
 
     @property
+    def sounds_sha256(self) -> str:
+        """Hash of the bank that plays its notes."""
+        return default_soundfont().sha256
+
+    @property
     def latent_channels(self) -> int:
         """Channels of the latents."""
         return CHANNELS * self.config.fold
@@ -113,7 +126,7 @@ class ScoreEngine(Engine):
         """
         told = directions or [Direction()] * len(captions)
         mine = tuple(
-            read_caption(caption) | _from_settings(settings) | more
+            keyed(read_caption(caption) | _from_settings(settings) | more)
             for caption, more in zip(captions, told, strict=True)
         )
         if all(direction.tempo_bpm and direction.beats_per_bar for direction in mine):

@@ -10,6 +10,7 @@ from melfusion_core.engines.score.controls import FIELDS, decode_controls
 from melfusion_core.engines.score.direction import (
     Direction,
     DirectionError,
+    keyed,
     known_cells,
     parse_key,
     pitch_class,
@@ -18,6 +19,7 @@ from melfusion_core.engines.score.direction import (
 )
 from melfusion_core.engines.score.known import part_mask
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, STYLES
+from melfusion_core.score.chord_text import chords_by_beat, parse_progression
 from melfusion_core.score.chords import BeatChord
 
 
@@ -114,3 +116,22 @@ def test_curves():
     assert list(given) == [False, False, True, True, True, True, False, False]
     assert np.allclose(values[given], [0.125, 0.375, 0.625, 0.875])
     assert not sampled((), 3)[1].any()
+
+
+@pytest.mark.parametrize(
+    ("chords", "key"),
+    [
+        ("Am F C G", (9, "minor")),
+        ("C Am F G", (0, "major")),
+        ("Dm7 G7 Cmaj7 Cmaj7", (0, "major")),
+        ("E A B E", (4, "major")),
+    ],
+)
+def test_chords_without_a_key_bring_theirs(chords, key):
+    beats = chords_by_beat(parse_progression(chords), 4, 4)
+    direction = keyed(Direction(chords=beats))
+    assert (direction.tonic, direction.mode) == key
+    values, _ = known_cells(direction, 16)
+    said = read(values)
+    assert [(int(root) + key[0]) % 12 for root in said.root] == [chord.root for chord in beats]
+    assert keyed(Direction(chords=beats, tonic=3)).tonic == 3 and keyed(Direction()).tonic is None
