@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from melfusion_core.take import KNOBS, MAX_SEED, TakeSettings
 
 MODEL_NAME = "melfusion-mini"
 MAX_PROMPT_CHARACTERS = 1000
-MAX_LINE_CHARACTERS = 600
 
 
 class CommandError(Exception):
@@ -28,17 +28,58 @@ class CommandError(Exception):
         self.code = code
 
 
-def plain_line(text: str) -> str:
-    """Make a text fit for a terminal, whoever wrote the files that it quotes.
+def check_folder(folder: Path, make: bool = False) -> None:
+    """Find out before the work whether files can be written to a folder.
 
     Args:
-        text: What is to be said.
+        folder: The folder.
+        make: Whether it may be missing, as it is made later.
+
+    Raises:
+        CommandError: They cannot.
+    """
+    while make and not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise CommandError(f"{folder} is no folder." if folder.exists() else f"The folder {folder} does not exist.")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise CommandError(f"Nothing can be written to {folder.resolve()}: {error.strerror}.", code=1) from error
+
+
+def out_folder(text: str) -> Path:
+    """Read the folder that a command writes to; it is made later where it is missing.
+
+    Args:
+        text: As typed.
 
     Returns:
-        One line of at most `MAX_LINE_CHARACTERS`, in which control characters are question marks.
+        The folder, to which files can be written.
     """
-    line = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return line if len(line) <= MAX_LINE_CHARACTERS else f"{line[: MAX_LINE_CHARACTERS - 3]}..."
+    return _writable(Path(text), Path(text), make=True)
+
+
+def out_file(text: str) -> Path:
+    """Read the file that a command writes.
+
+    Args:
+        text: As typed.
+
+    Returns:
+        The file, whose folder can be written to.
+    """
+    if Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder")
+    return _writable(Path(text), Path(text).parent, make=False)
+
+
+def _writable(path: Path, folder: Path, make: bool) -> Path:
+    try:
+        check_folder(folder, make)
+    except CommandError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
+    return path
 
 
 def number(low: float, high: float) -> Callable[[str], float]:

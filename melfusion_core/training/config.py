@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+
+from melfusion_core.terminal import PlainParser
 
 PRECISIONS = ("no", "bf16")
 
@@ -113,7 +116,7 @@ def parse_config(
     Returns:
         The validated configuration.
     """
-    parser = argparse.ArgumentParser(prog=program, description=(config_class.__doc__ or "").split("\n")[0])
+    parser = PlainParser(prog=program, description=(config_class.__doc__ or "").split("\n")[0])
     _add_config_arguments(parser, config_class)
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in vars(parser.parse_args(arguments)).items()}
     try:
@@ -142,8 +145,15 @@ def _add_config_arguments(parser: argparse.ArgumentParser, config_class: type) -
         elif typing.get_origin(kind) in (typing.Union, types.UnionType):
             options["type"] = next(member for member in typing.get_args(kind) if member is not type(None))
         else:
-            options["type"] = kind
+            options["type"] = _finite if kind is float else kind
         parser.add_argument("--" + field.name.replace("_", "-"), **options)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number")
+    return value
 
 
 def field_help(config_class: type) -> dict[str, str]:
