@@ -16,10 +16,10 @@ def plain_line(text: str, most: int = MAX_LINE_CHARACTERS) -> str:
         most: How many characters of it.
 
     Returns:
-        One line, in which control characters are question marks.
+        One line, in which control characters are question marks; of a longer one the middle is left out.
     """
     line = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return line if len(line) <= most else f"{line[: most - 3]}..."
+    return line if len(line) <= most else f"{line[: most // 2 - 5]} ... {line[-most // 2 :]}"
 
 
 class PlainParser(argparse.ArgumentParser):

@@ -73,6 +73,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.data or not self.out:
             raise ValueError("data and out must name folders")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            self.require(not isinstance(value, float) or math.isfinite(value), f"{field.name} must be a number")
         if self.max_steps < 0 or self.max_minutes < 0 or not (self.max_steps or self.max_minutes):
             raise ValueError("max_steps or max_minutes must be set, and neither may be negative")
         for name in ("batch_size", "learning_rate", "log_steps", "checkpoint_minutes"):

@@ -1,9 +1,10 @@
-"""Raw JSON values for every input of every endpoint, and for votes, sent to a running studio."""
+"""Raw JSON values for all inputs of all endpoints, and for votes, sent to a running studio; some of them are drawn."""
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
 from collections.abc import Iterator
 from functools import partial
@@ -45,6 +46,7 @@ class Refused(Exception):
 
 def prepare(folder: Path, count: int, seed: int) -> None:
     (folder / "cache").mkdir()
+    (folder / "draw.json").write_text(json.dumps([count, seed]))
 
 
 def send(url: str, body: str, name: str) -> None:
@@ -86,7 +88,25 @@ def trials(folder: Path) -> Iterator[Trial]:
 
     page = build_demo(StudioService(FakeEngine()), load_examples(EXAMPLES_FOLDER), VoteBook(folder / "votes.jsonl"))
     _, address, _ = launch(page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
-    url = f"{address}gradio_api"
+    count, seed = json.loads((folder / "draw.json").read_text())
+    all_trials = [*_of_endpoints(page, f"{address}gradio_api"), *_of_votes(page, f"{address}gradio_api")]
+    yield from random.Random(seed).sample(all_trials, min(count, len(all_trials)))
+    page.close(verbose=False)
+
+
+def _strange(usual: list[Any] | dict[str, Any], key: Any) -> Iterator[tuple[str, str]]:
+    """Bodies in which one value is another, by the name of the value."""
+    for name, value in VALUES.items():
+        changed = usual.copy()
+        changed[key] = value
+        yield name, json.dumps(changed)
+    changed = usual.copy()
+    changed[key] = "@"
+    for number in NUMBERS:
+        yield number, json.dumps(changed).replace('"@"', number)
+
+
+def _of_endpoints(page: gr.Blocks, url: str) -> Iterator[Trial]:
     tried = set()
     for event in page.fns.values():
         inputs = [block for block in event.inputs if not isinstance(block, gr.State)]
@@ -94,28 +114,22 @@ def trials(folder: Path) -> Iterator[Trial]:
         if event.fn is None or (event.name, kinds) in tried:
             continue  # the five buttons share two functions
         tried.add((event.name, kinds))
-        usual = [2.56 if block.elem_id == "duration" else 1 if block.elem_id == "steps" else block.value
-                 for block in inputs]  # fmt: skip
-        places = range(len(inputs)) if event.api_name in ("generate",) or len(inputs) < 6 else (0, 1, 4, 8)
-        for place in places:
-            for name, value in VALUES.items():
-                body = json.dumps({"data": [*usual[:place], value, *usual[place + 1 :]]})
-                yield f"{event.api_name} {place} {name}", partial(send, url, body, event.api_name), (Refused,)
-            for number in NUMBERS:
-                marked = json.dumps({"data": [*usual[:place], "@", *usual[place + 1 :]]}).replace('"@"', number)
-                yield f"{event.api_name} {place} {number}", partial(send, url, marked, event.api_name), (Refused,)
+        quick = {"duration": 2.56, "steps": 1}
+        usual = [quick.get(block.elem_id, getattr(block, "value", None)) for block in inputs]
+        for place in range(len(inputs)):
+            for name, data in _strange(usual, place):
+                attempt = partial(send, url, f'{{"data": {data}}}', event.api_name)
+                yield f"{event.api_name} {place} {name}", attempt, (Refused,)
         for name, data in (("none", []), ("many", [None] * 40), ("text", "x"), ("object", {}), ("null", None)):
-            body = json.dumps({"data": data})
-            yield f"{event.api_name} {name}", partial(send, url, body, event.api_name), (Refused,)
+            attempt = partial(send, url, json.dumps({"data": data}), event.api_name)
+            yield f"{event.api_name} {name}", attempt, (Refused,)
+
+
+def _of_votes(page: gr.Blocks, url: str) -> Iterator[Trial]:
     player = next(block._id for block in page.blocks.values() if block.elem_id == "player")
-    usual_vote = {"trial": secrets.token_hex(8), "choice": "A", "order": [0, 1], "listened_s": [9, 9]}
-    for key in (*usual_vote, "comment", "switches", "known_before"):
-        for name, value in VALUES.items():
-            body = json.dumps(usual_vote | {key: value})
+    usual = {"trial": secrets.token_hex(8), "choice": "A", "order": [0, 1], "listened_s": [9, 9]}
+    for key in (*usual, "comment", "switches", "known_before"):
+        for name, body in _strange(usual, key):
             yield f"vote {key} {name}", partial(vote, url, player, body), (Refused,)
-        for number in NUMBERS:
-            body = json.dumps(usual_vote | {key: "@"}).replace('"@"', number)
-            yield f"vote {key} {number}", partial(vote, url, player, body), (Refused,)
     for name, value in VALUES.items():
         yield f"vote {name}", partial(vote, url, player, json.dumps(value)), (Refused,)
-    page.close(verbose=False)
