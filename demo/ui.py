@@ -401,4 +401,4 @@ def _index(event: gr.SelectData, examples: Sequence[Example]) -> int:
 
 
 def _stopped(shown: str | None) -> Any:
-    return STOPPED if "is-working" in (shown or "") else gr.skip()
+    return STOPPED if "is-working" in str(shown) else gr.skip()

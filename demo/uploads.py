@@ -70,6 +70,10 @@ class GuardedBlocks(gr.Blocks):
                 except StudioError as error:
                     raise gr.Error(str(error), print_exception=False) from error
                 self.upload_file_set.add(node["path"])
+            for block, value in zip(block_fn.inputs, inputs, strict=False):
+                # Gradio would write a list or an object out and take that for the visitor's words.
+                if isinstance(block, gr.Textbox) and not isinstance(value, str | None):
+                    raise gr.Error(words.VALUE_UNREADABLE, print_exception=False)
         try:
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
         except Exception as error:  # whatever a component stumbles over; only the studio's own words are passed on

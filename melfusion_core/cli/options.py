@@ -38,14 +38,16 @@ def check_folder(folder: Path, make: bool = False) -> None:
     Raises:
         CommandError: They cannot.
     """
-    while make and not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if not folder.is_dir():
-        raise CommandError(f"{folder} is no folder." if folder.exists() else f"The folder {folder} does not exist.")
     try:
+        while make and not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            raise CommandError(
+                f"{folder} is no folder." if folder.exists() else f"The folder {folder} does not exist."
+            )
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise CommandError(f"Nothing can be written to {folder.resolve()}: {error.strerror}.", code=1) from error
+        raise CommandError(f"Nothing can be written to {str(folder)[:100]}: {error.strerror}.", code=1) from error
 
 
 def out_folder(text: str) -> Path:
@@ -69,9 +71,14 @@ def out_file(text: str) -> Path:
     Returns:
         The file, whose folder can be written to.
     """
-    if Path(text).is_dir():
+    path = _writable(Path(text), Path(text).parent, make=False)
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"no file can be called that: {error.strerror}") from error
+    if is_folder:
         raise argparse.ArgumentTypeError(f"{text} is a folder")
-    return _writable(Path(text), Path(text).parent, make=False)
+    return path
 
 
 def _writable(path: Path, folder: Path, make: bool) -> Path:

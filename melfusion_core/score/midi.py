@@ -126,7 +126,7 @@ def read_song(source: Path | bytes, *, pedal: bool = True, largest_bytes: int = 
             raise
         if isinstance(error, FileNotFoundError):
             raise MidiError(f"There is no file {source}.") from error
-        why = str(error) or "it ends too early"
+        why = str(error)[:100] or "it ends too early"
         raise MidiError(f"{name} is not a readable MIDI file: {why}.") from error
     if len(midi.tracks) > MOST_TRACKS:
         raise MidiError(f"{name} has {len(midi.tracks)} tracks, and at most {MOST_TRACKS} are read.")

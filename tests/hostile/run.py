@@ -19,10 +19,10 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-KINDS = ("pictures", "sounds", "recipes", "midi", "values", "checkpoints")
+KINDS = ("pictures", "sounds", "recipes", "midi", "values", "checkpoints", "commands")
 MADE_APART = ("pictures", "sounds")
 """Kinds whose files cost so much memory to make that they are made in a process of their own."""
-MAX_MESSAGE = 400
+MAX_MESSAGE = 600
 FEWEST_LETTERS = 10
 # Name, what is tried, and the errors whose message is meant for people.
 Trial = tuple[str, Callable[[], object], tuple[type[Exception], ...]]
@@ -42,7 +42,7 @@ def complaint(message: str, folder: str) -> str | None:
         return f"of {len(message)} characters"
     if not message.isprintable():
         return "with control characters"
-    if message[-1] not in ".?!" or "Unexpected" in message or "Traceback" in message:
+    if message[-1] not in ".?!)" or "Unexpected" in message or "Traceback" in message:
         return "not a sentence for people"
     return "with a path of the server" if folder and folder in message else None
 

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = int(os.environ.get("MELFUSION_HOSTILE", "1"))
 # How much of each kind; see `prepare` of its module.
-KINDS = {"pictures": 12, "sounds": 8, "recipes": 8, "midi": 12, "values": 60, "checkpoints": 16}
+KINDS = {"pictures": 12, "sounds": 8, "recipes": 8, "midi": 12, "values": 60, "checkpoints": 16, "commands": 6}
 MOST_APART_MB = 300
 
 
