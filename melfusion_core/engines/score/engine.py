@@ -13,17 +13,19 @@ import numpy as np
 import torch
 
 from melfusion_core.engines.base import Engine, Known, Plan, Rendered
+from melfusion_core.engines.score.caption_facts import read_caption
 from melfusion_core.engines.score.cells import CellCodec
 from melfusion_core.engines.score.codec import encode_grid
-from melfusion_core.engines.score.controls import decode_controls
+from melfusion_core.engines.score.controls import Controls, decode_controls
 from melfusion_core.engines.score.decode import score_from_latents
 from melfusion_core.engines.score.direction import (
+    MAX_TEMPO_BPM,
+    MIN_TEMPO_BPM,
     Direction,
     DirectionError,
     keyed,
     known_cells,
     parse_key,
-    read_caption,
 )
 from melfusion_core.engines.score.grid import grid_from_score
 from melfusion_core.engines.score.inputs import (
@@ -152,12 +154,8 @@ class ScoreEngine(Engine):
         """
         images = unfold_rows(looked.float().cpu(), self.config.fold).numpy()
         found = [decode_controls(image, len(STYLES), len(INSTRUMENT_NAMES)) for image in images]
-        heard = (
-            Direction(tempo_bpm=float(said.tempo_bpm[0]), beats_per_bar=int(said.beats_per_bar[0])) for said in found
-        )
-        return self._settled(
-            plan.settings, tuple(read | told for read, told in zip(heard, plan.directions, strict=True)), multiple
-        )
+        pairs = zip(found, plan.directions, strict=True)
+        return self._settled(plan.settings, tuple(_heard(said, told) | told for said, told in pairs), multiple)
 
     def _settled(self, settings: TakeSettings, directions: tuple[Direction, ...], multiple: int) -> ScorePlan:
         lengths = [_beats(direction, settings.duration_s) for direction in directions]
@@ -294,6 +292,13 @@ class ScoreEngine(Engine):
             ScoreView(score_from_latents(self.codec, image[:, :length], self.config.thresholds, seed).score, length)
             for image, length in zip(unfold_rows(latents, self.config.fold), lengths, strict=True)
         ]
+
+
+def _heard(said: Controls, told: Direction) -> Direction:
+    """Tempo and metre of a first look, the tempo within the limits that were told."""
+    low, high = told.tempo_within or (MIN_TEMPO_BPM, MAX_TEMPO_BPM)
+    tempo = min(max(float(said.tempo_bpm[0]), low), high)
+    return Direction(tempo_bpm=tempo, beats_per_bar=int(said.beats_per_bar[0]))
 
 
 def _from_settings(settings: TakeSettings) -> Direction:
