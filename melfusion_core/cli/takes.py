@@ -148,6 +148,7 @@ def write_midi(path: Path, take: Rendered) -> Path:
     Raises:
         CommandError: The file could not be written.
     """
+    assert take.score is not None
     try:
         path.write_bytes(midi_bytes(take.score))
     except OSError as error:
@@ -193,6 +194,7 @@ def write_figure(path: Path, with_image: Rendered, text_only: Rendered) -> Path:
     Raises:
         CommandError: The file could not be written.
     """
+    assert with_image.view is not None
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         save_figure(with_image.view.figure("With the picture", text_only.view, "Caption only"), part)

@@ -239,12 +239,14 @@ class ScoreEngine(Engine):
         Raises:
             ValueError: When a piece has no score, or their lengths differ.
         """
-        if any(piece.score is None or not piece.score.tracks for piece in music):
+        scores = [piece.score for piece in music if piece.score is not None and piece.score.tracks]
+        if len(scores) < len(music):
             raise ValueError("this engine encodes notes, and there are none")
-        beats = {piece.view.beats if isinstance(piece.view, ScoreView) else _length(piece.score) for piece in music}
+        views = [piece.view for piece in music]
+        beats = {v.beats if isinstance(v, ScoreView) else _length(s) for v, s in zip(views, scores, strict=True)}
         if len(beats) != 1:
             raise ValueError(f"pieces of one length are needed, these have {sorted(beats)} beats")
-        return torch.stack([self.encode_score(piece.score, beats.copy().pop()) for piece in music])
+        return torch.stack([self.encode_score(score, beats.copy().pop()) for score in scores])
 
     def encode_score(self, score: Score, beats: int) -> torch.Tensor:
         """Turn one score into latents.
