@@ -18,6 +18,7 @@ from melfusion_core.engines.score.controls import FIELDS, KINDS, Controls, encod
 from melfusion_core.engines.score.known import part_mask
 from melfusion_core.engines.score.layout import CHANNELS, PARTS, ROLES, ROWS
 from melfusion_core.engines.score.names import INSTRUMENT_NUMBERS, STYLE_NUMBERS
+from melfusion_core.engines.score.source import Source
 from melfusion_core.score.chords import BeatChord
 from melfusion_core.score.keys import PITCH_CLASSES, key_of_chords
 
@@ -53,6 +54,7 @@ class Direction:
         level: Loudness as MIDI velocity, over the beats.
         density: Onsets a beat, over the beats.
         chords: The chord of every beat, from the first on; None leaves a beat free.
+        source: A piece of which something stays.
     """
 
     bars: int | None = None
@@ -69,6 +71,7 @@ class Direction:
     level: Curve = ()
     density: Curve = ()
     chords: tuple[BeatChord | None, ...] = ()
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         limits = {
@@ -124,6 +127,8 @@ class Direction:
         told = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) not in (None, (), {})}
         if "chords" in told:
             told["chords"] = [chord and [chord.root, chord.kind, chord.bass] for chord in self.chords]
+        if self.source:
+            told["source"] = self.source.as_dict()
         return told
 
     @classmethod
@@ -150,6 +155,8 @@ class Direction:
             values["tempo_within"] = tuple(float(value) for value in values["tempo_within"])
         if "chords" in values:
             values["chords"] = tuple(None if chord is None else BeatChord(*chord) for chord in values["chords"])
+        if "source" in values:
+            values["source"] = Source.from_dict(values["source"])
         return cls(**values)
 
 

@@ -40,6 +40,7 @@ from melfusion_core.engines.score.inputs import (
 from melfusion_core.engines.score.layout import CHANNELS, ROWS
 from melfusion_core.engines.score.measure import measure_controls
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, INSTRUMENT_NUMBERS, STYLE_NUMBERS, STYLES
+from melfusion_core.engines.score.source import Source
 from melfusion_core.engines.score.view import ScoreView
 from melfusion_core.score.bank import default_soundfont
 from melfusion_core.score.performance import Humanise
@@ -128,12 +129,12 @@ class ScoreEngine(Engine):
         """
         told = directions or [Direction()] * len(captions)
         mine = tuple(
-            keyed(read_caption(caption) | _from_settings(settings) | more)
+            keyed(_from_source(more.source) | read_caption(caption) | _from_settings(settings) | more)
             for caption, more in zip(captions, told, strict=True)
         )
         if all(direction.tempo_bpm and direction.beats_per_bar for direction in mine):
             return self._settled(settings, mine, multiple)
-        cells = [known_cells(direction, LOOK_BEATS, ends=False) for direction in mine]
+        cells = [self._cells(direction, LOOK_BEATS, ends=False) for direction in mine]
         look = self._known(cells, [LOOK_BEATS] * len(mine), LOOK_BEATS)
         shape = (self.latent_channels, LOOK_BEATS, ROWS // self.config.fold)
         return ScorePlan(settings, shape, None, look, mine, (LOOK_BEATS,) * len(mine))
@@ -160,9 +161,17 @@ class ScoreEngine(Engine):
     def _settled(self, settings: TakeSettings, directions: tuple[Direction, ...], multiple: int) -> ScorePlan:
         lengths = [_beats(direction, settings.duration_s) for direction in directions]
         time = -(-max(lengths) // multiple) * multiple
-        cells = [known_cells(direction, beats) for direction, beats in zip(directions, lengths, strict=True)]
+        cells = [self._cells(direction, beats) for direction, beats in zip(directions, lengths, strict=True)]
         shape = (self.latent_channels, time, ROWS // self.config.fold)
         return ScorePlan(settings, shape, self._known(cells, lengths, time), None, directions, tuple(lengths))
+
+    def _cells(self, direction: Direction, beats: int, ends: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is known of a take: what is told, and what of a piece stays."""
+        values, told = known_cells(direction, beats, ends)
+        if direction.source is None:
+            return values, told
+        kept, mask = direction.source.cells(self.codec, beats)
+        return torch.where(told, values, kept), told | mask
 
     def _known(self, cells: Sequence[tuple[torch.Tensor, torch.Tensor]], lengths: Sequence[int], time: int) -> Known:
         """Known cells of takes of several lengths; what lies behind a take's end is known to be nothing."""
@@ -289,11 +298,25 @@ class ScoreEngine(Engine):
             One piano roll per sample.
         """
         lengths = plan.beats[: len(latents)] if plan else [latents.shape[2]] * len(latents)
+        sources = (
+            [direction.source for direction in plan.directions[: len(latents)]] if plan else [None] * len(latents)
+        )
         seed = plan.settings.seed or 0 if plan else 0
-        return [
-            ScoreView(score_from_latents(self.codec, image[:, :length], self.config.thresholds, seed).score, length)
-            for image, length in zip(unfold_rows(latents, self.config.fold), lengths, strict=True)
-        ]
+        views = []
+        for image, length, source in zip(unfold_rows(latents, self.config.fold), lengths, sources, strict=True):
+            score = score_from_latents(self.codec, image[:, :length], self.config.thresholds, seed).score
+            views.append(ScoreView(source.restored(score) if source else score, length))
+        return views
+
+
+def _from_source(source: Source | None) -> Direction:
+    """What a piece settles unless it is told otherwise: its length, pulse and key."""
+    if source is None:
+        return Direction()
+    score, bars = source.score, source.before + source.bars
+    return Direction(
+        bars=bars, tempo_bpm=score.tempo_bpm, beats_per_bar=score.beats_per_bar, tonic=score.tonic, mode=score.mode
+    )
 
 
 def _heard(said: Controls, told: Direction) -> Direction:
