@@ -121,12 +121,14 @@ def measure(pipe: MelFusionPipeline, duration_s: float, steps: int, repeats: int
         pipe.clear_image_cache()
         pipe.encode_image(picture)
 
-    settings = {"prompt": CAPTION, "duration_s": duration_s, "num_inference_steps": steps}
+    settings: dict[str, Any] = {"prompt": CAPTION, "duration_s": duration_s, "num_inference_steps": steps}
 
     plan = pipe.engine.plan([CAPTION], TakeSettings(duration_s=duration_s))
 
     def take(image: Image.Image | None, **more: Any) -> Any:
-        return pipe(image=image, generator=torch.Generator("cpu").manual_seed(0), **settings, **more).audios
+        return pipe(
+            image=image, generator=torch.Generator("cpu").manual_seed(0), **settings, **more, return_dict=False
+        )[0]
 
     def compare() -> None:
         pipe.compare(image=picture, generator=torch.Generator("cpu").manual_seed(0), **settings)

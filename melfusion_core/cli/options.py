@@ -178,7 +178,9 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, filled: bool = Tr
         knob, default = KNOBS[name], getattr(TakeSettings, name)
         told = "" if default in (None, "") else f" (default {default if isinstance(default, str) else f'{default:g}'})"
         metavar = knob.flags[0].upper().replace("-", "_")
-        options = {"choices": knob.choices} if knob.choices else {"type": reader(name), "metavar": metavar}
+        options: dict[str, Any] = (
+            {"choices": knob.choices} if knob.choices else {"type": reader(name), "metavar": metavar}
+        )
         flags = [f"--{flag}" for flag in knob.flags]
         parser.add_argument(*flags, dest=name, default=default if filled else None, help=knob.help + told, **options)
 
@@ -195,7 +197,7 @@ def reader(name: str) -> Callable[[str], Any]:
     knob = KNOBS[name]
     if knob.kind is str:
         return caption
-    return (whole_number if knob.kind is int else number)(knob.low, knob.high)
+    return whole_number(int(knob.low), int(knob.high)) if knob.kind is int else number(knob.low, knob.high)
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:

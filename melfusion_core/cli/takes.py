@@ -170,6 +170,7 @@ def write_midi(path: Path, take: Rendered) -> Path:
     Raises:
         OSError: The file could not be written.
     """
+    assert take.score is not None
     path.write_bytes(midi_bytes(take.score))
     return path
 
@@ -222,6 +223,7 @@ def write_figure(path: Path, with_image: Rendered, text_only: Rendered) -> Path:
     Raises:
         OSError: The file could not be written.
     """
+    assert with_image.view is not None
     return save_figure(with_image.view.figure("With the picture", text_only.view, "Caption only"), path)
 
 

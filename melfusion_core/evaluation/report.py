@@ -107,8 +107,6 @@ class _Evaluation:
         settings: SamplingSettings,
         progress: bool = True,
     ) -> None:
-        if pipeline.sample_rate != judge.sample_rate:
-            raise ValueError(f"the pipeline makes {pipeline.sample_rate} Hz, the judge hears {judge.sample_rate} Hz")
         self.pipeline, self.judge, self.out = pipeline, judge, Path(out)
         self.extent, self.settings, self.progress = extent, settings, progress
         self.corpus_root, self.seed = corpus_root, settings.seed
@@ -137,16 +135,21 @@ class _Evaluation:
                 )
 
     def real_clip(self, triplet: Triplet) -> np.ndarray:
-        """A real clip of shape `(samples,)`, cut or padded to the length of the takes."""
-        waveform = triplet.read_audio(self.judge.sample_rate).numpy()[: self.samples]
-        return np.pad(waveform, (0, self.samples - len(waveform)))
+        """A real clip of shape `(samples,)`."""
+        return self._cut(triplet.read_audio(self.judge.sample_rate).numpy())
+
+    def _cut(self, waveform: np.ndarray) -> np.ndarray:
+        """A waveform cut or padded to the length asked for: takes made of notes end with a bar and ring out."""
+        return np.pad(waveform[: self.samples], (0, max(self.samples - len(waveform), 0)))
 
     def measure(self, part: str, variant: str, triplets: Sequence[Triplet] | None = None) -> Measured:
         """Measure the takes of a part in a variant, or with part "real" the real clips."""
         rate = self.judge.sample_rate
 
         def read(triplet: Triplet) -> np.ndarray:
-            return self.real_clip(triplet) if part == "real" else load_take(self.out, part, variant, triplet, rate)
+            if part == "real":
+                return self.real_clip(triplet)
+            return self._cut(load_take(self.out, part, variant, triplet, rate))
 
         label = "real clips" if part == "real" else f"{part}, {variant}"
         cache = self.out / "cues" / f"{part}-{variant}.json"
@@ -192,7 +195,8 @@ def evaluate(
     Takes and cues are kept, so that an interrupted evaluation goes on where it stopped.
 
     Args:
-        pipeline: What generates: has `sample_rate`, `compare` and can be called.
+        pipeline: What generates: has `sample_rate`, `compare` and can be called; the judge hears its takes at its own
+            rate, channels averaged.
         judge: Judge trained on its part of the same corpus's train split.
         corpus_root: Corpus folder.
         out: Folder to write.
@@ -205,7 +209,7 @@ def evaluate(
         The report, as in `report.json`.
 
     Raises:
-        ValueError: If the sample rates of judge and pipeline differ, or `out` belongs to other settings.
+        ValueError: If `out` belongs to other settings.
     """
     run = _Evaluation(pipeline, judge, corpus_root, out, extent, settings, progress)
     run.generate()

@@ -8,7 +8,6 @@ Shape legend: `batch` captions, `tokens` positions (padded), `dim` features per 
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -24,24 +23,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from melfusion_core.models.parts import PartedModel
-from melfusion_core.models.text import TextCondition
-
-
-class CaptionEncoder(PartedModel):
-    """A text encoder of several parts."""
-
-    @abstractmethod
-    def encode(self, captions: list[str], max_length: int) -> TextCondition:
-        """Encode captions.
-
-        Args:
-            captions: One caption per batch row; `""` is the null condition.
-            max_length: Number of tokens that every caption is padded or cut to.
-
-        Returns:
-            The condition, on the encoder's device.
-        """
+from melfusion_core.models.text import CaptionEncoder, TextCondition
 
 
 class AudioLDM2TextEncoder(CaptionEncoder):

@@ -138,8 +138,8 @@ def render_takes(
                 yield Finished({TEXT_ONLY if image is None else WITH_IMAGE: _kept(event.takes)})
 
 
-def _kept(takes: list[Rendered]) -> Rendered:
-    [take] = takes
+def _kept(takes: list[Rendered] | None) -> Rendered:
+    [take] = takes or []
     stems = None if take.stems is None else {role: _on_cpu(stem) for role, stem in take.stems.items()}
     return Rendered(_on_cpu(take.audio), take.sample_rate, take.view, stems, take.score)
 

@@ -138,9 +138,10 @@ class ScoreCodecTask(Task):
         for _ in range(config.batch_size - wanted):
             notes.append(_random_notes(rng, config.beats))
             drums.append(_random_hits(rng, config.beats))
-        return tuple(
+        cells, hits = (
             torch.from_numpy(np.stack(many)).permute(0, 3, 1, 2).float().to(self.device) for many in (notes, drums)
         )
+        return cells, hits
 
     def _passage(self, row: int, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Packed bits of some beats of a score, which is read once."""
@@ -247,11 +248,14 @@ def decode_at(decoder: torch.nn.Sequential, points: torch.Tensor, chosen: torch.
         Log-odds of shape ``(cells, 288)``.
     """
     first, *others = decoder
+    assert isinstance(first, torch.nn.Conv2d) and isinstance(first.padding, tuple)
     patches = F.unfold(points, first.kernel_size, padding=first.padding).unflatten(2, points.shape[2:])
     hidden = F.linear(patches.permute(0, 2, 3, 1)[chosen], first.weight.flatten(1), first.bias)
     for layer in others:
-        is_convolution = isinstance(layer, torch.nn.Conv2d)
-        hidden = F.linear(hidden, layer.weight.flatten(1), layer.bias) if is_convolution else layer(hidden)
+        if isinstance(layer, torch.nn.Conv2d):
+            hidden = F.linear(hidden, layer.weight.flatten(1), layer.bias)
+        else:
+            hidden = layer(hidden)
     return hidden
 
 

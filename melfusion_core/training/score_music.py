@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import ModelMixin, UNet2DConditionModel
 
 from melfusion_core.engines.score.inputs import clean_estimate, fold_rows, meaningful, unet_input
 from melfusion_core.engines.score.layout import CHANNELS, FIRST_OCTAVE_ROW, ROWS
@@ -118,15 +118,12 @@ class ScoreMusicTask(Task):
         self.scheduler = music_scheduler()
         self.weights = meaningful().float()
         self.weights[:, FIRST_OCTAVE_ROW:] *= config.note_weight
-        self.networks = {"unet": self.unet}
+        self.networks: dict[str, ModelMixin] = {"unet": self.unet}
         self.pictures = self._pictures("train")
-        self.handle = self._connect() if self.pictures else None
-        groups = parameter_groups(list(self.networks.values()), config.weight_decay)
-        if self.handle:
-            gates = self.handle.synapse.gate_logits
-            for group in groups:
-                group["params"] = [parameter for parameter in group["params"] if parameter is not gates]
-            groups.append({"params": [gates], "weight_decay": 0.0, "lr": config.gate_rate * config.learning_rate})
+        self.handle = self._connect(self.pictures) if self.pictures else None
+        gates = self.handle.synapse.gate_logits if self.handle else None
+        rate = config.gate_rate * config.learning_rate
+        groups = parameter_groups(list(self.networks.values()), config.weight_decay, gates, rate)
         self.music = music_facts(self.data.clips)
         self.optimizers = {"music": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)}
         self.rows = {n: self.data.rows("train", n // 2) for n in {config.crop_beats, self._long()}}
@@ -135,8 +132,9 @@ class ScoreMusicTask(Task):
         rng = np.random.default_rng(7)
         chosen = [held_out[i * len(held_out) // count] for i in range(count)]
         self.held_out = self._batch(rng, chosen, config.crop_beats, first_caption=True)
-        if self.handle:
-            self.held_out.views = self._pictures("validation").draw(self.music, np.array(chosen), rng)
+        held_out_pictures = self._pictures("validation")
+        if held_out_pictures:
+            self.held_out.views = held_out_pictures.draw(self.music, np.array(chosen), rng)
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
@@ -169,13 +167,13 @@ class ScoreMusicTask(Task):
         blank = batch.known & (batch.clean == 0).all(dim=(1, 3), keepdim=True)  # what lies outside stays known
         wrong = batch.texts[1:] + batch.texts[:1]
         null = [0] * len(wrong)
-        cases = {
+        cases: dict[str, tuple[list[int], torch.Tensor, np.ndarray | None]] = {
             "loss": (batch.texts, blank, None),
             "loss_wrong_text": (wrong, blank, None),
             "loss_nothing": (null, blank, None),
             "loss_known": (batch.texts, batch.known, None),
         }
-        if self.handle:
+        if batch.views is not None:
             cases["loss_picture"] = (null, blank, batch.views)
             cases["loss_wrong_picture"] = (null, blank, np.roll(batch.views, 1))
         results = {name: self._validation_loss(*case) for name, case in cases.items()}
@@ -218,7 +216,7 @@ class ScoreMusicTask(Task):
         clean, known = batch.clean.to(self.device), batch.known.to(self.device)
         timesteps = timesteps.to(self.device)
         noisy = self.scheduler.add_noise(clean, noise.to(self.device), timesteps)
-        if self.handle and self.pictures and batch.views is not None:
+        if self.handle and self.pictures and batch.views is not None and batch.strengths is not None:
             self.handle.set(self.pictures.features_at(batch.views, timesteps, self.device), batch.strengths)
         elif self.handle:
             self.handle.clear()
@@ -241,14 +239,14 @@ class ScoreMusicTask(Task):
             return None
         return PreparedPictures(Path(config.pictures), split, config.pairing_width, config.pairing_meaning)
 
-    def _connect(self) -> SynapseHandle:
+    def _connect(self, pictures: PreparedPictures) -> SynapseHandle:
         """Put a synapse between pictures and the UNet: that of the model to start from, or a new one."""
         folder = Path(self.config.init) / "synapse" if self.config.init else None
         if folder and folder.is_dir():
             synapse = VisualSynapse.from_pretrained(folder)
         else:
-            pictures = self.pictures
-            synapse = build_synapse(self.unet, pictures.shapes, pictures.key_timesteps, pictures.num_inversion_steps)
+            dims = [dim for _, dim in pictures.shapes]
+            synapse = build_synapse(self.unet, dims, pictures.key_timesteps, pictures.num_inversion_steps)
         self.networks["synapse"] = synapse.to(self.device)
         self.averaged = ("unet", "synapse")
         return install_synapse(self.unet, synapse)
@@ -278,7 +276,7 @@ class ScoreMusicTask(Task):
             caption = int(rng.integers(len(clip["captions"])))
             texts.append(clip["captions"][0] if first_caption else 0 if drop else clip["captions"][caption])
         known = torch.stack(masks) & meaningful().unsqueeze(1)
-        views = self.pictures.draw(self.music, np.array(rows), rng) if self.handle and not first_caption else None
+        views = self.pictures.draw(self.music, np.array(rows), rng) if self.pictures and not first_caption else None
         return _Batch(torch.stack(crops), known, texts, torch.tensor(starts), views, torch.tensor(strengths))
 
     def _drops(self, place: float) -> tuple[bool, bool]:

@@ -31,7 +31,7 @@ VALUES = {
     "list": '[[["x"]]]',
     "object": '{"a": {"b": [null]}, "\\u001b": 1}',
 }
-DIRECTIONS = ("metre", "swing", "style", "parts", "chords", "arousal", "valence", "\u001b")
+DIRECTIONS = ("metre", "swing", "style", "parts", "chords", "arousal", "valence", "tempo_within", "source", "\u001b")
 
 
 def prepare(folder: Path, count: int, seed: int) -> None:
