@@ -23,8 +23,8 @@ def seeded(*seeds: int) -> list[torch.Generator]:
 
 
 def same(batched: np.ndarray, alone: np.ndarray) -> None:
-    """One take: a processor sums a batch in another order, which is heard no more than a rounding, 60 dB below."""
-    assert level(batched - alone) < 1e-3 * level(alone)
+    """One take: a processor sums a batch in another order, and an untrained vocoder makes the most of that."""
+    assert level(batched - alone) < 0.02 * level(alone)
 
 
 def level(sound: np.ndarray) -> float:
@@ -35,7 +35,7 @@ def test_batches_of_one_and_four_give_the_same_samples(shared_pipeline, sunset):
     four = shared_pipeline([CAPTION] * 4, sunset, generator=seeded(1, 2, 3, 4), **FAST).audios
     for row, seed in enumerate((1, 2, 3, 4)):
         same(four[row], shared_pipeline(CAPTION, sunset, generator=seeded(seed), **FAST).audios[0])
-    assert level(four[0] - four[1]) > 0.1 * level(four[0]), "another seed is another take"
+    assert level(four[0] - four[1]) > 0.2 * level(four[0]), "another seed is another take"
 
 
 def test_two_captions_of_two_takes_each_are_their_solo_runs(shared_pipeline, sunset):
