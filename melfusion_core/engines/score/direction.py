@@ -18,7 +18,7 @@ from melfusion_core.engines.score.controls import FIELDS, KINDS, Controls, encod
 from melfusion_core.engines.score.known import part_mask
 from melfusion_core.engines.score.layout import CHANNELS, PARTS, ROLES, ROWS
 from melfusion_core.engines.score.names import INSTRUMENT_NUMBERS, STYLE_NUMBERS
-from melfusion_core.engines.score.source import Source
+from melfusion_core.engines.score.source import Source, SourceError
 from melfusion_core.score.chords import BeatChord
 from melfusion_core.score.keys import PITCH_CLASSES, key_of_chords
 
@@ -156,7 +156,10 @@ class Direction:
         if "chords" in values:
             values["chords"] = tuple(None if chord is None else BeatChord(*chord) for chord in values["chords"])
         if "source" in values:
-            values["source"] = Source.from_dict(values["source"])
+            try:
+                values["source"] = Source.from_dict(values["source"])
+            except SourceError as error:
+                raise DirectionError(str(error)) from error
         return cls(**values)
 
 
