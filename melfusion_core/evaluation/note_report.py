@@ -304,8 +304,8 @@ def evaluate_notes(
     if corpus:
         made = [facts_of(*take) for take in takes.read("music", len(works))]
         real = [facts_of(score, _beats(score)) for score in works]
-        kept = [[facts for facts in rows if facts] for rows in (made, real)]
-        report["music"] = music_alike(*kept, seed) if all(kept) else {}
+        leading, works_leading = ([facts for facts in rows if facts] for rows in (made, real))
+        report["music"] = music_alike(leading, works_leading, seed) if leading and works_leading else {}
         report["without_lead"] = {"takes": sum(not f for f in made), "works": sum(not f for f in real)}
     write_report(takes.out, report)
     return report

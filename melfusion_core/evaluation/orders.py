@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -221,7 +221,7 @@ def direction_orders(per: int) -> list[Order]:
     for name, curves, measure in (("level", LEVELS, level_curve), ("density", DENSITIES, density_curve)):
         orders += [
             Order(
-                name, "a piece of music", {"correlation": _follows(curve, measure)}, base | Direction(**{name: curve})
+                name, "a piece of music", {"correlation": _follows(curve, measure)}, replace(base, **{name: curve})
             )
             for curve in curves
         ]
