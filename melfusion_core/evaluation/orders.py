@@ -220,9 +220,7 @@ def direction_orders(per: int) -> list[Order]:
         orders.append(Order("chords", "a piece of music", checks, base | Direction(chords=harmony)))
     for name, curves, measure in (("level", LEVELS, level_curve), ("density", DENSITIES, density_curve)):
         orders += [
-            Order(
-                name, "a piece of music", {"correlation": _follows(curve, measure)}, replace(base, **{name: curve})
-            )
+            Order(name, "a piece of music", {"correlation": _follows(curve, measure)}, replace(base, **{name: curve}))
             for curve in curves
         ]
     return [order for order in orders for _ in range(per)]
