@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 from melfusion_core.cli import options
 from melfusion_core.cli.options import CommandError
-
-
-def _part(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
-    if not found or not int(found[1]) < int(found[2]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no share; shares are written 0/4, 1/4, 2/4, 3/4")
-    return int(found[1]), int(found[2])
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -39,7 +31,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--corpus", type=Path, help="corpus whose works and captions are compared with")
     parser.add_argument("--n", type=options.whole_number(4, 100_000), default=500, help="works (default 500)")
     parser.add_argument("--split", choices=("validation", "test"), default="test", help="(default test)")
-    parser.add_argument("--part", type=_part, default=(0, 1), metavar="I/N", help="make share I of N only, no report")
+    options.add_part(parser)
     options.add_settings(parser)
     parser.set_defaults(seed=0)
     parser.add_argument("--batch", type=options.whole_number(1, 1024), default=8, help="takes at a time (default 8)")
@@ -53,7 +45,7 @@ def _run(args: argparse.Namespace) -> int:
 
     from melfusion_core.cli.takes import load_pipeline
     from melfusion_core.evaluation.judging import fingerprint
-    from melfusion_core.evaluation.note_report import NoteTakes, Part, evaluate_notes
+    from melfusion_core.evaluation.note_report import NoteTakes, evaluate_notes
     from melfusion_core.evaluation.takes import SamplingSettings
 
     for folder in (args.model, args.corpus):
@@ -66,10 +58,10 @@ def _run(args: argparse.Namespace) -> int:
         if not pipeline.engine.makes_notes:
             raise CommandError("This model makes no notes; `melfusion evaluate` measures what is heard.")
         settings = SamplingSettings(**options.given_settings(args), model=fingerprint(args.model))
-        takes = NoteTakes(pipeline, args.out, settings, args.batch, Part(*args.part))
+        takes = NoteTakes(pipeline, args.out, settings, args.batch, args.part)
         evaluate_notes(takes, args.per, args.corpus, args.n, args.split)
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
-    if args.part[1] == 1:
+    if args.part.count == 1:
         print((args.out / "notes.md").read_text(encoding="utf-8"))
     return 0

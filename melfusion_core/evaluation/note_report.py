@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from melfusion_core.data.triplets import SCORES
 from melfusion_core.engines.base import Engine
 from melfusion_core.evaluation.metrics import mean_interval
 from melfusion_core.evaluation.orders import Order, caption_orders, direction_orders
+from melfusion_core.evaluation.shares import WHOLE, Part
 from melfusion_core.evaluation.takes import SamplingSettings, claim_folder
 from melfusion_core.score.estimate import estimate_chords
 from melfusion_core.score.facts import ScoreFacts, score_facts
@@ -39,30 +40,6 @@ class ComposingPipeline(Protocol):
 
 
 SUITES = {"captions": caption_orders, "directions": direction_orders}
-
-
-@dataclass(frozen=True)
-class Part:
-    """A share of the takes, so that several machines can make them.
-
-    Args:
-        index: Which share, from 0.
-        count: Of how many.
-    """
-
-    index: int = 0
-    count: int = 1
-
-    def holds(self, number: int) -> bool:
-        """Whether a take belongs to this share.
-
-        Args:
-            number: Number of the take.
-        """
-        return number % self.count == self.index
-
-
-WHOLE = Part()
 
 
 class NoteTakes:
@@ -304,8 +281,8 @@ def evaluate_notes(
     if corpus:
         made = [facts_of(*take) for take in takes.read("music", len(works))]
         real = [facts_of(score, _beats(score)) for score in works]
-        kept = [[facts for facts in rows if facts] for rows in (made, real)]
-        report["music"] = music_alike(*kept, seed) if all(kept) else {}
+        leading, works_leading = ([facts for facts in rows if facts] for rows in (made, real))
+        report["music"] = music_alike(leading, works_leading, seed) if leading and works_leading else {}
         report["without_lead"] = {"takes": sum(not f for f in made), "works": sum(not f for f in real)}
     write_report(takes.out, report)
     return report

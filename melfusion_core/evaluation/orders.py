@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -220,9 +220,7 @@ def direction_orders(per: int) -> list[Order]:
         orders.append(Order("chords", "a piece of music", checks, base | Direction(chords=harmony)))
     for name, curves, measure in (("level", LEVELS, level_curve), ("density", DENSITIES, density_curve)):
         orders += [
-            Order(
-                name, "a piece of music", {"correlation": _follows(curve, measure)}, base | Direction(**{name: curve})
-            )
+            Order(name, "a piece of music", {"correlation": _follows(curve, measure)}, replace(base, **{name: curve}))
             for curve in curves
         ]
     return [order for order in orders for _ in range(per)]

@@ -32,6 +32,7 @@ from melfusion_core.evaluation.picture import (
     own_picture,
     picture_obeyed,
 )
+from melfusion_core.evaluation.shares import WHOLE, Part
 from melfusion_core.evaluation.takes import (
     DOSES,
     HEADROOM,
@@ -59,12 +60,14 @@ class Extent:
         dose_n: The first so many of them for the dose curves.
         batch_size: Pictures per call of the pipeline.
         split: Split of the triplets; everything that is tuned must use "validation".
+        part: The share of the takes to generate; a share alone is not measured.
     """
 
     n: int = 500
     dose_n: int = 100
     batch_size: int = 4
     split: str = "test"
+    part: Part = WHOLE
 
 
 DEFAULT_EXTENT = Extent()
@@ -119,7 +122,14 @@ class _Evaluation:
         """Generate the takes that are missing."""
         for part in ("neutral", "described"):
             generate_takes(
-                self.pipeline, self.triplets, part, self.out, self.settings, self.extent.batch_size, self.progress
+                self.pipeline,
+                self.triplets,
+                part,
+                self.out,
+                self.settings,
+                self.extent.batch_size,
+                self.progress,
+                part_made=self.extent.part,
             )
         for strength in DOSES:
             if dose_variant(strength) not in VARIANTS:
@@ -132,6 +142,7 @@ class _Evaluation:
                     self.extent.batch_size,
                     self.progress,
                     dose=strength,
+                    part_made=self.extent.part,
                 )
 
     def real_clip(self, triplet: Triplet) -> np.ndarray:
@@ -206,13 +217,15 @@ def evaluate(
         progress: Show progress bars.
 
     Returns:
-        The report, as in `report.json`.
+        The report, as in `report.json`; empty where a share of the takes was made.
 
     Raises:
         ValueError: If `out` belongs to other settings.
     """
     run = _Evaluation(pipeline, judge, corpus_root, out, extent, settings, progress)
     run.generate()
+    if extent.part.count > 1:
+        return {}
     seed, triplets = settings.seed, run.triplets
     real = run.measure("real", "clips")
     neutral = {variant: run.measure("neutral", variant) for variant in VARIANTS}

@@ -65,15 +65,7 @@ class AudioLDM2TextEncoder(CaptionEncoder):
 
     @torch.no_grad()
     def encode(self, captions: list[str], max_length: int) -> TextCondition:
-        """Encode captions.
-
-        Args:
-            captions: One caption per batch row.
-            max_length: Number of FLAN-T5 tokens that every caption is padded or cut to.
-
-        Returns:
-            The language model's vectors as `states`, FLAN-T5's as `states_1`, CLAP's embedding as `pooled`.
-        """
+        """The language model's vectors are `states`, FLAN-T5's `states_1`, CLAP's embedding `pooled`."""
         make: Any = AudioLDM2Pipeline  # its annotations ask for what `encode_prompt` does not use
         pipe = make(
             vae=None,
@@ -118,15 +110,7 @@ class MusicLDMTextEncoder(CaptionEncoder):
 
     @torch.no_grad()
     def encode(self, captions: list[str], max_length: int) -> TextCondition:
-        """Encode captions.
-
-        Args:
-            captions: One caption per batch row.
-            max_length: Means nothing here: CLAP cuts captions at its own length.
-
-        Returns:
-            CLAP's embedding as `pooled`, and as the only token of `states`.
-        """
+        """CLAP's embedding is `pooled` and the only token of `states`; CLAP cuts captions at its own length."""
         pooled = _clap_embedding(self.clap_tokenizer, self.clap, captions)
         mask = torch.ones(len(captions), 1, dtype=torch.bool, device=pooled.device)
         return TextCondition(pooled.unsqueeze(1), mask, pooled)

@@ -81,15 +81,7 @@ class ScoreCodecTask(Task):
         self.rows, self.held_out = splits["train"][:limit], splits["validation"][: min(200, config.limit or 200)]
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw passages and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw passages and update."""
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         notes, drums = self._draw(rng)
         with loop.autocast():
@@ -106,18 +98,10 @@ class ScoreCodecTask(Task):
         return results
 
     def sample(self, folder: Path) -> None:
-        """Nothing to look at: the figures of :meth:`validate` say it all.
-
-        Args:
-            folder: Where samples would go.
-        """
+        """Nothing to look at: the figures of :meth:`validate` say it all."""
 
     def export(self, folder: Path) -> None:
-        """Save the averaged codec.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged codec."""
         self.codec.save_pretrained(folder)
 
     def _draw(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:

@@ -137,15 +137,7 @@ class ScoreMusicTask(Task):
             self.held_out.views = held_out_pictures.draw(self.music, np.array(chosen), rng)
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw crops and update."""
         config = self.config
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         long = rng.random() < config.long_share
@@ -183,18 +175,10 @@ class ScoreMusicTask(Task):
         return results
 
     def sample(self, folder: Path) -> None:
-        """Nothing here; ``melfusion evaluate`` measures takes.
-
-        Args:
-            folder: Where samples would go.
-        """
+        """Nothing here; ``melfusion evaluate`` measures takes."""
 
     def export(self, folder: Path) -> None:
-        """Save the averaged network and the scheduler.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged network and the scheduler."""
         for name, network in self.networks.items():
             network.save_pretrained(folder / name)
         self.scheduler.save_pretrained(folder / "scheduler")

@@ -13,7 +13,6 @@ from melfusion_core.cli import main
 from melfusion_core.engines.score.direction import Direction
 from melfusion_core.evaluation.note_report import (
     NoteTakes,
-    Part,
     evaluate_notes,
     facts_of,
     music_alike,
@@ -31,6 +30,7 @@ from melfusion_core.evaluation.orders import (
     heard_key,
     level_curve,
 )
+from melfusion_core.evaluation.shares import Part
 from melfusion_core.evaluation.takes import SamplingSettings
 from melfusion_core.score.chord_text import chords_by_beat, parse_progression
 from melfusion_core.score.score import Note, Score, Track

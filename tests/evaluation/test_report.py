@@ -18,6 +18,7 @@ from melfusion_core.evaluation.codec import CodecUnderTest
 from melfusion_core.evaluation.judging import Judge, fingerprint, load_triplets
 from melfusion_core.evaluation.picture import is_monotone
 from melfusion_core.evaluation.report import Extent, choose_triplets, evaluate
+from melfusion_core.evaluation.shares import Part
 from melfusion_core.evaluation.takes import (
     VARIANTS,
     SamplingSettings,
@@ -137,6 +138,16 @@ def test_takes_of_another_rate_length_and_in_stereo_are_heard_alike(tiny_corpus,
         mine, other = (r["caption_obeyed"]["with_image"][name]["value"] for r in (plain, stereo))
         assert other == pytest.approx(mine, abs=0.3)
     assert stereo["sound"]["neutral, with_image"]["not_finite"] == 0
+
+
+def test_shares_together_are_the_whole(tiny_corpus, tmp_path, judge, undrawn):
+    for index in range(2):
+        share = Extent(n=6, dose_n=3, part=Part(index, 2))
+        assert evaluate(ObedientPipeline(), judge, tiny_corpus, tmp_path, share, SETTINGS, progress=False) == {}
+        assert len(list((tmp_path / "takes" / "neutral" / "with_image").iterdir())) == 3 * (index + 1)
+    pipeline = ObedientPipeline()
+    report = evaluate(pipeline, judge, tiny_corpus, tmp_path, Extent(n=6, dose_n=3), SETTINGS, progress=False)
+    assert report["n"] == 6 and not pipeline.calls
 
 
 def test_choice_captions_and_seeds(tiny_corpus: Path, tmp_path: Path) -> None:

@@ -163,8 +163,10 @@ class Direction:
             if "source" in values:
                 values["source"] = Source.from_dict(values["source"])
             return cls(**values)
-        except (DirectionError, SourceError):
+        except DirectionError:
             raise
+        except SourceError as error:
+            raise DirectionError(str(error)) from error
         except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
             raise DirectionError("a fact has a value of another kind than it takes") from error
 

@@ -114,18 +114,6 @@ class ScoreEngine(Engine):
         """Settle what is known before composing; see :meth:`Engine.plan`.
 
         What a caption states in so many words is followed, what the settings say counts more, and a direction most.
-
-        Args:
-            captions: Caption of each take.
-            settings: How they are made.
-            multiple: The time axis is a multiple of this.
-            directions: What each take is told beside; None for nothing.
-
-        Returns:
-            The plan; it asks for a look where tempo or metre are not told.
-
-        Raises:
-            DirectionError: When a take would be too short or too long.
         """
         told = directions or [Direction()] * len(captions)
         mine = tuple(
@@ -140,19 +128,7 @@ class ScoreEngine(Engine):
         return ScorePlan(settings, shape, None, look, mine, (LOOK_BEATS,) * len(mine))
 
     def settled(self, plan: ScorePlan, looked: torch.Tensor, multiple: int = 1) -> ScorePlan:
-        """Fix tempo, metre and length after a first look; see :meth:`Engine.settled`.
-
-        Args:
-            plan: A plan that asks for a look.
-            looked: What was composed for it, of shape ``(batch, channels, 16, rows)``.
-            multiple: The time axis is a multiple of this.
-
-        Returns:
-            The plan of the takes themselves.
-
-        Raises:
-            DirectionError: When a take would be too short or too long.
-        """
+        """Fix tempo, metre and length after a first look."""
         images = unfold_rows(looked.float().cpu(), self.config.fold).numpy()
         found = [decode_controls(image, len(STYLES), len(INSTRUMENT_NAMES)) for image in images]
         pairs = zip(found, plan.directions, strict=True)
@@ -183,14 +159,7 @@ class ScoreEngine(Engine):
         return Known(fold_rows(values, self.config.fold), fold_rows(mask, self.config.fold))
 
     def check_channels(self, channels: int) -> None:
-        """Check that a UNet fits; see :meth:`Engine.check_channels`.
-
-        Args:
-            channels: Channels of its input.
-
-        Raises:
-            ValueError: When it does not.
-        """
+        """Check that a UNet fits."""
         wanted = input_channels(self.config.fold)
         if channels != wanted:
             raise ValueError(f"the UNet takes {channels} channels, notes on {self.config.fold} rows need {wanted}")
@@ -199,20 +168,7 @@ class ScoreEngine(Engine):
     def model_input(
         latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
     ) -> torch.Tensor:
-        """What the UNet sees of noisy latents; see :meth:`Engine.model_input`.
-
-        Args:
-            latents: Of shape ``(batch, latent_channels, beats, rows)``.
-            channels: Channels of the UNet's input.
-            start: Beat of its piece at which each sample starts, a number or of shape ``(batch,)``.
-            known: What is settled; None for nothing.
-
-        Returns:
-            Tensor of shape ``(batch, channels, beats, rows)``.
-
-        Raises:
-            ValueError: When the channels do not fit.
-        """
+        """What the UNet sees of noisy latents."""
         fold = fold_of(latents.shape[1])
         if channels != input_channels(fold):
             raise ValueError(f"{channels} channels do not fit {latents.shape[1]} of the latents")
@@ -224,30 +180,11 @@ class ScoreEngine(Engine):
 
     @staticmethod
     def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
-        """Read the UNet's output; see :func:`~melfusion_core.engines.score.inputs.clean_estimate`.
-
-        Args:
-            output: What the UNet gave.
-            latents: Noisy latents of shape ``(batch, latent_channels, beats, rows)``.
-            alpha_cumprod: Of the noise schedule at this step.
-
-        Returns:
-            Clean latents, same shape as latents.
-        """
+        """Read the UNet's output; see :func:`~melfusion_core.engines.score.inputs.clean_estimate`."""
         return clean_estimate(output, latents, alpha_cumprod)
 
     def encode(self, music: Sequence[Rendered]) -> torch.Tensor:
-        """Turn scores into latents; see :meth:`Engine.encode`.
-
-        Args:
-            music: Pieces of as many beats.
-
-        Returns:
-            Latents of shape ``(batch, channels, beats, rows)``.
-
-        Raises:
-            ValueError: When a piece has no score, or their lengths differ.
-        """
+        """Turn scores into latents."""
         scores = [piece.score for piece in music if piece.score is not None and piece.score.tracks]
         if len(scores) < len(music):
             raise ValueError("this engine encodes notes, and there are none")
@@ -276,27 +213,11 @@ class ScoreEngine(Engine):
         return fold_rows(encode_grid(self.codec, grid, said)[None], self.config.fold)[0].to(self.device)
 
     def decode(self, latents: torch.Tensor, plan: ScorePlan) -> list[Rendered]:
-        """Turn latents into music; see :meth:`Engine.decode`.
-
-        Args:
-            latents: Of shape ``(batch, channels, beats, rows)``.
-            plan: The takes' plan; their lengths and seed count.
-
-        Returns:
-            One piece per sample, in stereo with stems and score; silent where nothing plays.
-        """
+        """Turn latents into music, in stereo with stems and score; silent where nothing plays."""
         return [_played(view, latents.device) for view in self.view(latents, plan)]
 
     def view(self, latents: torch.Tensor, plan: ScorePlan | None = None) -> list[ScoreView]:
-        """Read latents as notes; see :meth:`Engine.view`.
-
-        Args:
-            latents: Of shape ``(batch, channels, beats, rows)``.
-            plan: The takes' plan; None for all of the latents.
-
-        Returns:
-            One piano roll per sample.
-        """
+        """Read latents as notes."""
         lengths = plan.beats[: len(latents)] if plan else [latents.shape[2]] * len(latents)
         sources = (
             [direction.source for direction in plan.directions[: len(latents)]] if plan else [None] * len(latents)

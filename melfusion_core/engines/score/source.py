@@ -26,6 +26,9 @@ _FACTS = ("song.style", "song.swing", "song.tonic", "song.mode")
 _HARMONY = ("harmony.root", "harmony.tones", "harmony.bass")
 
 
+MOST_NOTES, MOST_BEATS = 50_000, 10_000
+
+
 class SourceError(ValueError):
     """A piece cannot be worked on; the message says why."""
 
@@ -62,6 +65,7 @@ class Source:
         roles = [track.role for track in self.score.tracks]
         if len(set(roles)) < len(roles):
             raise SourceError(f"every part may stand once, and here are {', '.join(roles)}")
+        _check_score(self.score)
         if self.bars < 1 or self.before < 0:
             raise SourceError("a piece has at least one bar, and no fewer than none come before it")
         if self.redo and not 0 <= self.redo[0] <= self.redo[1] <= self.bars:
@@ -189,6 +193,27 @@ class Source:
             if fresh or moved:
                 tracks.append(replace(new.get(role) or old[role], notes=playable([*fresh, *moved])))
         return replace(made, tracks=tracks)
+
+
+def _check_score(score: Score) -> None:
+    """Refuse what a recipe from elsewhere may hold and no piece has."""
+    count = sum(len(track.notes) for track in score.tracks)
+    if count > MOST_NOTES:
+        raise SourceError(f"a piece to work on has at most {MOST_NOTES} notes; this one has {count}")
+    sane = (
+        score.beats_per_bar in (3, 4)
+        and score.tonic in range(12)
+        and score.mode in ("major", "minor")
+        and 20 <= score.tempo_bpm <= 400
+        and all(track.instrument in {*INSTRUMENT_NUMBERS, "drums"} for track in score.tracks)
+        and all(
+            0 <= note.start < MOST_BEATS and 0 < note.duration < MOST_BEATS
+            and note.pitch in range(128) and note.velocity in range(128)
+            for track in score.tracks for note in track.notes
+        )
+    )  # fmt: skip
+    if not sane:
+        raise SourceError("a piece to work on has a tempo, key, instrument or note that none can have")
 
 
 def source_bars(score: Score) -> int:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from melfusion_core.engines.score.controls import FIELDS, decode_controls
-from melfusion_core.engines.score.direction import Direction
+from melfusion_core.engines.score.direction import Direction, DirectionError
 from melfusion_core.engines.score.engine import ScoreEngine
 from melfusion_core.engines.score.known import part_mask
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, STYLES
@@ -141,3 +141,22 @@ def test_what_does_not_fit_is_refused(changes, message):
 def test_bars_of_a_score():
     assert source_bars(piece(3)) == 3 and source_bars(replace(piece(), tracks=[])) == 1
     assert np.isclose(Source(piece(), 4).beats, 16)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tempo_bpm": float("nan")},
+        {"tonic": 12},
+        {"beats_per_bar": 7},
+        {"mode": "dorian"},
+        {"tracks": [Track("kazoo", 0, [], role="lead")]},
+        {"tracks": [Track("flute", 73, [Note(float("inf"), 1.0, 60, 60)], role="lead")]},
+        {"tracks": [Track("flute", 73, [Note(0.0, 1.0, 200, 60)], role="lead")]},
+        {"tempo_bpm": "fast"},
+    ],
+)
+def test_pieces_that_none_can_be_are_refused_in_words(changes):
+    told = Source(piece(), 4).as_dict() | {"score": replace(piece(), **changes).to_dict()}
+    with pytest.raises(DirectionError, match="no piece|none can have|another kind"):
+        Direction.from_dict({"source": told})
