@@ -277,6 +277,9 @@ def _picture(number: int, index: int) -> bytes:
     """A picture unlike those of all others."""
     colour = 37 * number % 256, 101 * index % 256, 59 * number % 256
     image = Image.linear_gradient("L").rotate(45 * index).resize((320, 240))
-    image, file = Image.merge("RGB", [image.point(lambda v, c=c: (v + c) % 256) for c in colour]), io.BytesIO()
+    image, file = (
+        Image.merge("RGB", [image.point([(value + shift) % 256 for value in range(256)]) for shift in colour]),
+        io.BytesIO(),
+    )
     image.save(file, "PNG")
     return file.getvalue()

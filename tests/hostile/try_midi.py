@@ -66,9 +66,9 @@ def crafted() -> Iterator[tuple[str, bytes]]:
     yield "claimed-track", header(1) + track(notes, 0xFFFFFFFF)
     yield "claimed-meta", header(1) + track(b"\0\xff\1\xff\xff\xff\x7f" + notes)
     yield "claimed-sysex", header(1) + track(b"\0\xf0\xff\xff\xff\x7f" + notes)
-    yield "events", header(1) + track(b"\0\xb0\1\2" + b"\0\1\2" * 330_000)
+    yield "events", header(1) + track(b"\0\xb0\1\2" + b"\0\1\2" * 100_000)
     yield "millions-of-events", header(1) + track(b"\0\xb0\1\2" + b"\0\1\2" * 1_500_000)
-    yield "notes", header(1) + track(b"\0\x90\x3c\x50" + b"\0\x3c\0\0\x3c\x50" * 160_000)
+    yield "notes", header(1) + track(b"\0\x90\x3c\x50" + b"\0\x3c\0\0\x3c\x50" * 100_001)
     yield "names", header(1) + track(meta(3, b"\x1b[2J\xff\xfe" * 20) * 3000 + notes + END)
     yield "data-bytes", header(1) + track(b"\0\x90\xff\xff" * 100)
     yield "empty", b""
@@ -87,7 +87,8 @@ def prepare(folder: Path, count: int, seed: int) -> None:
 def trials(folder: Path) -> Iterator[Trial]:
     for path in sorted(folder.iterdir()):
         yield f"song {path.name}", partial(read_song, path), (MidiError,)
-        yield f"piece {path.name}", partial(_piece, path), (ScoreError,)
+        if path.stat().st_size < 100_000:  # it begins as the song does
+            yield f"piece {path.name}", partial(_piece, path), (ScoreError,)
 
 
 def _piece(path: Path) -> object:
