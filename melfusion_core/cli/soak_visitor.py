@@ -275,11 +275,8 @@ class Visitor:
 
 def _picture(number: int, index: int) -> bytes:
     """A picture unlike those of all others."""
-    colour = 37 * number % 256, 101 * index % 256, 59 * number % 256
-    image = Image.linear_gradient("L").rotate(45 * index).resize((320, 240))
-    image, file = (
-        Image.merge("RGB", [image.point([(value + shift) % 256 for value in range(256)]) for shift in colour]),
-        io.BytesIO(),
-    )
-    image.save(file, "PNG")
+    shifts, file = (37 * number % 256, 101 * index % 256, 59 * number % 256), io.BytesIO()
+    grey = Image.linear_gradient("L").rotate(45 * index).resize((320, 240))
+    bands = [grey.point([(value + shift) % 256 for value in range(256)]) for shift in shifts]
+    Image.merge("RGB", bands).save(file, "PNG")
     return file.getvalue()
