@@ -16,6 +16,7 @@ from melfusion_core.cli import options
 from melfusion_core.cli.directing import FLAGS, add_direction_arguments, direction_of
 from melfusion_core.cli.models import add_memory_arguments, add_model_arguments, model_folder, prepare_pipeline
 from melfusion_core.cli.options import CommandError
+from melfusion_core.cli.reworking import add_rework_arguments
 from melfusion_core.recipe import (
     Recipe,
     checkpoint_sha256,
@@ -54,6 +55,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--prompt", type=options.caption, help="caption, such as 'slow solo piano in a minor key'")
     options.add_settings(parser, filled=False)
     add_direction_arguments(parser)
+    add_rework_arguments(parser)
     parser.add_argument(
         "--out",
         type=Path,

@@ -121,6 +121,23 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, filled: bool = Tr
         parser.add_argument(*flags, dest=name, default=default if filled else None, help=knob.help + told, **options)
 
 
+def add_part(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for a share of an evaluation's takes.
+
+    Args:
+        parser: To add to.
+    """
+    from melfusion_core.evaluation.shares import WHOLE, parse_part
+
+    def part(text: str) -> Any:
+        try:
+            return parse_part(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    parser.add_argument("--part", type=part, default=WHOLE, metavar="I/N", help="make share I of N only, no report")
+
+
 def reader(name: str) -> Callable[[str], Any]:
     """Make a type for argparse: the values of a setting.
 

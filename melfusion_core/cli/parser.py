@@ -22,6 +22,7 @@ COMMANDS = (
     "melfusion_core.full_size.cli_assemble",
     "melfusion_core.cli.evaluate",
     "melfusion_core.cli.evaluate_codec",
+    "melfusion_core.cli.evaluate_notes",
     "melfusion_core.full_size.cli_evaluate",
     "melfusion_core.research.cli_probe",
     "melfusion_core.cli.tune",

@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 from tqdm.auto import tqdm
 
-from melfusion_core.data.captions import make_captions, tempo_word
+from melfusion_core.data.captions import make_captions
 from melfusion_core.data.composer import compose
 from melfusion_core.data.fingerprint import folder_fingerprint
 from melfusion_core.data.grooves import Grooves, load_grooves
@@ -32,6 +32,7 @@ from melfusion_core.data.pictures import Picture, PictureSource, rank_normalise
 from melfusion_core.data.renderer import DEFAULT_SOUNDFONT, RendererError, check_renderer, level, render
 from melfusion_core.data.score_files import PACK_WEIGHTS, Piece, ScoreError, find_scores, read_piece
 from melfusion_core.score.score import Score
+from melfusion_core.score.tempo import tempo_word
 
 logger = logging.getLogger(__name__)
 

@@ -41,7 +41,7 @@ class ScoreCodecConfig(TrainConfig):
 
     batch_size: int = 64
     beats: int = 12
-    noise: float = 0.5
+    noise: float = 0.4
     random_share: float = 0.1
     positive_weight: float = 1.5
     empty_share: float = 0.1
@@ -116,7 +116,7 @@ class ScoreCodecTask(Task):
             bits, hits = (np.unpackbits(packed, axis=-1).view(bool) for packed in self._passage(row, start))
             for role in np.flatnonzero(bits.any(axis=(1, 2, 3))):
                 if len(notes) < wanted:
-                    notes.append(bits[role])
+                    notes.append(_varied(rng, bits[role], notes))
             if hits.any() and len(drums) < wanted // 2:
                 drums.append(hits[:, None])
         for _ in range(config.batch_size - wanted):
@@ -188,6 +188,36 @@ class ScoreCodecTask(Task):
         drums = (self.codec.decode_drums(drum_points[None])[0] > 0).cpu().numpy().T
         drums = drums.reshape(len(drums), 2, len(DRUM_CLASSES), TICKS)
         return notes[..., 0, :, :], notes[..., 1, :, :], drums[:, 0], drums[:, 1] & drums[:, 0]
+
+
+def _varied(rng: np.random.Generator, bits: np.ndarray, others: list[np.ndarray]) -> np.ndarray:
+    """A passage moved in pitch and time, or played together with another one: more combinations than any corpus has.
+
+    Args:
+        rng: Source of randomness.
+        bits: Of shape ``(beats, octaves, 288)``, bool.
+        others: Passages of the same shape.
+
+    Returns:
+        Same shape.
+    """
+    beats = len(bits)
+    onset, hold = bits.reshape(beats, OCTAVES, 2, 12, TICKS).transpose(2, 1, 3, 0, 4).reshape(2, OCTAVES * 12, -1)
+    if rng.random() < 0.5:
+        shift = int(rng.integers(-11, 12))
+        onset, hold = (np.roll(part, shift, axis=0) for part in (onset, hold))
+    if rng.random() < 0.3:
+        ticks = int(rng.integers(1, TICKS))
+        onset, hold = (np.roll(part, ticks, axis=1) for part in (onset, hold))
+        hold = hold.copy()
+        hold[:, :ticks] = False  # what came round from the end has lost its beginning
+    if others and rng.random() < 0.2:
+        other = others[int(rng.integers(len(others)))]
+        more = other.reshape(beats, OCTAVES, 2, 12, TICKS).transpose(2, 1, 3, 0, 4).reshape(2, OCTAVES * 12, -1)
+        onset = onset | more[0]
+        hold = (hold | more[1]) & ~onset
+    both = np.stack([onset, hold]).reshape(2, OCTAVES, 12, beats, TICKS)
+    return both.transpose(3, 1, 0, 2, 4).reshape(beats, OCTAVES, -1)
 
 
 def decode_at(decoder: torch.nn.Sequential, points: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:

@@ -13,17 +13,19 @@ import numpy as np
 import torch
 
 from melfusion_core.engines.base import Engine, Known, Plan, Rendered
+from melfusion_core.engines.score.caption_facts import read_caption
 from melfusion_core.engines.score.cells import CellCodec
 from melfusion_core.engines.score.codec import encode_grid
-from melfusion_core.engines.score.controls import decode_controls
+from melfusion_core.engines.score.controls import Controls, decode_controls
 from melfusion_core.engines.score.decode import score_from_latents
 from melfusion_core.engines.score.direction import (
+    MAX_TEMPO_BPM,
+    MIN_TEMPO_BPM,
     Direction,
     DirectionError,
     keyed,
     known_cells,
     parse_key,
-    read_caption,
 )
 from melfusion_core.engines.score.grid import grid_from_score
 from melfusion_core.engines.score.inputs import (
@@ -38,6 +40,7 @@ from melfusion_core.engines.score.inputs import (
 from melfusion_core.engines.score.layout import CHANNELS, ROWS
 from melfusion_core.engines.score.measure import measure_controls
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, INSTRUMENT_NUMBERS, STYLE_NUMBERS, STYLES
+from melfusion_core.engines.score.source import Source
 from melfusion_core.engines.score.view import ScoreView
 from melfusion_core.score.bank import default_soundfont
 from melfusion_core.score.performance import Humanise
@@ -114,12 +117,12 @@ class ScoreEngine(Engine):
         """
         told = directions or [Direction()] * len(captions)
         mine = tuple(
-            keyed(read_caption(caption) | _from_settings(settings) | more)
+            keyed(_from_source(more.source) | read_caption(caption) | _from_settings(settings) | more)
             for caption, more in zip(captions, told, strict=True)
         )
         if all(direction.tempo_bpm and direction.beats_per_bar for direction in mine):
             return self._settled(settings, mine, multiple)
-        cells = [known_cells(direction, LOOK_BEATS, ends=False) for direction in mine]
+        cells = [self._cells(direction, LOOK_BEATS, ends=False) for direction in mine]
         look = self._known(cells, [LOOK_BEATS] * len(mine), LOOK_BEATS)
         shape = (self.latent_channels, LOOK_BEATS, ROWS // self.config.fold)
         return ScorePlan(settings, shape, None, look, mine, (LOOK_BEATS,) * len(mine))
@@ -128,19 +131,23 @@ class ScoreEngine(Engine):
         """Fix tempo, metre and length after a first look."""
         images = unfold_rows(looked.float().cpu(), self.config.fold).numpy()
         found = [decode_controls(image, len(STYLES), len(INSTRUMENT_NAMES)) for image in images]
-        heard = (
-            Direction(tempo_bpm=float(said.tempo_bpm[0]), beats_per_bar=int(said.beats_per_bar[0])) for said in found
-        )
-        return self._settled(
-            plan.settings, tuple(read | told for read, told in zip(heard, plan.directions, strict=True)), multiple
-        )
+        pairs = zip(found, plan.directions, strict=True)
+        return self._settled(plan.settings, tuple(_heard(said, told) | told for said, told in pairs), multiple)
 
     def _settled(self, settings: TakeSettings, directions: tuple[Direction, ...], multiple: int) -> ScorePlan:
         lengths = [_beats(direction, settings.duration_s) for direction in directions]
         time = -(-max(lengths) // multiple) * multiple
-        cells = [known_cells(direction, beats) for direction, beats in zip(directions, lengths, strict=True)]
+        cells = [self._cells(direction, beats) for direction, beats in zip(directions, lengths, strict=True)]
         shape = (self.latent_channels, time, ROWS // self.config.fold)
         return ScorePlan(settings, shape, self._known(cells, lengths, time), None, directions, tuple(lengths))
+
+    def _cells(self, direction: Direction, beats: int, ends: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is known of a take: what is told, and what of a piece stays."""
+        values, told = known_cells(direction, beats, ends)
+        if direction.source is None:
+            return values, told
+        kept, mask = direction.source.cells(self.codec, beats)
+        return torch.where(told, values, kept), told | mask
 
     def _known(self, cells: Sequence[tuple[torch.Tensor, torch.Tensor]], lengths: Sequence[int], time: int) -> Known:
         """Known cells of takes of several lengths; what lies behind a take's end is known to be nothing."""
@@ -212,11 +219,32 @@ class ScoreEngine(Engine):
     def view(self, latents: torch.Tensor, plan: ScorePlan | None = None) -> list[ScoreView]:
         """Read latents as notes."""
         lengths = plan.beats[: len(latents)] if plan else [latents.shape[2]] * len(latents)
+        sources = (
+            [direction.source for direction in plan.directions[: len(latents)]] if plan else [None] * len(latents)
+        )
         seed = plan.settings.seed or 0 if plan else 0
-        return [
-            ScoreView(score_from_latents(self.codec, image[:, :length], self.config.thresholds, seed).score, length)
-            for image, length in zip(unfold_rows(latents, self.config.fold), lengths, strict=True)
-        ]
+        views = []
+        for image, length, source in zip(unfold_rows(latents, self.config.fold), lengths, sources, strict=True):
+            score = score_from_latents(self.codec, image[:, :length], self.config.thresholds, seed).score
+            views.append(ScoreView(source.restored(score) if source else score, length))
+        return views
+
+
+def _from_source(source: Source | None) -> Direction:
+    """What a piece settles unless it is told otherwise: its length, pulse and key."""
+    if source is None:
+        return Direction()
+    score, bars = source.score, source.before + source.bars
+    return Direction(
+        bars=bars, tempo_bpm=score.tempo_bpm, beats_per_bar=score.beats_per_bar, tonic=score.tonic, mode=score.mode
+    )
+
+
+def _heard(said: Controls, told: Direction) -> Direction:
+    """Tempo and metre of a first look, the tempo within the limits that were told."""
+    low, high = told.tempo_within or (MIN_TEMPO_BPM, MAX_TEMPO_BPM)
+    tempo = min(max(float(said.tempo_bpm[0]), low), high)
+    return Direction(tempo_bpm=tempo, beats_per_bar=int(said.beats_per_bar[0]))
 
 
 def _from_settings(settings: TakeSettings) -> Direction:
