@@ -18,7 +18,7 @@ from melfusion_core.engines.score.layout import CHANNELS, FIRST_OCTAVE_ROW, ROWS
 from melfusion_core.models.synapse import SynapseHandle, VisualSynapse, install_synapse
 from melfusion_core.training.config import TrainConfig
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
-from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps
+from melfusion_core.training.losses import dropped, loss_weights, stratified_timesteps
 from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.presets import build_score_unet, build_synapse, music_scheduler
 from melfusion_core.training.score_data import PreparedScores
@@ -240,6 +240,7 @@ class ScoreMusicTask(Task):
 
     def _batch(self, rng: np.random.Generator, rows: list[int], beats: int, first_caption: bool = False) -> _Batch:
         crops, masks, texts, starts, strengths = [], [], [], [], []
+        rates = (self.config.text_dropout, self.config.image_dropout, self.config.both_dropout)
         for row in rows:
             clip = self.data.clips[row]
             # A crop may reach past the end of a short passage: what lies outside is known to be nothing.
@@ -255,27 +256,20 @@ class ScoreMusicTask(Task):
             roles = [role for _, role in clip["tracks"]]
             mask[:, :inside] = draw_known(rng, inside, roles) if some else False
             masks.append(mask)
-            drop, seen = self._drops(rng.random())
-            strengths.append(float(seen))
+            drop, unseen = dropped(rng.random(), *rates)
+            strengths.append(float(not unseen))
             caption = int(rng.integers(len(clip["captions"])))
             texts.append(clip["captions"][0] if first_caption else 0 if drop else clip["captions"][caption])
         known = torch.stack(masks) & meaningful().unsqueeze(1)
         views = self.pictures.draw(self.music, np.array(rows), rng) if self.pictures and not first_caption else None
         return _Batch(torch.stack(crops), known, texts, torch.tensor(starts), views, torch.tensor(strengths))
 
-    def _drops(self, place: float) -> tuple[bool, bool]:
-        """Whether an example goes without its caption, and whether it has its picture."""
-        config = self.config
-        both, text = config.both_dropout, config.both_dropout + config.text_dropout
-        return place < text, not (place < both or text <= place < text + config.image_dropout)
-
     def _timesteps(self, count: int, generator: torch.Generator) -> torch.Tensor:
         total = self.scheduler.config.num_train_timesteps
         return stratified_timesteps(count, total, generator, self.config.timestep_shift)
 
     def _weight(self, timesteps: torch.Tensor) -> torch.Tensor:
-        snr = snr_of(self.scheduler.alphas_cumprod, timesteps.cpu())
-        return min_snr_weight(snr, self.config.min_snr_gamma, "sample").to(self.device)
+        return loss_weights(self.scheduler, timesteps, self.config.min_snr_gamma).to(self.device)
 
     def _validation_loss(self, texts: list[int], known: torch.Tensor, views: np.ndarray | None) -> float:
         generator = torch.Generator().manual_seed(1)
