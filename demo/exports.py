@@ -74,7 +74,7 @@ def _write_video(take: Take, path: Path) -> Path:
         raise StudioError(words.FFMPEG_FAILED.format(reason="it took too long")) from error
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise StudioError(words.FFMPEG_FAILED.format(reason=reason))
+        raise StudioError(words.FFMPEG_FAILED.format(reason=reason.replace(f"{path.parent}/", "")[:200]))
     embed_in_file(path, take.recipe, take.cover)
     return path
 
@@ -97,4 +97,5 @@ def read_take(path: str | Path) -> tuple[Recipe, Image.Image | None]:
         has_cover = recipe.image_sha256 is not None and path.suffix.lower() != ".json"
         return recipe, read_cover(path) if has_cover else None
     except (RecipeError, TagError, OSError) as error:
-        raise StudioError(words.NOT_RESTORABLE.format(name=path.name, reason=error)) from error
+        reason = f"{error.strerror}." if isinstance(error, OSError) else error  # and no path of the server
+        raise StudioError(words.NOT_RESTORABLE.format(name=path.name, reason=reason)) from error

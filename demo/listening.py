@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from gradio.data_classes import FileData
 
 from demo import words
@@ -19,6 +20,7 @@ from demo.takes import LETTERS, Engine, Result
 from demo.votes import VoteBook
 from melfusion_core.audio import save_audio
 from melfusion_core.recipe import RecipeError
+from melfusion_core.spectrogram import DB_MIN
 
 SCRIPT = Path(__file__).with_name("player.js")
 
@@ -112,27 +114,30 @@ def room_value(result: Result, votes: VoteBook, folder: str | Path, known: bool 
     """
     trial, views = votes.open(result, known), [take.view for take in result.takes]
     sample_rate = result.main.recipe.sample_rate
+    # Takes run in step, so a shorter one is silent to the end of the longest.
+    samples = _to_one_length([take.samples for take in result.takes])
+    mels = _to_one_length([view.mel_db.T for view in views], DB_MIN)
     takes = []
-    for letter, take in zip(LETTERS, result.takes, strict=False):
+    for letter, take, sound, mel_db in zip(LETTERS, result.takes, samples, mels, strict=False):
         # The name must not tell which take it is: in blind listening it is the only thing a browser shows.
         path = Path(folder) / f"{secrets.token_hex(8)}.flac"
-        save_audio(path, take.samples, sample_rate)
+        save_audio(path, sound, sample_rate)
         alt = words.ALT_TAKE.format(letter=letter, title=take.title.lower())
         takes.append(
             {
                 "letter": letter,
                 "title": take.title,
-                "mel": mel_source(take.view.mel_db),
+                "mel": mel_source(mel_db.T),
                 "alt": alt,
                 "audio": FileData(path=str(path), mime_type="audio/flac").model_dump(),
             }
         )
-    seconds = result.main.samples.shape[-1] / sample_rate
+    seconds = samples[0].shape[-1] / sample_rate
     difference = None
     if len(takes) == 2:
         difference = {
             "title": words.DIFFERENCE_TITLE,
-            "mel": difference_source(*(view.mel_db for view in views)),
+            "mel": difference_source(*(mel_db.T for mel_db in mels)),
             "alt": words.ALT_DIFFERENCE,
             "legend": difference_legend(),
         }
@@ -148,3 +153,12 @@ def room_value(result: Result, votes: VoteBook, folder: str | Path, known: bool 
         "leastListening": votes.wanted_s(seconds),
         "known": known,
     }
+
+
+def _to_one_length(arrays: list[np.ndarray], fill: float = 0.0) -> list[np.ndarray]:
+    """Lengthen the last axis of shorter arrays to that of the longest."""
+    longest = max(array.shape[-1] for array in arrays)
+    return [
+        np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, longest - array.shape[-1])], constant_values=fill)
+        for array in arrays
+    ]

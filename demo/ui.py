@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 
 from demo import words
@@ -39,13 +40,14 @@ from demo.fragments import (
     WAITING,
     error_html,
     idle_html,
+    limits_html,
     message_html,
     progress_html,
     result_html,
 )
 from demo.history import STORAGE_KEY, history_html
 from demo.keep import KeepPanel, Kept, build_downloads, build_history, remember, take_choices, wire_history
-from demo.limits import MAX_UPLOAD_MB, BodyLimits
+from demo.limits import MAX_UPLOAD_MB, BodyLimits, refuse_body
 from demo.listening import FinishedExamples, listening_room, room_value
 from demo.mel_view import mel_html
 from demo.models import ModelShelf
@@ -163,6 +165,7 @@ def build_demo(
                 entries = gr.BrowserState([], storage_key=STORAGE_KEY, secret=BROWSER_KEY)
                 box, keep_take, keep_kind, recipe = build_downloads(kept, store, advanced["seed"])
                 listing, forget_all, opened = build_history()
+        gr.HTML(limits_html(sum(CACHE_SECONDS) // 60), elem_id="limits")
         controls = Controls(
             image=image,
             caption=caption,
@@ -358,7 +361,10 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         theme=studio_theme(),
         css=studio_css(),
         max_file_size=MAX_UPLOAD_MB * 1_000_000,
-        app_kwargs={"middleware": [Middleware(BodyLimits)]},
+        app_kwargs={
+            "middleware": [Middleware(BodyLimits)],
+            "exception_handlers": {RequestValidationError: refuse_body},
+        },
         state_session_capacity=MOST_SESSIONS,
         run_history=False,
         footer_links=["api", "gradio"],
@@ -395,4 +401,4 @@ def _index(event: gr.SelectData, examples: Sequence[Example]) -> int:
 
 
 def _stopped(shown: str | None) -> Any:
-    return STOPPED if "is-working" in (shown or "") else gr.skip()
+    return STOPPED if "is-working" in str(shown) else gr.skip()

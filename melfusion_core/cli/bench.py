@@ -40,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     options.add_settings(parser, "duration_s", "num_inference_steps")
     parser.add_argument("--repeats", type=options.whole_number(1, 100), default=3, help="(default 3)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
-    parser.add_argument("--out", type=Path, help="write the report to this file too")
+    parser.add_argument("--out", type=options.out_file, help="write the report to this file too")
     add_model_arguments(parser)
     parser.set_defaults(run=run)
 

@@ -58,7 +58,7 @@ def direction_of(args: argparse.Namespace, settings: TakeSettings) -> Direction 
     Raises:
         CommandError: A flag cannot be read.
     """
-    reworked = source_of(args)
+    reworked = source_of(args, settings)
     if reworked is None and all(getattr(args, name) is None for name in FLAGS):
         return None
     from melfusion_core.engines.score.direction import MAX_BARS, Direction, DirectionError, parse_key

@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("model", type=Path, help="folder of the model, in diffusers format")
     parser.add_argument("corpus", type=Path, help="folder of the corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder for takes and report")
+    parser.add_argument("--out", type=options.out_folder, required=True, help="folder for takes and report")
     parser.add_argument("--judge", type=Path, help="export of `melfusion train judge` (default the shipped judge)")
     parser.add_argument("--n", type=options.whole_number(3, 100_000), default=500, help="triplets (default 500)")
     parser.add_argument(
@@ -97,7 +97,7 @@ def _add_judge_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("judge", type=Path, help="export of `melfusion train judge`")
     parser.add_argument("corpus", type=Path, help="folder of the corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder for judge.json and judge.md")
+    parser.add_argument("--out", type=options.out_folder, required=True, help="folder for judge.json and judge.md")
     parser.add_argument("--split", choices=("validation", "test"), default="test", help="(default test)")
     parser.add_argument("--n", type=options.whole_number(3, 100_000), default=100_000, help="clips (default all)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default cpu)')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,67 @@ class CommandError(Exception):
     def __init__(self, message: str, code: int = 2):
         super().__init__(message)
         self.code = code
+
+
+def check_folder(folder: Path, make: bool = False) -> None:
+    """Find out before the work whether files can be written to a folder.
+
+    Args:
+        folder: The folder.
+        make: Whether it may be missing, as it is made later.
+
+    Raises:
+        CommandError: They cannot.
+    """
+    try:
+        while make and not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            raise CommandError(
+                f"{folder} is no folder." if folder.exists() else f"The folder {folder} does not exist."
+            )
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise CommandError(f"Nothing can be written to {str(folder)[:100]}: {error.strerror}.", code=1) from error
+
+
+def out_folder(text: str) -> Path:
+    """Read the folder that a command writes to; it is made later where it is missing.
+
+    Args:
+        text: As typed.
+
+    Returns:
+        The folder, to which files can be written.
+    """
+    return _writable(Path(text), Path(text), make=True)
+
+
+def out_file(text: str) -> Path:
+    """Read the file that a command writes.
+
+    Args:
+        text: As typed.
+
+    Returns:
+        The file, whose folder can be written to.
+    """
+    path = _writable(Path(text), Path(text).parent, make=False)
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"no file can be called that: {error.strerror}") from error
+    if is_folder:
+        raise argparse.ArgumentTypeError(f"{text} is a folder")
+    return path
+
+
+def _writable(path: Path, folder: Path, make: bool) -> Path:
+    try:
+        check_folder(folder, make)
+    except CommandError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
+    return path
 
 
 def number(low: float, high: float) -> Callable[[str], float]:
@@ -95,6 +157,8 @@ def caption(text: str) -> str:
         The caption without blanks at its ends.
     """
     text = text.strip()
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise argparse.ArgumentTypeError("is not valid text in this terminal's encoding")
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise argparse.ArgumentTypeError(
             f"has {len(text):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are accepted"

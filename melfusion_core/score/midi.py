@@ -127,15 +127,18 @@ def read_song(source: Path | bytes, *, pedal: bool = True, largest_bytes: int = 
             raise
         if isinstance(error, FileNotFoundError):
             raise MidiError(f"There is no file {source}.") from error
-        why = str(error) or "it ends too early"
+        why = str(error)[:100] or "it ends too early"
         raise MidiError(f"{name} is not a readable MIDI file: {why}.") from error
     if len(midi.tracks) > MOST_TRACKS:
         raise MidiError(f"{name} has {len(midi.tracks)} tracks, and at most {MOST_TRACKS} are read.")
     if not 1 <= midi.ticks_per_beat < 32768:
         raise MidiError(f"{name} counts time in film frames instead of beats, which is not read.")
     song = Song([], [], [], [], [])
-    for track in midi.tracks:
-        _read_track(track, midi.ticks_per_beat, song, pedal)
+    try:
+        for track in midi.tracks:
+            _read_track(track, midi.ticks_per_beat, song, pedal)
+    except OverflowError as error:
+        raise MidiError(f"{name} has waits between its notes that never end.") from error
     count = sum(len(part.notes) for part in song.parts)
     if not count:
         raise MidiError(f"{name} has no notes.")
@@ -217,7 +220,7 @@ def _read_meta(message: Any, beat: float, song: Song) -> None:
     """Add a tempo, time signature, key signature or marker to a song; mido's stubs know no meta message's fields."""
     if message.type == "set_tempo":
         song.tempi.append((beat, 60e6 / max(message.tempo, 1)))
-    elif message.type == "time_signature" and message.numerator:
+    elif message.type == "time_signature" and message.numerator and message.denominator <= 64:
         song.time_signatures.append((beat, message.numerator, message.denominator))
     elif message.type == "key_signature":
         song.keys.append((beat, message.key))

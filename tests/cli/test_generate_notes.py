@@ -17,6 +17,7 @@ from melfusion_core.recipe import read_from_file
 from melfusion_core.score.midi import midi_bytes, read_song, song_to_score
 from melfusion_core.score.roles import one_track_a_role
 from melfusion_core.score.score import Note, Score, Track
+from tests.score.test_humming import hum
 from tests.score_pipeline import make_score_pipeline
 
 TOLD = ["--prompt", "folk in 4/4", "--tempo", "120", "--bars", "3", "--seed", "7", "--steps", "2"]
@@ -113,10 +114,29 @@ def test_a_melody_is_kept_and_goes_on(generate):
     assert Path("again.mid").read_bytes() == Path("long.mid").read_bytes()
 
 
+def test_a_hummed_tune_is_accompanied(generate, capsys):
+    tune = [(0.6 * k, 0.5, pitch) for k, pitch in enumerate((60.0, 62.0, 64.0, 67.0, 60.0))]
+    soundfile.write("hum.wav", hum(tune, 1), 22050)
+    flags = ["--melody", "hum.wav", "--tempo", "100", "--prompt", "music with oboe", "--seed", "1", "--steps", "2"]
+    assert generate(*flags, "--midi", "--out", "out.wav") == 0
+    assert "100 BPM in C major: C4 D4 E4 G4 C4" in capsys.readouterr().err
+    assert sounding("out.mid", "lead") == [(float(k), pitch) for k, (_, _, pitch) in enumerate(tune)]
+    lead = song_to_score(read_song(Path("out.mid")), "p").lead
+    assert lead.instrument == "oboe"
+    Path("song.mid").write_bytes(midi_bytes(a_song()))
+    quick = ["--prompt", "x", "--seed", "1", "--steps", "1"]
+    assert generate("--melody", "song.mid", *quick, "--midi", "--out", "b.wav") == 0
+    assert sounding("b.mid", "lead") == sounding("song.mid", "lead") != sounding("b.mid", "drums")
+    soundfile.write("noise.wav", np.zeros(22050), 22050)
+    assert generate("--melody", "noise.wav", "--prompt", "x", "--out", "c.wav") == 2
+    assert "no sound to find a tune in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--keep", "lead"], "need a piece"),
+        (["--piece", "song.mid", "--melody", "song.mid"], "not both"),
         (["--piece", "none.mid", "--keep", "lead"], "none.mid"),
         (["--piece", "song.mid"], "Say what to compose anew"),
         (["--piece", "song.mid", "--keep", "lead", "--redo", "bass"], "not both"),

@@ -5,6 +5,7 @@ Shape legend: ``channels``, ``beats``, ``rows`` of the latent image.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -142,25 +143,36 @@ class Direction:
             The direction.
 
         Raises:
-            DirectionError: When a fact is unknown or out of range.
+            DirectionError: When a fact is unknown, out of range or of another kind.
         """
         unknown = set(told) - {f.name for f in fields(cls)}
         if unknown:
             raise DirectionError(f"unknown facts: {', '.join(sorted(unknown))}")
         values = dict(told)
-        for name in ("valence", "arousal", "level", "density"):
-            if name in values:
-                values[name] = tuple((float(beat), float(value)) for beat, value in values[name])
-        if "tempo_within" in values:
-            values["tempo_within"] = tuple(float(value) for value in values["tempo_within"])
-        if "chords" in values:
-            values["chords"] = tuple(None if chord is None else BeatChord(*chord) for chord in values["chords"])
-        if "source" in values:
-            try:
+        try:
+            for name in ("valence", "arousal", "level", "density"):
+                if name in values:
+                    values[name] = tuple((float(beat), float(value)) for beat, value in values[name])
+            if "tempo_within" in values:
+                values["tempo_within"] = tuple(float(value) for value in values["tempo_within"])
+            if "chords" in values:
+                values["chords"] = tuple(None if chord is None else _chord(*chord) for chord in values["chords"])
+            for name in ("bars", "tonic", "beats_per_bar"):
+                if values.get(name) is not None:
+                    values[name] = operator.index(values[name])
+            if "source" in values:
                 values["source"] = Source.from_dict(values["source"])
-            except SourceError as error:
-                raise DirectionError(str(error)) from error
-        return cls(**values)
+            return cls(**values)
+        except DirectionError:
+            raise
+        except SourceError as error:
+            raise DirectionError(str(error)) from error
+        except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+            raise DirectionError("a fact has a value of another kind than it takes") from error
+
+
+def _chord(root: Any, kind: Any, bass: Any) -> BeatChord:
+    return BeatChord(operator.index(root), kind, operator.index(bass))
 
 
 def _check_curve(name: str, curve: Curve, low: float, high: float) -> None:

@@ -17,7 +17,7 @@ from melfusion_core.engines.score.codec import encode_grid
 from melfusion_core.engines.score.controls import FIELDS
 from melfusion_core.engines.score.grid import grid_from_score, transposition
 from melfusion_core.engines.score.known import part_mask
-from melfusion_core.engines.score.layout import CHANNELS, PARTS, ROWS
+from melfusion_core.engines.score.layout import CHANNELS, PARTS, ROLES, ROWS
 from melfusion_core.engines.score.measure import measure_controls
 from melfusion_core.engines.score.names import INSTRUMENT_NUMBERS, STYLE_NUMBERS
 from melfusion_core.score.score import Score, playable
@@ -46,6 +46,7 @@ class Source:
         redo: First bar that is composed anew and the first one after them, from 0; None for all bars.
         harmony: Whether the chords stay where bars are composed anew.
         before: Bars of new music that come before it.
+        instruments: Whether parts that stay keep their instruments where all bars are composed anew.
 
     Raises:
         SourceError: When a part is unknown, a role stands twice, or the bars do not fit.
@@ -57,6 +58,7 @@ class Source:
     redo: tuple[int, int] | None = None
     harmony: bool = False
     before: int = 0
+    instruments: bool = True
 
     def __post_init__(self) -> None:
         unknown = set(self.keep) - set(PARTS)
@@ -86,6 +88,7 @@ class Source:
         return {
             "score": self.score.to_dict(), "bars": self.bars, "keep": list(self.keep), "harmony": self.harmony,
             "redo": None if self.redo is None else list(self.redo), "before": self.before,
+            "instruments": self.instruments,
         }  # fmt: skip
 
     @classmethod
@@ -106,6 +109,7 @@ class Source:
             return cls(
                 Score.from_dict(told["score"]), int(told["bars"]), tuple(told["keep"]),
                 None if redo is None else (int(redo[0]), int(redo[1])), bool(told["harmony"]), int(told["before"]),
+                bool(told["instruments"]),
             )  # fmt: skip
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise SourceError(f"this is no piece to work on: {error}") from error
@@ -151,6 +155,9 @@ class Source:
         whole[:, first:end] = False
         for part in self.keep:
             whole |= part_mask(part, own)
+            if part in ROLES and not self.instruments and self.redo is None:
+                row, channels = FIELDS[f"{part}.instrument"]
+                whole[channels, :, row] = False
         kept = mask[:, place]
         kept |= whole
         for name in (*_FACTS, *(_HARMONY if self.harmony else ())):
