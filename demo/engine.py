@@ -8,13 +8,10 @@ import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from demo.takes import Settings
 from melfusion_core import MelFusionPipeline
-from melfusion_core.engines.base import View
-from melfusion_core.engines.spectrogram.engine import SpectrogramView
 from melfusion_core.models.scenes import SceneReader, load_scene_classifier
 from melfusion_core.pipelines.loading import find_model
 from melfusion_core.pipelines.rendering import Finished, Step, open_pipeline, render_takes
@@ -46,6 +43,7 @@ class PipelineEngine:
         self.model_name = model_name
         self.model_sha256 = model_sha256
         self.device = str(pipe.device)
+        self.sounds_sha256 = pipe.engine.sounds_sha256
         self._scene_reader = scene_reader
         self._busy = threading.Lock()
         self.render = _on_zero_gpu(self.render)
@@ -84,17 +82,6 @@ class PipelineEngine:
             A few words, or ``None``.
         """
         return self._scene_reader.read(image).word if self._scene_reader is not None else None
-
-    def look(self, audio: torch.Tensor) -> View:
-        """Draw finished sound; see :class:`demo.takes.Engine`.
-
-        Args:
-            audio: Of shape ``(channels, samples)``.
-
-        Returns:
-            What it looks like.
-        """
-        return SpectrogramView.of_sound(audio, self.pipe.engine.mel_config)
 
     def render(self, settings: Settings) -> Generator[Step | Finished, None, None]:
         """Make the music step by step; see :class:`demo.takes.Engine`.

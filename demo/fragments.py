@@ -110,13 +110,14 @@ def message_html(title: str, message: str, kind: str = "note", field: str | None
     return f'<div class="status is-{kind}"{about}><h2>{html.escape(title)}</h2><p>{html.escape(message)}</p></div>'
 
 
-def error_html(error: StudioError) -> str:
+def error_html(error: StudioError, title: str = words.NOT_YET) -> str:
     """Say what has to change.
 
     Args:
         error: Its message is for people.
+        title: Heading.
 
     Returns:
         HTML for the status.
     """
-    return message_html(words.NOT_YET, str(error), "error", error.field)
+    return message_html(title, str(error), "error", error.field)

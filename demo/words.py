@@ -61,9 +61,25 @@ NOTE_SILENT = "A take came out silent; another seed will do better."
 NOTE_LOUDNESS = "All takes are set to the same loudness, so none sounds better by being louder."
 
 # The listening room
-SCALE_NOTE = "One colour scale for all takes, as the model made them"
+FACE_NOTES, FACE_SOUND = "Notes", "Sound"
+ROLES = {
+    "lead": "melody",
+    "counter": "second melody",
+    "chords": "chords",
+    "pad": "background",
+    "bass": "bass",
+    "drums": "drums",
+}
+NOBODY_PLAYS = "nobody plays"
+SCALE_NOTE = "One colour scale for all takes"
 LOUDER_B, LOUDER_A, DIFFERENCE_NOTE = "louder in B", "louder in A", "Up to {most:g} dB either way"
-ALT_TAKE = "Mel spectrogram of take {letter}, {title}"
+ONLY_A, ONLY_B, IN_BOTH = "only in A", "only in B", "in both"
+LITTLE_CHANGED = "The picture changed little here"
+LITTLE_DIFFERENT = "Little differs here"
+ALT_TAKE = "Spectrogram of take {letter}, {title}"
+ALT_NOTES = "Piano roll of take {letter}, {title}"
+ALT_DIFFERENCE_NOTES = "Where the two takes differ: notes only in A are red, notes only in B blue"
+DIFFERENCE_NOTES_TITLE = "Notes in one of them only"
 ALT_DIFFERENCE = "Where the two takes differ: red where take A is louder, blue where take B is"
 DIFFERENCE_TITLE = "A minus B"
 PLAYER = {
@@ -86,7 +102,12 @@ PLAYER = {
     "comment": "What made the difference? (optional)",
     "comment_hint": "For instance: B fits the picture better",
     "choices": {"A": "A is better", "B": "B is better", "tie": "No difference", "both bad": "Both are bad"},
-    "revealed": "Thank you, your vote is kept. A was: {a}. B was: {b}.",
+    "chose": "Your choice: {choice}.",
+    "was": "{letter} in the test was: {title}, which is {now} here.",
+    "revealed": "Thank you, your vote is kept.",
+    "look": "What is shown",
+    "alike": "The two are nearly the same from beginning to end.",
+    "picture_of": "The picture of this take",
     "vote_failed": "Your vote could not be sent. Please try again.",
     "cannot_play": "The sound could not be loaded. Compose again, or reload the page.",
 }
@@ -109,15 +130,37 @@ UNKNOWN_FORMAT = "{kind} is not a kind of file that the studio writes."
 NO_FFMPEG = "MP4 needs the program ffmpeg, which is not installed where the studio runs (Debian: apt install ffmpeg)."
 FFMPEG_FAILED = "The video could not be made: {reason}."
 NOT_RESTORABLE = "{name} cannot be opened here: {reason}"
-RESTORED = "Every control is as this take had it."
+SOUND_DAMAGED = "its sound cannot be read, or is too long."
+NOTES_DAMAGED = "its notes are damaged."
+RESTORED = "Here is this very take, and every control is as it had it."
 RESTORED_EXACT = " The picture is the very one."
-RESTORED_COPY = " The picture is the small copy that came with it, so the music will be alike, not the same samples."
+RESTORED_SEED = " Its seed is kept for the next one; the button beside Compose lets it go."
+RESTORED_COPY = " The picture is the small copy that came with it, so composing again gives music alike, not the same."
 RESTORED_LOST = " The picture did not come with it: choose it again."
+RESTORED_RECIPE_TITLE = "A recipe, not yet music"
+RESTORED_RECIPE = "Every control is as the recipe has it. Press Compose to hear it."
 RESTORED_MODEL = " It was made with another model, {name}."
 
-# History
-HISTORY_EMPTY = "Nothing yet. What you compose is remembered here, in this browser only."
-HISTORY_REMOVE = "Forget {title}"
+NOT_TAKEN = "Nothing was changed"
+FILE_TOO_LARGE = "{name} is larger than {most} MB, more than the studio takes."
+NO_NOTES_YET = (
+    "{name} holds notes, and the model on this page cannot begin from notes. Give a picture, words, or a take."
+)
+ARRIVALS = {"drop": "Drop it anywhere: a picture, a take or a recipe"}
+
+# What the browser keeps
+SHELF = {
+    "title": "Your takes",
+    "empty": "Nothing yet. What you compose is kept here, sound and picture, in this browser only.",
+    "open": "Open a take or a recipe from a file",
+    "clear": "Forget all without a star",
+    "name": "Name of this take",
+    "rename": "Rename {title}",
+    "star": "Star {title}: starred takes are never cleared away",
+    "remove": "Forget {title}",
+    "cannot_keep": "This browser has no room for the take, or keeps nothing: download it if you want it again.",
+    "cannot_open": "This take could not be opened. Please try again.",
+}
 HISTORY_DETAIL = {
     "compare": "seed {seed}",
     "takes": "{takes} takes from seed {seed}",
@@ -141,6 +184,7 @@ PICTURE = {
     "alt_text": "The picture that the music is made from",
 }
 EXAMPLE_PICTURES = "Example pictures"
+WORDS_OF_EXAMPLE, WORDS_BACK = "Use its words: {words}", "Change the words back"
 EXAMPLES_TITLE = "Or begin with one of these"
 CAPTION = {
     "label": "Words",
@@ -169,9 +213,15 @@ SYNAPSE = {
 }
 QUALITY = "Quality (denoising steps)"
 COMPOSE, STOP = "Compose", "Stop"
+TURNS = {"noted": "Noted: the next one begins when this one is done, with what the controls say then. Stop ends both."}
+SEED_NEW, SEED_KEPT = "\U0001f3b2 New seed", "\U0001f512 Seed {seed}"
 EXPLORE = "Explore"
+EXPLORE_FROM = "Experiments go on from the take on the stage: they begin from its seed, unless another one is kept."
 EXPLORE_TAKES = "Compose several takes"
-EXPLORE_TAKES_COUNT = {"label": "How many takes", "info": "The same wishes from different noise."}
+EXPLORE_TAKES_COUNT = {
+    "label": "How many takes",
+    "info": "The same wishes from different noise; the first is that of the take on the stage.",
+}
 EXPLORE_DOSE = "Compose at 0, 50, 100, 150 %"
 EXPLORE_DOSE_TITLE, EXPLORE_SWAP_TITLE = "Dose strip.", "Swap the picture."
 EXPLORE_DOSE_INFO = "One seed, four strengths of the synapse: hear the picture come in."
@@ -204,8 +254,6 @@ KEEP_INFO = (
     "Sound and video carry the recipe in their tags and the picture as cover. Open such a file here later and every "
     "control comes back."
 )
-HISTORY, HISTORY_CLEAR, OPEN = "History", "Forget all", "Open a take"
-OPEN_FILE = "Drop a file of the studio here: WAV, FLAC, MP3, MP4 or JSON"
 RECIPE = "Recipe: every setting of this take"
 DUPLICATE = "Duplicate this Space"
 EXAMPLE_NOTE = "A finished example: press play, or compose your own."
@@ -219,7 +267,7 @@ HERO_TEXT = (
 )
 FAILED_TITLE = "This did not work"
 FAILED_TEXT = "Something went wrong inside the studio. Please try again, perhaps with another length or picture."
-STOPPED_TITLE, STOPPED_TEXT = "Stopped", "Press Compose to begin again."
+STOPPED_TITLE, STOPPED_TEXT = "Stopped", "What was here before is here still. Press Compose to begin again."
 WAITING_TITLE = "Waiting for a free moment"
 WAITING_TEXT = "Visitors take turns; keep this page open."
 NOT_BEGUN_TITLE = "Not begun"

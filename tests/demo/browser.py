@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
@@ -38,22 +40,32 @@ class Chromium:
         self._playwright.stop()
 
     @contextlib.contextmanager
-    def visit(self, url: str, size: tuple[int, int] = DESKTOP, dark: bool = False) -> Iterator[Page]:
+    def visit(
+        self, url: str, size: tuple[int, int] = DESKTOP, dark: bool = False, fresh: bool = True
+    ) -> Iterator[Page]:
         """Open the studio in a window of its own and wait until it stands.
 
         Args:
             url: Address of the studio.
             size: Width and height of the window in CSS pixels; below 600 it is a phone.
             dark: Whether the visitor prefers dark pages.
+            fresh: Whether the browser has kept nothing from earlier visits.
         """
         page = self._context(size, dark).new_page()
         try:
+            if fresh:
+                self._forget(page, url)
             page.goto(url)
             page.wait_for_selector("#compose")
             page.wait_for_selector("#status[aria-live]", state="attached")
             yield page
         finally:
             page.close()
+
+    def _forget(self, page: Page, url: str) -> None:
+        storage = page.context.new_cdp_session(page)
+        storage.send("Storage.clearDataForOrigin", {"origin": url.rstrip("/"), "storageTypes": "indexeddb"})
+        storage.detach()
 
     def _context(self, size: tuple[int, int], dark: bool) -> BrowserContext:
         """Windows of one kind share a profile, so that what the page consists of is loaded once."""
@@ -80,6 +92,62 @@ def upload(page: Page, path: str) -> None:
     """
     page.locator("#picture input[type=file]").set_input_files(path)
     page.locator("#picture img").wait_for(state="attached")
+
+
+def drop(page: Page, *paths: str | Path) -> None:
+    """Drop files onto the page, as from a file manager.
+
+    Args:
+        page: The studio.
+        paths: The files.
+    """
+    files = [[Path(path).name, base64.b64encode(Path(path).read_bytes()).decode()] for path in paths]
+    page.evaluate(
+        """(files) => {
+          const data = new DataTransfer();
+          for (const [name, text] of files) {
+            const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+            data.items.add(new File([bytes], name));
+          }
+          const options = {dataTransfer: data, bubbles: true, cancelable: true};
+          const target = document.querySelector('#caption');
+          for (const type of ['dragenter', 'dragover', 'drop']) target.dispatchEvent(new DragEvent(type, options));
+        }""",
+        files,
+    )
+
+
+def reopened(page: Page) -> None:
+    """Wait until a take is on the stage again and its sound has come.
+
+    Args:
+        page: The studio.
+    """
+    expect(page.locator("#status")).to_contain_text("Brought back")
+    expect(page.locator("#player .pl-mel img").first).to_be_visible()
+
+
+def heard(page: Page, take: int) -> list[float]:
+    """Decode the first second of what the player holds, channels averaged.
+
+    Args:
+        page: The studio.
+        take: Which take, from 0.
+
+    Returns:
+        Samples at 32 kHz.
+    """
+    return page.evaluate(
+        """async (take) => {
+          const room = document.querySelector('#player .player').parentElement.listening;
+          const bytes = await room.bytes(take);
+          const context = new OfflineAudioContext(1, 32000, 32000);
+          const buffer = await context.decodeAudioData(bytes);
+          const all = [...Array(buffer.numberOfChannels).keys()].map((channel) => buffer.getChannelData(channel));
+          return [...all[0].slice(0, 32000)].map((_, i) => all.reduce((sum, one) => sum + one[i], 0) / all.length);
+        }""",
+        take,
+    )
 
 
 def write(page: Page, caption: str, seed: str = "") -> None:

@@ -38,14 +38,12 @@ class FakeEngine:
         self.model_name = "fake"
         self.model_sha256 = "0" * 64
         self.device = "cpu"
+        self.sounds_sha256: str | None = None
         self.hold_at = hold_at
         self.closed = threading.Event()
         self.settings: list[Settings] = []
         self.said: str | None = None
         self.looked: list[Image.Image] = []
-
-    def look(self, audio: torch.Tensor) -> SpectrogramView:
-        return SpectrogramView.of_sound(audio, MelConfig())
 
     def scene(self, image: Image.Image) -> str | None:
         self.looked.append(image)
