@@ -35,6 +35,7 @@ from demo.picture_desk import ExampleDesk, PictureDesk, example_at
 from demo.scripts import script
 from demo.seed_lock import wire_seed_lock
 from demo.service import StudioService
+from demo.sharing import SharePreview
 from demo.stage import Stage
 from demo.take_store import TakeStore
 from demo.takes import COMPARE, DOSE, SWAP, TAKES, Limits
@@ -122,7 +123,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         theme=studio_theme(),
         css=studio_css(),
         max_file_size=MAX_UPLOAD_MB * 1_000_000,
-        app_kwargs={"middleware": [Middleware(BodyLimits)]},
+        app_kwargs={"middleware": [Middleware(BodyLimits), Middleware(SharePreview)]},
         state_session_capacity=MOST_SESSIONS,
         run_history=False,
         footer_links=["api", "gradio"],

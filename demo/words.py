@@ -14,7 +14,7 @@ SETTINGS = {
     "image-guidance": "Image guidance",
     "guidance-stop": "The guided share of the way",
     "guidance-rescale": "The softening of guidance",
-    "synapse": "Synapse strength",
+    "synapse": "How much the picture is heard",
     "sampler": "The sampler",
     "negative": "What it should not be",
     "seed": "The seed",
@@ -47,15 +47,15 @@ TITLE_WITH_IMAGE = "Picture and words"
 TITLE_TEXT_ONLY = "Words alone"
 TITLE_PICTURE_ALONE = "Picture alone"
 TITLE_SEED = "Seed {seed}"
-TITLE_DOSE = "Synapse {percent}\u00a0%"
+TITLE_DOSE = "Picture at {percent}\u00a0%"
 TITLE_THIS_PICTURE = "Your picture"
 TITLE_OTHER_PICTURE = "The other picture"
 
 # Notes on a result
 NOTE_WORDS_ALONE = "No picture was given, so this was made from the words alone."
 NOTE_PICTURE_ALONE = "No words were given, so this was made from the picture alone."
-NOTE_ZERO = "The synapse is at 0 %: the picture is not heard, and both takes are the same, sample by sample."
-NOTE_ZERO_UNHEARD = "The synapse is at 0 %, so the picture was not heard either."
+NOTE_ZERO = "The picture is set to 0 %, so it is not heard: both takes are the same, sample by sample."
+NOTE_ZERO_UNHEARD = "The picture is set to 0 %, so it was not heard either."
 NOTE_REGION = "Only the chosen part of the picture was heard; the recipe names that part."
 NOTE_SILENT = "A take came out silent; another seed will do better."
 NOTE_LOUDNESS = "All takes are set to the same loudness, so none sounds better by being louder."
@@ -120,8 +120,10 @@ VOTE_NOT_WRITTEN = "The vote could not be written down. Please tell whoever runs
 
 # What is computed of a picture
 PALETTE = "Its commonest colours"
-FACTS = "Lightness {lightness} of 100, pleasantness {valence}, excitement {arousal}."
-FACTS_NOTE = "From its colours alone, in standard deviations among photographs: a weak estimate."
+FACTS = "Lightness {lightness} of 100. Its colours feel {valence} and {arousal}."
+FACTS_NOTE = "A rough guess from the colours alone."
+VALENCES = ("rather gloomy", "neither gloomy nor cheerful", "rather cheerful")
+AROUSALS = ("calm", "neither calm nor lively", "lively")
 
 SCENE = "Looks like {scene}."
 
@@ -164,7 +166,7 @@ SHELF = {
 HISTORY_DETAIL = {
     "compare": "seed {seed}",
     "takes": "{takes} takes from seed {seed}",
-    "dose": "dose strip, seed {seed}",
+    "dose": "more and more of the picture, seed {seed}",
     "swap": "two pictures, seed {seed}",
 }
 
@@ -177,6 +179,10 @@ MODEL_UNREACHABLE = "The model {name} could not be loaded: {reason}"
 
 # The page
 PAGE_TITLE = "MeLFusion Studio"
+SHARE_TEXT = (
+    "Open software that composes music from a picture and a few words, and lets you hear what the picture changed."
+)
+SHARE_ALT = "A sun over the sea, whose reflection is a spectrogram"
 SAMPLER_LABELS = {"dpm++": "DPM++ (fewer steps)", "ddim": "DDIM (plain)"}
 PICTURE = {
     "label": "Picture",
@@ -208,10 +214,10 @@ REGION_Y = {"label": "From top to bottom (%)"}
 REGION_ALT = "The picture, with the part that sounds marked"
 REGION_EMPTY = "Choose a picture first."
 SYNAPSE = {
-    "label": "Synapse strength (%)",
-    "info": "How much the picture is heard. 0: words only, bit for bit. 100: as trained. Above: exaggerated.",
+    "label": "How much the picture is heard (%)",
+    "info": "0: not at all, the words alone. 100: as the model learned it. Above: exaggerated.",
 }
-QUALITY = "Quality (denoising steps)"
+QUALITY = "Quality (steps)"
 COMPOSE, STOP = "Compose", "Stop"
 TURNS = {"noted": "Noted: the next one begins when this one is done, with what the controls say then. Stop ends both."}
 SEED_NEW, SEED_KEPT = "\U0001f3b2 New seed", "\U0001f512 Seed {seed}"
@@ -220,11 +226,11 @@ EXPLORE_FROM = "Experiments go on from the take on the stage: they begin from it
 EXPLORE_TAKES = "Compose several takes"
 EXPLORE_TAKES_COUNT = {
     "label": "How many takes",
-    "info": "The same wishes from different noise; the first is that of the take on the stage.",
+    "info": "The same wishes, begun anew each time; the first is like the take on the stage.",
 }
 EXPLORE_DOSE = "Compose at 0, 50, 100, 150 %"
-EXPLORE_DOSE_TITLE, EXPLORE_SWAP_TITLE = "Dose strip.", "Swap the picture."
-EXPLORE_DOSE_INFO = "One seed, four strengths of the synapse: hear the picture come in."
+EXPLORE_DOSE_TITLE, EXPLORE_SWAP_TITLE = "More and more of the picture.", "Swap the picture."
+EXPLORE_DOSE_INFO = "The same take four times, with the picture heard a little more each time."
 EXPLORE_SWAP_INFO = "The same words and seed with another picture. Tap it to hear both."
 EXPLORE_SWAP = "Swap for a picture of yours"
 ADVANCED = "Advanced"
@@ -246,7 +252,10 @@ NEGATIVE = {
     "info": "What the music should not be. Needs a text guidance above 1.",
     "placeholder": "drums",
 }
-SEED = {"label": "Seed", "info": "Names the noise that the music starts from. {new} draws a new one each time."}
+SEED = {
+    "label": "Seed",
+    "info": "The number behind chance: the same seed and wishes give the same take. {new}: a new one each time.",
+}
 DICE, UNLOCK_SEED, LOCK_SEED = "Roll a seed", "New each time", "Keep this seed"
 KEEP = "Keep"
 KEEP_TAKE, KEEP_FORMAT, DOWNLOAD = "Take", "Format", "Download"

@@ -194,7 +194,7 @@ def settle(page: Page) -> None:
         page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
 
 
-def compose(page: Page, timeout_ms: float = 30_000) -> None:
+def compose(page: Page, timeout_ms: float | None = None) -> None:
     """Press Compose and wait for the result.
 
     Args:
