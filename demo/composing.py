@@ -114,7 +114,7 @@ class Composer:
         # In two events, so that nothing of the work can arrive after the word that it has stopped.
         stopping = trigger(None, cancels=self._running, **PRIVATE)
         status, preview = self.stage.status, self.stage.preview
-        stopping.then(_stopped, status, [status, preview], show_progress="hidden", **PRIVATE)
+        stopping.then(_stopped, [status, self.stage.current], [status, preview], show_progress="hidden", **PRIVATE)
 
     def check(self, *given: Any, mode: str) -> Iterator[str]:
         """Say at once what has to change, before anybody waits for a turn at the engine.
@@ -199,7 +199,8 @@ def _unhurried(work: Iterator[Progress | Result]) -> Iterator[Progress | Result]
             yield event
 
 
-def _stopped(shown: str | None) -> tuple[Any, Any]:
-    # What was on the stage before is still there, so what was half made goes.
-    working = "is-working" in (shown or "")
-    return STOPPED if working else gr.skip(), gr.update(visible=False, value="")
+def _stopped(shown: str | None, name: str | None) -> tuple[Any, Any]:
+    if "is-working" not in (shown or ""):
+        return gr.skip(), gr.skip()
+    # What is half made stays in sight only where nothing was on the stage before.
+    return STOPPED, gr.skip() if name is None else gr.update(visible=False, value="")

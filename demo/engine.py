@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 from PIL import Image
 
-from demo.takes import Settings
+from demo.takes import Reading, Settings
 from melfusion_core import MelFusionPipeline
 from melfusion_core.models.scenes import SceneReader, load_scene_classifier
 from melfusion_core.pipelines.loading import find_model
@@ -18,6 +19,7 @@ from melfusion_core.pipelines.rendering import Finished, Step, open_pipeline, re
 from melfusion_core.recipe import checkpoint_sha256
 
 PREVIEWS = 8
+MANY_PIECES = 4  # a word that the tokenizer takes apart so far is none that it has met
 GPU_SECONDS_TO_BEGIN = 10
 GPU_SECONDS_PER_STEP = 0.2  # of 10.24 s; generous, and still far below what locks a visitor out
 
@@ -71,6 +73,27 @@ class PipelineEngine:
             null_text = pipe.encode_prompt("") if pipe.image_null is None else pipe.image_null.condition()
             reader = SceneReader(classifier, pipe.image_unet, pipe.image_scheduler, null_text, pipe.image_encoder)
         return cls(pipe, Path(folder).resolve().name, checkpoint_sha256(found), reader)
+
+    def reads(self, caption: str) -> Reading:
+        """Say how a caption is read; see :class:`demo.takes.Engine`.
+
+        Args:
+            caption: What was written.
+
+        Returns:
+            What is cut off, and words that fall into many pieces; nothing where the tokenizer does not tell.
+        """
+        tokenizer = self.pipe.tokenizer
+        if not tokenizer.is_fast or not caption:
+            return Reading()
+        read = tokenizer(caption, return_offsets_mapping=True, truncation=False, verbose=False)
+        places, words = read["offset_mapping"], read.word_ids()
+        last = self.pipe.config.max_caption_tokens - 1  # the end's own token comes after
+        beyond = [begin for begin, end in places[last:] if end > begin]
+        pieces = Counter(word for word in words if word is not None)
+        strange = [read.word_to_chars(word) for word, count in pieces.items() if count >= MANY_PIECES]
+        cut = caption[beyond[0] :] if len(places) > last + 1 and beyond else ""
+        return Reading(cut, tuple(caption[span.start : span.end] for span in strange))
 
     def scene(self, image: Image.Image) -> str | None:
         """Say what kind of scene a picture shows; see :class:`demo.takes.Engine`.

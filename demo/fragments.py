@@ -89,9 +89,21 @@ def result_html(result: Result) -> str:
     Returns:
         HTML for the status.
     """
-    notes = "".join(f"<p>{html.escape(note)}</p>" for note in result.notes)
+    notes = notes_html(result.notes)
     seed = f"<span>{words.DONE_SEED} <b>{result.seed}</b></span>"
     return f'<div class="status is-done"><h2>{words.DONE_TITLE} {seed}</h2>{notes}</div>'
+
+
+def notes_html(notes: tuple[str, ...]) -> str:
+    """Write notes below a field.
+
+    Args:
+        notes: One sentence each.
+
+    Returns:
+        HTML; empty where there are none.
+    """
+    return "".join(f"<p>{html.escape(note)}</p>" for note in notes)
 
 
 def message_html(title: str, message: str, kind: str = "note", field: str | None = None) -> str:

@@ -14,6 +14,7 @@ import gradio as gr
 from demo import words
 from demo.controls import Controls, recipe_values
 from demo.examples import Example
+from demo.field_errors import CLEAR_FIELDS_JS, MARK_FIELD_JS
 from demo.fragments import error_html, message_html
 from demo.limits import MAX_UPLOAD_MB
 from demo.scripts import script
@@ -29,6 +30,7 @@ MOST_KEPT_BYTES = 300_000_000
 MOST_KEPT_TAKES = 200
 LARGE_PICTURE_BYTES = 10_000_000
 _SHOWN_BY_BROWSERS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM")
+MARK_ANEW_JS = f"() => {{ ({CLEAR_FIELDS_JS})(); ({MARK_FIELD_JS})(); }}"
 NOTES_FILES = (".mid", ".midi")
 
 
@@ -77,7 +79,8 @@ class Opener:
         queued = {"show_progress": "hidden", "concurrency_limit": 4, "api_visibility": "private"}
         outputs = [*controls.all, self.stage.status, *self.stage.outputs]
         self.shelf.reopen(self.reopen, None, outputs, **queued)
-        self._door.arrive(self.arrive, controls.caption, outputs, **queued)
+        arrived = self._door.arrive(self.arrive, controls.caption, outputs, **queued)
+        arrived.then(None, js=MARK_ANEW_JS, api_visibility="private")
 
     def missing(self, name: str) -> dict[str, bool]:
         """Say what the server lacks of a result that a browser has kept.

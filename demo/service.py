@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 
 from demo import words
+from demo.caption_notes import caption_notes
 from demo.pictures import PictureReader
 from demo.take_files import tag_take
 from demo.takes import (
@@ -111,6 +112,18 @@ class StudioService:
             raise StudioError(words.UNKNOWN_MODE.format(all=", ".join(MODES), given=request.mode))
         image = self._picture(request.image_path, request.region) if request.image_path else None
         return Settings(caption=caption, image=image, twin=request.mode == COMPARE, **knobs)
+
+    def caption_notes(self, caption: str) -> tuple[str, ...]:
+        """Say what of a caption the model cannot follow.
+
+        Args:
+            caption: As it comes from the page.
+
+        Returns:
+            Sentences.
+        """
+        caption = " ".join((caption or "").split())
+        return caption_notes(caption, self.engine.reads(caption))
 
     def _picture(self, path: str, region: tuple[float, float, float], field: str = "picture") -> Image.Image:
         try:
@@ -215,7 +228,10 @@ class StudioService:
             takes=tuple(takes),
             mode=request.mode,
             seed=main.recipe.seed,
-            notes=_notes(request, made[0][0].settings, len(takes), silent),
+            notes=(
+                *_notes(request, made[0][0].settings, len(takes), silent),
+                *self.caption_notes(request.caption),
+            ),
             recipe_path=str(write_sidecar(main.path, main.recipe)),
             picture_path=request.image_path,
             region=tuple(request.region),

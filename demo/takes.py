@@ -134,6 +134,19 @@ class Settings(TakeSettings):
         return self.twin and self.image is not None and bool(self.caption)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a model reads a caption.
+
+    Attributes:
+        cut: The end of it, which is more than the model takes in; empty where it reads all.
+        strange: Words that it does not know as such.
+    """
+
+    cut: str = ""
+    strange: tuple[str, ...] = ()
+
+
 class Engine(Protocol):
     """What makes the music. Closing the generator that ``render`` gives stops the work."""
 
@@ -149,6 +162,13 @@ class Engine(Protocol):
 
         Args:
             settings: What to make.
+        """
+
+    def reads(self, caption: str) -> Reading:
+        """Say how a caption is read.
+
+        Args:
+            caption: What was written.
         """
 
     def scene(self, image: Image.Image) -> str | None:

@@ -25,7 +25,7 @@ from demo.controls import (
     strength_inputs,
 )
 from demo.examples import EXAMPLES_FOLDER, Example
-from demo.fragments import MASTHEAD, idle_html
+from demo.fragments import MASTHEAD, idle_html, notes_html
 from demo.keep import build_downloads
 from demo.limits import MAX_UPLOAD_MB, BodyLimits
 from demo.listening import FinishedExamples, listening_room
@@ -83,6 +83,7 @@ def build_demo(
                 gallery = _examples(examples)
                 other_words = gr.Button(size="sm", visible=False, elem_id="example-words")
                 caption, _ = caption_input(service.limits)
+                note = gr.HTML("", elem_id="caption-note")
                 synapse, quality = strength_inputs(service.limits)
                 compose_button, stop_button, lock = _buttons()
             with gr.Column(scale=7, min_width=320, elem_id="result"):
@@ -97,6 +98,7 @@ def build_demo(
         composer = Composer(service, stage, controls, shelf, model)
         _wire_composing(composer, compose_button, stop_button, explore, examples)
         _wire_controls(controls, quality, region[0])
+        caption.blur(lambda written: notes_html(service.caption_notes(written)), caption, note, **QUIET)
         opener.wire(controls)
         keep_seed(advanced["seed"])
         wire_seed_lock(lock, advanced["seed"], stage.current, stage.store)

@@ -199,7 +199,7 @@ def compose(page: Page, timeout_ms: float | None = None) -> None:
 
     Args:
         page: The studio.
-        timeout_ms: How long to wait in milliseconds.
+        timeout_ms: How long to wait in milliseconds; ``None`` for as long as for anything.
     """
     page.locator("#compose").click()
     expect(page.locator("#status .is-done")).to_be_visible(timeout=timeout_ms)

@@ -75,8 +75,7 @@ def test_what_is_no_number_and_what_cannot_be_fetched_are_refused_in_words(clien
         ("seed", "seven", "The seed must be a whole number, not str"),
         ("seed", [1], "The seed must be a whole number, not list"),
         ("steps", "many", "Steps must be a number, not str"),
-        ("caption", 7, "not a text"),
-        ("sampler", "best", "sampler"),
+        ("sampler", "best", "best"),
         ("image", handle_file("https://nowhere.invalid/photo.jpg"), "The picture could not be fetched"),
         ("image", "https://nowhere.invalid/photo.jpg", "picture"),
     ):

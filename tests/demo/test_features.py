@@ -84,7 +84,7 @@ def test_experiments(studio, visit, pictures, studio_engine):
         page.locator("#explore-takes").click()
         expect(page.locator(".pl-take")).to_have_text(["ASeed 5", "BSeed 6"])
         page.locator("#explore-dose").click()
-        doses = ["ASynapse 0 %", "BSynapse 50 %", "CSynapse 100 %", "DSynapse 150 %"]
+        doses = [f"{letter}Picture at {dose} %" for letter, dose in zip("ABCD", (0, 50, 100, 150), strict=True)]
         expect(page.locator(".pl-take")).to_have_text(doses)
         play(page)
         page.keyboard.press("d")

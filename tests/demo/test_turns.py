@@ -92,6 +92,8 @@ def test_keys_work_wherever_the_focus_is_but_not_in_fields(studio, visit, pictur
         top = page.evaluate("scrollY")
         page.keyboard.press(" ")
         page.wait_for_function(playing)
+        settle(page)
+        assert page.evaluate("scrollY") == top, "Space never scrolls while there is a take"
         page.keyboard.press("b")
         assert listening(page)["current"] == 1
         page.keyboard.press(" ")
@@ -106,7 +108,6 @@ def test_keys_work_wherever_the_focus_is_but_not_in_fields(studio, visit, pictur
         page.keyboard.press(" ")
         page.wait_for_function(playing)
         expect(page.locator("#explore-dose")).to_be_visible()
-        assert page.evaluate("scrollY") == top, "Space never scrolls while there is a take"
         caption = page.locator("#caption textarea")
         caption.focus()
         page.keyboard.type(" b ")
