@@ -1,6 +1,6 @@
 // Every file that comes onto the page comes through here: dropped anywhere, pasted, or chosen. The server says what
 // it is, and what it cannot use changes nothing.
-const words = props.words;
+const words = inTongue(props.words);
 const veil = make("div", "drop-veil", { hidden: true, "aria-hidden": "true" }, words.drop);
 element.replaceChildren(veil);
 

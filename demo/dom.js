@@ -11,3 +11,14 @@ function make(tag, className, attributes = {}, ...children) {
   return node;
 }
 const say = (text, values = {}) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+
+// What stands for English texts in the visitor's language; nothing where that is English, or one that is not known.
+const tongue = (() => {
+  const all = window.gradio_config?.i18n_translations ?? {};
+  const wanted = navigator.language || "en";
+  return all[wanted] ?? all[wanted.split("-")[0]] ?? {};
+})();
+const inTongue = (told) => {
+  if (typeof told === "string") return tongue[told] ?? told;
+  return Object.fromEntries(Object.entries(told).map(([name, text]) => [name, inTongue(text)]));
+};

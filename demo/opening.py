@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from melfusion_core.recipe import Recipe, image_sha256
 MOST_KEPT_BYTES = 300_000_000
 MOST_KEPT_TAKES = 200
 LARGE_PICTURE_BYTES = 10_000_000
+_NAME = re.compile("[0-9a-f]{32}")
 _SHOWN_BY_BROWSERS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM")
 MARK_ANEW_JS = f"() => {{ ({CLEAR_FIELDS_JS})(); ({MARK_FIELD_JS})(); }}"
 NOTES_FILES = (".mid", ".midi")
@@ -105,7 +107,7 @@ class Opener:
         Yields:
             Value by component.
         """
-        told = event._data or {}
+        told = _told(event)
         name, path = short_name(str(told.get("name", ""))), told.get("path")
         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
             try:
@@ -127,14 +129,18 @@ class Opener:
         Yields:
             Value by component.
         """
-        told = event._data or {}
+        told = _told(event)
+        name = told.get("id")
+        name = name if isinstance(name, str) else ""
         with tempfile.TemporaryDirectory(prefix="melfusion-") as folder:
             try:
-                name, result = str(told.get("id")), self.stage.store.find(str(told.get("id")))
+                result = self.stage.store.find(name)
                 picture = told.get("picture") if is_upload(told.get("picture")) else None
                 result = result or self._kept(told, picture)
                 picture = picture or result.picture_path
-                yield self._on_stage(name, result, picture, Path(folder))
+                # Only names that nobody can guess are taken from the page; the examples have others.
+                name = name if _NAME.fullmatch(name) else new_name()
+                yield self._on_stage(name, result, picture, Path(folder), kept=True)
             except StudioError as error:
                 yield {self.stage.status: error_html(error, words.NOT_TAKEN)}
 
@@ -152,7 +158,9 @@ class Opener:
         others = {self.controls.caption: ""} if written in {example.caption for example in self._examples} else {}
         return {self.controls.image: self._shown(path, folder)} | others
 
-    def _on_stage(self, name: str, result: Result, picture: str | None, folder: Path) -> dict[Any, Any]:
+    def _on_stage(
+        self, name: str, result: Result, picture: str | None, folder: Path, kept: bool = False
+    ) -> dict[Any, Any]:
         recipe, said = result.main.recipe, words.RESTORED
         picture = picture if picture is not None and Path(picture).is_file() else None
         if recipe.image_sha256 is not None:
@@ -164,7 +172,7 @@ class Opener:
         said += words.RESTORED_SEED
         return (
             self._set(recipe, picture, result.region)
-            | self.stage.show(name, result, folder, known=True)
+            | self.stage.show(name, result, folder, known=True, kept=kept)
             | {self.stage.status: message_html(words.RESTORED_TITLE, said + self._other_model(recipe))}
         )
 
@@ -229,6 +237,10 @@ class Opener:
     def _other_model(self, recipe: Recipe) -> str:
         same = recipe.model_sha256 == self.service.engine.model_sha256
         return "" if same else words.RESTORED_MODEL.format(name=recipe.model_name)
+
+
+def _told(event: gr.EventData) -> dict[str, Any]:
+    return event._data if isinstance(event._data, dict) else {}
 
 
 def _region(told: Any) -> tuple[float, float, float]:

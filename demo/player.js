@@ -1,6 +1,6 @@
 // The listening room: up to four takes that loop in step, one of them audible. WebAudio keeps one clock for all.
 // Runs as `js_on_load` of a gr.HTML: `element`, `props`, `server` and `watch` are given.
-const words = props.words;
+const words = inTongue(props.words);
 const root = document.createElement("section");
 root.className = "player";
 root.setAttribute("role", "group");
@@ -203,7 +203,7 @@ function bar(takes, hidden) {
   const switches = make("div", "pl-switch", { role: "group", "aria-label": words.which });
   const pictures = new Set(takes.map((take) => take.picture).filter(Boolean));
   takes.forEach((take, index) => {
-    const label = make("span", "", {}, hidden ? words.hidden_take : take.title);
+    const label = make("span", "", {}, hidden ? words.hidden_take : inTongue(take.title));
     const seen = pictures.size > 1 && !hidden && take.picture ? [thumbnail(take)] : [];
     switches.append(
       make(

@@ -17,7 +17,7 @@ function plot(face, drawn, take, index) {
   const picture = make("div", "pl-picture", {}, make("img", "", { src: drawn.src, alt: drawn.alt, draggable: "false" }));
   const figure = make("figure", `pl-mel mel is-${face.name}`, {}, marks, picture);
   if (index !== null) figure.dataset.index = index;
-  figure.prepend(make("figcaption", "", {}, ...(take.letter ? [make("b", "", {}, take.letter), " "] : []), take.title));
+  figure.prepend(make("figcaption", "", {}, ...(take.letter ? [make("b", "", {}, take.letter), " "] : []), inTongue(take.title)));
   picture.addEventListener("click", (event) => {
     const box = picture.getBoundingClientRect();
     if (index !== null) choose(index);
@@ -34,7 +34,7 @@ function legend(html) {
 }
 
 function difference(face) {
-  const { title, spans, little } = face.difference;
+  const { title, spans } = face.difference, little = inTongue(face.difference.little);
   const details = make("details", "pl-difference", { open: true }, make("summary", "", {}, words.difference));
   const figure = plot(face, face.difference, { title, letter: "" }, null);
   const length = spans.reduce((sum, [from, to]) => sum + to - from, 0);
@@ -56,7 +56,7 @@ function faces(takes) {
     const choice = make("div", "pl-faces", { role: "group", "aria-label": words.look });
     for (const { name, label } of s.faces) {
       const wanted = { type: "button", "aria-pressed": String(name === face.name), "data-face": name };
-      choice.append(make("button", "", { ...wanted, onclick: () => (faceWanted = name, build()) }, label));
+      choice.append(make("button", "", { ...wanted, onclick: () => (faceWanted = name, build()) }, inTongue(label)));
     }
     parts.push(choice);
   }

@@ -1,5 +1,5 @@
 // The takes that this browser keeps: sound as FLAC, the original picture, a name and a star, in IndexedDB.
-const words = props.words;
+const words = inTongue(props.words);
 const root = make("div", "shelf");
 element.replaceChildren(root);
 

@@ -46,7 +46,7 @@ class Stage:
         """The components that :meth:`show` and :meth:`clear` set."""
         return [self.player, self.box, self.take, self.recipe, self.current]
 
-    def show(self, name: str, result: Result, folder: Path, known: bool = False) -> dict[Any, Any]:
+    def show(self, name: str, result: Result, folder: Path, known: bool = False, kept: bool = False) -> dict[Any, Any]:
         """Put a result on the stage, in place of what was there.
 
         Args:
@@ -54,11 +54,13 @@ class Stage:
             result: To show.
             folder: Folder for its sound files, which may be gone once the page has the values.
             known: Whether the visitor has seen before which take is which.
+            kept: Whether the visitor's browser keeps it already.
 
         Returns:
             Value by component.
         """
-        return self.show_room(name, result, room_value(result, self.votes, folder, known, name))
+        room = room_value(result, self.votes, folder, known, None if kept else name)
+        return self.show_room(name, result, room)
 
     def show_room(self, name: str, result: Result, room: dict[str, Any]) -> dict[Any, Any]:
         """Put a result on the stage whose player is furnished already.

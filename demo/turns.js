@@ -1,5 +1,5 @@
 // One request at a time: Compose while composing is noted and begins when this one is done, and Stop is live only then.
-const words = props.words;
+const words = inTongue(props.words);
 const note = make("p", "turn-note", { role: "status" });
 element.replaceChildren(note);
 

@@ -27,6 +27,7 @@ from demo.controls import (
 from demo.examples import EXAMPLES_FOLDER, Example
 from demo.fragments import MASTHEAD, idle_html, notes_html
 from demo.keep import build_downloads
+from demo.languages import languages
 from demo.limits import MAX_UPLOAD_MB, BodyLimits
 from demo.listening import FinishedExamples, listening_room
 from demo.models import ModelShelf
@@ -128,6 +129,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         app_kwargs={"middleware": [Middleware(BodyLimits), Middleware(SharePreview)]},
         state_session_capacity=MOST_SESSIONS,
         run_history=False,
+        i18n=languages(),
         footer_links=["api", "gradio"],
         allowed_paths=[str(EXAMPLES_FOLDER)],  # the studio may have been started from any folder
         **options,
@@ -151,7 +153,12 @@ def _examples(examples: Sequence[Example]) -> gr.Gallery | None:
 def _buttons() -> tuple[gr.Button, gr.Button, gr.Button]:
     """Compose, Stop, and the lock that shows which seed comes next."""
     gr.HTML(
-        "", html_template="", js_on_load=script("turns"), apply_default_css=False, words=words.TURNS, elem_id="turns"
+        "",
+        html_template="",
+        js_on_load=script("turns", "tongue"),
+        apply_default_css=False,
+        words=words.TURNS,
+        elem_id="turns",
     )
     with gr.Row(elem_id="buttons"):
         compose = gr.Button(words.COMPOSE, variant="primary", scale=3, min_width=150, elem_id="compose")

@@ -98,7 +98,7 @@ PLAYER = {
     "volume": "Volume",
     "seconds_of": "{now} of {all} seconds",
     "hint": "Keys {keys} switch, Space plays, arrows move. All takes are equally loud.",
-    "hint_plots": "Click a spectrogram to hear it from there.",
+    "hint_plots": "Click a picture below to hear it from there.",
     "difference": "What changed between them",
     "blind": "Blind test",
     "vote_title": "Which do you prefer?",
@@ -226,7 +226,7 @@ SYNAPSE = {
 QUALITY = "Quality (steps)"
 COMPOSE, STOP = "Compose", "Stop"
 TURNS = {"noted": "Noted: the next one begins when this one is done, with what the controls say then. Stop ends both."}
-SEED_NEW, SEED_KEPT = "\U0001f3b2 New seed", "\U0001f512 Seed {seed}"
+SEED_NEW, SEED_KEPT = "New seed each time", "Seed {seed} kept"
 EXPLORE = "Explore"
 EXPLORE_FROM = "Experiments go on from the take on the stage: they begin from its seed, unless another one is kept."
 EXPLORE_TAKES = "Compose several takes"

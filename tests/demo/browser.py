@@ -27,7 +27,7 @@ class Chromium:
 
     def __init__(self, program: str) -> None:
         self.program = program
-        self._contexts: dict[tuple[tuple[int, int], bool], BrowserContext] = {}
+        self._contexts: dict[tuple[tuple[int, int], bool, str], BrowserContext] = {}
 
     def __enter__(self) -> Chromium:
         self._playwright = sync_playwright().start()
@@ -41,7 +41,12 @@ class Chromium:
 
     @contextlib.contextmanager
     def visit(
-        self, url: str, size: tuple[int, int] = DESKTOP, dark: bool = False, fresh: bool = True
+        self,
+        url: str,
+        size: tuple[int, int] = DESKTOP,
+        dark: bool = False,
+        fresh: bool = True,
+        language: str = "en-GB",
     ) -> Iterator[Page]:
         """Open the studio in a window of its own and wait until it stands.
 
@@ -50,8 +55,9 @@ class Chromium:
             size: Width and height of the window in CSS pixels; below 600 it is a phone.
             dark: Whether the visitor prefers dark pages.
             fresh: Whether the browser has kept nothing from earlier visits.
+            language: Of the browser.
         """
-        page = self._context(size, dark).new_page()
+        page = self._context(size, dark, language).new_page()
         try:
             if fresh:
                 self._forget(page, url)
@@ -67,20 +73,21 @@ class Chromium:
         storage.send("Storage.clearDataForOrigin", {"origin": url.rstrip("/"), "storageTypes": "indexeddb"})
         storage.detach()
 
-    def _context(self, size: tuple[int, int], dark: bool) -> BrowserContext:
+    def _context(self, size: tuple[int, int], dark: bool, language: str) -> BrowserContext:
         """Windows of one kind share a profile, so that what the page consists of is loaded once."""
-        if (size, dark) not in self._contexts:
+        if (size, dark, language) not in self._contexts:
             phone = size[0] < 600
             context = self._browser.new_context(
                 viewport={"width": size[0], "height": size[1]},
                 color_scheme="dark" if dark else "light",
+                locale=language,
                 reduced_motion="reduce",
                 is_mobile=phone,
                 has_touch=phone,
             )
             context.set_default_timeout(30_000)
-            self._contexts[size, dark] = context
-        return self._contexts[size, dark]
+            self._contexts[size, dark, language] = context
+        return self._contexts[size, dark, language]
 
 
 def upload(page: Page, path: str) -> None:

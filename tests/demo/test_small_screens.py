@@ -67,3 +67,6 @@ def test_nothing_is_too_small_to_touch_or_covered(studio, visit, pictures):
         settle(page)
         assert page.evaluate(SMALL) == []
         assert page.evaluate(COVERED) == []
+        page.set_viewport_size({"width": 1280, "height": 620})
+        settle(page)
+        assert page.evaluate(COVERED) == [], "nor on a laptop"

@@ -71,7 +71,7 @@ def test_the_seed_is_in_sight_and_experiments_go_on_from_the_stage(studio, visit
         expect(thumbnails).to_have_count(2)
         assert thumbnails.nth(0).get_attribute("src") != thumbnails.nth(1).get_attribute("src")
         lock.click()
-        expect(lock).to_contain_text(f"Seed {seed}")
+        expect(lock).to_contain_text(f"Seed {seed} kept")
         compose(page)
         assert studio_engine.settings[-1].seed == seed
         lock.click()
@@ -79,7 +79,7 @@ def test_the_seed_is_in_sight_and_experiments_go_on_from_the_stage(studio, visit
         page.locator("#history-box > summary").click()
         page.locator("#history li").last.locator(".history-restore").click()
         expect(page.locator("#status")).to_contain_text("Its seed is kept")
-        expect(lock).to_contain_text(f"Seed {seed}")
+        expect(lock).to_contain_text(f"Seed {seed} kept")
 
 
 def test_keys_work_wherever_the_focus_is_but_not_in_fields(studio, visit, pictures):
