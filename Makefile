@@ -3,7 +3,8 @@
 #
 #   make demo [ARGS="--port 7861"]    the studio, on http://127.0.0.1:7860
 #   make test [ARGS="tests/core"]     the whole test suite, or a part of it
-#   make lint | make format           check with ruff, or rewrite
+#   make lint | make format           check with ruff and pyright, or rewrite
+#   make audit                        look for packages with known vulnerabilities
 #
 # On Linux without an NVIDIA driver PyTorch's CPU build is taken from its own index: 1.9 GB installed in place of 6.8.
 #   make demo TORCH=default           the build that PyPI has, whatever the machine
@@ -19,7 +20,7 @@ CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH ?= $(shell [ "$$(uname -sm)" = "Linux x86_64" ] && [ ! -e /proc/driver/nvidia/version ] && \
 	! command -v nvidia-smi >/dev/null 2>&1 && echo cpu || echo default)
 
-.PHONY: demo test lint types format clean
+.PHONY: demo test lint audit format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -31,9 +32,11 @@ test: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-
-types: $(VENV)/.installed-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# Packages with known vulnerabilities, as the Python Packaging Advisory Database names them; needs a network.
+audit: $(VENV)/.installed-dev
+	$(BIN)/python -m pip_audit --local --skip-editable --progress-spinner off --timeout 15
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

@@ -24,6 +24,7 @@ from demo.ui import build_demo, launch
 from demo.votes import VoteBook
 from melfusion_core.models.text import TextEncoderError
 from melfusion_core.pipelines.loading import HubError
+from melfusion_core.terminal import PlainParser, plain_line
 
 MODEL = Path(__file__).resolve().parent / "checkpoints" / "melfusion-mini"
 
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         engine = PipelineEngine.from_folder(first)
     except (OSError, ValueError, HubError, TextEncoderError) as error:
-        print(f"The model could not be loaded from {first}: {error}", file=sys.stderr)
+        print(plain_line(f"The model could not be loaded from {first}: {error}"), file=sys.stderr)
         return 1
     shelf = ModelShelf(engine, PipelineEngine.from_folder, others, options.any_model)
     demo = build_demo(shelf.first, examples, votes, "SPACE_ID" in os.environ, shelf)
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = PlainParser(description=__doc__)
     parser.add_argument(
         "--model",
         action="append",

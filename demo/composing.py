@@ -200,7 +200,7 @@ def _unhurried(work: Iterator[Progress | Result]) -> Iterator[Progress | Result]
 
 
 def _stopped(shown: str | None, name: str | None) -> tuple[Any, Any]:
-    if "is-working" not in (shown or ""):
+    if "is-working" not in str(shown):
         return gr.skip(), gr.skip()
     # What is half made stays in sight only where nothing was on the stage before.
     return STOPPED, gr.skip() if name is None else gr.update(visible=False, value="")

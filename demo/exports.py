@@ -73,6 +73,6 @@ def _write_video(take: Take, path: Path) -> Path:
         raise StudioError(words.FFMPEG_FAILED.format(reason="it took too long")) from error
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise StudioError(words.FFMPEG_FAILED.format(reason=reason))
+        raise StudioError(words.FFMPEG_FAILED.format(reason=reason.replace(f"{path.parent}/", "")[:200]))
     tag_take(path, take)
     return path

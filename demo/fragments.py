@@ -7,7 +7,9 @@ import math
 import random
 
 from demo import words
+from demo.limits import MAX_HOURLY_MB, MAX_UPLOAD_MB
 from demo.takes import Progress, Result, StudioError
+from demo.visitors import MOST_WAITING, MOST_WAITING_EACH
 
 MASTHEAD = f"""<div class="masthead">
 <svg viewBox="0 0 48 48" aria-hidden="true"><defs><linearGradient id="dusk" x1="0" y1="0" x2="1" y2="1">
@@ -22,6 +24,21 @@ WAITING = f'<div class="status is-working is-waiting"><h2>{words.WAITING_TITLE}<
 NOT_BEGUN = f"<h2>{words.NOT_BEGUN_TITLE}</h2><p>{words.NOT_BEGUN_TEXT}</p>"
 STOPPED = f'<div class="status is-stopped"><h2>{words.STOPPED_TITLE}</h2><p>{words.STOPPED_TEXT}</p></div>'
 FAILED = f'<div class="status is-error"><h2>{words.FAILED_TITLE}</h2><p>{words.FAILED_TEXT}</p></div>'
+
+
+def limits_html(minutes: int) -> str:
+    """Say how much one may send, and what becomes of it.
+
+    Args:
+        minutes: After which uploads are deleted.
+
+    Returns:
+        HTML for the foot of the page.
+    """
+    said = words.LIMITS.format(
+        file=MAX_UPLOAD_MB, hour=MAX_HOURLY_MB, each=MOST_WAITING_EACH, all=MOST_WAITING, minutes=minutes
+    )
+    return f'<p class="small-title">{said}</p>'
 
 
 def idle_html() -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gradio.utils import get_upload_folder
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse
 
 from demo import words
 from demo.visitors import visitor_of
@@ -112,6 +113,19 @@ async def _answer(send: Callable[[Message], Awaitable[None]], status: int, text:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
     await send({"type": "http.response.body", "body": body})
+
+
+async def refuse_body(request: Request, error: Exception) -> JSONResponse:
+    """Answer a body that is not of the form that its address takes, for FastAPI.
+
+    Args:
+        request: The request.
+        error: What FastAPI found, at the length of the body or more.
+
+    Returns:
+        One sentence, with status 422.
+    """
+    return JSONResponse({"detail": words.VALUE_UNREADABLE}, status_code=422)
 
 
 def folder_bytes(folder: str | Path) -> int:

@@ -10,7 +10,6 @@ Chromium.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import shutil
@@ -23,6 +22,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from melfusion_core.terminal import PlainParser
 
 APP = Path(__file__).resolve().parent.parent / "app.py"
 PATIENCE_S = 300.0
@@ -158,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         Exit status.
     """
-    parser = argparse.ArgumentParser(prog="python -m demo.measure_start", description=(__doc__ or "").split("\n")[0])
+    parser = PlainParser(prog="python -m demo.measure_start", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("model", help="folder of the model, or its name on the Hugging Face Hub")
     parser.add_argument("--chromium", default=shutil.which("chromium"), help="path of Chromium")
     options = parser.parse_args(arguments)

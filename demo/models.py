@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 
@@ -76,5 +77,7 @@ class ModelShelf:
                 try:
                     self._second = name, StudioService(self._load(name), self.limits, self.first.pictures)
                 except (OSError, ValueError, RuntimeError) as error:
-                    raise StudioError(words.MODEL_UNREACHABLE.format(name=name, reason=error)) from error
+                    print(f"{name}: {error}", file=sys.stderr)
+                    reason = error if self.any_name else words.MODEL_ASK
+                    raise StudioError(words.MODEL_UNREACHABLE.format(name=name, reason=reason)) from error
             return self._second[1]

@@ -293,7 +293,7 @@ element.listening = {
   bytes: async (take) => (await session.bytes[take]).slice(0),
   state: () => session && {
     id: session.id, letters: session.order.map((take) => session.takes[take].title), playing: session.playing, current: session.current, blind: session.blind, seconds: session.seconds,
-    listened: [...session.listened], sources: session.sources.length, contextTime: context?.currentTime ?? 0,
+    lengths: session.decoded?.map((buffer) => buffer.duration), listened: [...session.listened], sources: session.sources.length, contextTime: context?.currentTime ?? 0,
     gains: session.sources.map(({ gain }) => gain.gain.value), voted: Boolean(session.voted),
   },
 };

@@ -68,7 +68,8 @@ def read_take(path: str | Path) -> tuple[Recipe, Image.Image | None]:
         has_cover = recipe.image_sha256 is not None and path.suffix.lower() != ".json"
         return recipe, read_cover(path) if has_cover else None
     except (RecipeError, TagError, OSError) as error:
-        raise StudioError(words.NOT_RESTORABLE.format(name=short_name(path), reason=error)) from error
+        reason = f"{error.strerror}." if isinstance(error, OSError) else error  # and no path of the server
+        raise StudioError(words.NOT_RESTORABLE.format(name=short_name(path), reason=reason)) from error
 
 
 def open_take(path: str | Path, mode: str, index: int = 0, picture: Image.Image | None = None) -> Take:

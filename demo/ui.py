@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 
 from demo import words
@@ -25,10 +26,10 @@ from demo.controls import (
     strength_inputs,
 )
 from demo.examples import EXAMPLES_FOLDER, Example
-from demo.fragments import MASTHEAD, idle_html, notes_html
+from demo.fragments import MASTHEAD, idle_html, limits_html, notes_html
 from demo.keep import build_downloads
 from demo.languages import languages
-from demo.limits import MAX_UPLOAD_MB, BodyLimits
+from demo.limits import MAX_UPLOAD_MB, BodyLimits, refuse_body
 from demo.listening import FinishedExamples, listening_room
 from demo.models import ModelShelf
 from demo.opening import Opener
@@ -95,6 +96,7 @@ def build_demo(
                 region = region_inputs()
                 advanced = advanced_inputs(service.limits, quality)
                 model = _model_choice(shelf)
+        gr.HTML(limits_html(sum(CACHE_SECONDS) // 60), elem_id="limits")
         controls = _controls(image, caption, synapse, region[1:], advanced)
         composer = Composer(service, stage, controls, shelf, model)
         _wire_composing(composer, compose_button, stop_button, explore, examples)
@@ -126,7 +128,10 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         theme=studio_theme(),
         css=studio_css(),
         max_file_size=MAX_UPLOAD_MB * 1_000_000,
-        app_kwargs={"middleware": [Middleware(BodyLimits), Middleware(SharePreview)]},
+        app_kwargs={
+            "middleware": [Middleware(BodyLimits), Middleware(SharePreview)],
+            "exception_handlers": {RequestValidationError: refuse_body},
+        },
         state_session_capacity=MOST_SESSIONS,
         run_history=False,
         i18n=languages(),

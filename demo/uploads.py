@@ -6,6 +6,7 @@ value that names a path is checked here before any component sees it, whichever 
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,37 @@ class GuardedBlocks(gr.Blocks):
                 except StudioError as error:
                     raise gr.Error(str(error), print_exception=False) from error
                 self.upload_file_set.add(node["path"])
-        return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+            for block, value in zip(block_fn.inputs, inputs, strict=False):
+                # Gradio would write a list or an object out and take that for the visitor's words.
+                if isinstance(block, gr.Textbox) and not isinstance(value, str | None):
+                    raise gr.Error(words.VALUE_UNREADABLE, print_exception=False)
+        try:
+            return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        except Exception as error:  # whatever a component stumbles over; only the studio's own words are passed on
+            if isinstance(error, gr.Error) and not error.print_exception:
+                raise
+            raise gr.Error(words.VALUE_UNREADABLE, print_exception=False) from error
+
+    async def process_api(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Handle an event as Gradio does; what goes wrong is told in a sentence, and to whoever runs the studio.
+
+        Args:
+            arguments: As for ``gr.Blocks.process_api``.
+            options: As for ``gr.Blocks.process_api``.
+
+        Returns:
+            As ``gr.Blocks.process_api`` does.
+
+        Raises:
+            gradio.Error: When the event cannot be handled.
+        """
+        try:
+            return await super().process_api(*arguments, **options)
+        except gr.Error:
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            raise gr.Error(words.FAILED_TEXT, print_exception=False) from error
 
 
 def check_files(value: Any) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ python -m demo.votes votes.jsonl
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -26,6 +25,7 @@ from demo import words
 from demo.takes import COMPARE, SWAP, Result, StudioError
 from melfusion_core.pipelines.rendering import TEXT_ONLY, WITH_IMAGE
 from melfusion_core.recipe import Recipe
+from melfusion_core.terminal import PlainParser
 
 CHOICES = ("A", "B", "tie", "both bad")
 LEAST_LISTENING_S = 5.0
@@ -269,7 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         Exit status.
     """
-    parser = argparse.ArgumentParser(prog="python -m demo.votes", description=main.__doc__)
+    parser = PlainParser(prog="python -m demo.votes", description=main.__doc__)
     parser.add_argument("file", help="JSON Lines, as the studio writes it with --votes")
     options = parser.parse_args(arguments)
     try:

@@ -28,6 +28,7 @@ NO_SOUND = "The model finished without any sound. Please try again."
 NOT_NUMBERS = "The model gave samples that are not numbers. Lower the guidance and try again."
 TOO_MANY_PICTURES = "Too many pictures are being looked at just now. Please try again in a minute."
 PICTURE_GONE = "There is no picture here any more: choose it again."
+VALUE_UNREADABLE = "A value that was sent is not of the kind that is taken there."
 NO_SUCH_EXAMPLE = "There is no such example picture."
 NOT_UPLOADED = "This file is not here, or no longer: choose it again, and it is uploaded anew."
 
@@ -41,6 +42,12 @@ MANY_UPLOADS = "Your address has uploaded {most} MB within the hour. Please come
 STORE_FULL = "The studio holds as many files as it can just now. Please come back in an hour."
 TOO_MANY_OF_YOURS = "{most} requests from your address wait already. The next one can come when one of them is done."
 QUEUE_FULL = "{count} requests wait already, about {seconds} seconds of work. Please come back then."
+
+LIMITS = (
+    "Files up to {file} MB, {hour} MB an hour and {each} waiting requests from one address, {all} from all together. "
+    "What you upload is deleted within {minutes} minutes. Of a picture only what it shows is used: its place, date, "
+    "camera and file name go into no take, recipe or vote."
+)
 
 # Headings of takes
 TITLE_WITH_IMAGE = "Picture and words"
@@ -181,6 +188,7 @@ MODEL = {"label": "Model", "info": "The one that is loaded answers at once; anot
 MODEL_ANY = " You may also write a folder's path, or owner/name of a repository on the Hugging Face Hub."
 MODEL_LOADING_TITLE, MODEL_LOADING_TEXT = "Loading the model", "{name} is being loaded; this happens once."
 MODEL_NOT_OFFERED = "This model is not offered here."
+MODEL_ASK = "Whoever runs this studio can read why."
 MODEL_UNREACHABLE = "The model {name} could not be loaded: {reason}"
 
 # The page

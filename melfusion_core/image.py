@@ -154,7 +154,7 @@ def _opened(source: str | Path | bytes, name: str, max_bytes: int) -> ImageFile.
         message = f"{name} is not a picture that can be read here. Use {', '.join(others)} or {last}."
         raise ImageError(message) from error
     except Image.DecompressionBombError as error:
-        most = 2 * Image.MAX_IMAGE_PIXELS / 1e6
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
         raise ImageError(f"{name} has too many pixels, more than {most:.0f} million.") from error
     except Exception as error:  # noqa: BLE001  (each reader raises what it likes)
         raise _unreadable(name, error) from error
@@ -198,8 +198,8 @@ def _plain(image: Image.Image, name: str, max_bytes: int, max_side: int | None) 
         if needed > max_bytes:
             raise ImageError(_too_large(name, image.format, pixels, pixels * max_bytes / needed))
         image.load()
-        large = max_side is not None and image.width * image.height > LARGE_PIXELS
-        rgb = _to_rgb(image, max(1, max(image.size) // max_side) if large else 1)
+        large = image.width * image.height > LARGE_PIXELS
+        rgb = _to_rgb(image, max(1, max(image.size) // max_side) if max_side is not None and large else 1)
         if turn is not None:
             rgb = rgb.transpose(turn)
         if max_side is not None and max(rgb.size) > max_side:
@@ -241,14 +241,16 @@ def _scan_bytes(image: Image.Image, name: str) -> int:
     if not isinstance(image, JpegImageFile):
         return 0
     length = 6 + 2 * image.layers  # of the first scan's header, which was read last, if it has all components
-    image.fp.seek(-length, 1)
-    header = image.fp.read(length)
+    file = image.fp
+    assert file is not None  # it is open
+    file.seek(-length, 1)
+    header = file.read(length)
     whole = header[:3] == bytes((0, length, image.layers)) and image.layers in (1, 3)
     if whole and "progressive" not in image.info:
         return 0
-    start = image.fp.tell()
-    scans = sum(part.count(b"\xff\xda") for part in iter(lambda: image.fp.read(1 << 20), b""))
-    image.fp.seek(start)
+    start = file.tell()
+    scans = sum(part.count(b"\xff\xda") for part in iter(lambda: file.read(1 << 20), b""))
+    file.seek(start)
     if scans * image.width * image.height > MAX_SCANNED_PIXELS:
         raise ImageError(f"{name} is written in {scans + 1} scans, too many to read.")
     sampling = [(across, down) for _, across, down, _ in image.layer]
@@ -263,10 +265,8 @@ def _bytes_per_pixel(image: Image.Image, turned: bool) -> int:
 
 
 def _too_large(name: str, kind: str | None, pixels: int, most: float) -> str:
-    given, bound = pixels / 1e6, most / 1e6
-    return (
-        f"{name} has too many pixels, {given:.0f} million; {FORMATS.get(kind, 'such')} pictures may have {bound:.0f}."
-    )
+    given, bound, kind = pixels / 1e6, most / 1e6, FORMATS.get(kind or "", "such")
+    return f"{name} has too many pixels, {given:.0f} million; {kind} pictures may have {bound:.0f}."
 
 
 def _to_rgb(image: Image.Image, factor: int) -> Image.Image:

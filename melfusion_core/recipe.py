@@ -20,6 +20,7 @@ from PIL import Image
 
 from melfusion_core.tags import SUFFIXES, TagError, read_text, write_tags
 from melfusion_core.take import KNOBS, SettingError, TakeSettings
+from melfusion_core.terminal import plain_line
 
 RECIPE_VERSION = 2
 VERSION_1 = {
@@ -39,13 +40,22 @@ VERSION_1_NEEDED = (
 )
 RECIPE_TAG = "MELFUSION_RECIPE"
 MAX_RECIPE_CHARACTERS = 65_536
+MAX_MESSAGE = 300
+MAX_GAIN_DB = 200.0
 RENDERS = ("single", "compare:with_image", "compare:text_only")
 RECORDED_PACKAGES = ("melfusion-studio", "torch", "diffusers", "transformers", "numpy")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot be read, or that does not say what a recipe must."""
+    """A recipe that cannot be read, or that does not say what a recipe must.
+
+    Args:
+        message: What is wrong; what it quotes of the recipe is made fit to be read.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(plain_line(message, MAX_MESSAGE))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,6 +111,8 @@ class Recipe(TakeSettings):
             raise RecipeError("A recipe needs a seed.")
         if self.render not in RENDERS:
             raise RecipeError(f"render must be one of {', '.join(RENDERS)}, not {self.render!r}.")
+        if abs(self.gain_db) > MAX_GAIN_DB:
+            raise RecipeError(f"gain_db must be from {-MAX_GAIN_DB:g} to {MAX_GAIN_DB:g}, not {self.gain_db:g}.")
         if self.sample_rate <= 0:
             raise RecipeError(f"sample_rate must be above 0, not {self.sample_rate}.")
         for name in ("model_sha256", "image_sha256", "sounds_sha256"):

@@ -27,7 +27,9 @@ MAX_COVER_BYTES = 16_000_000
 MAX_TEXT = 1_000_000
 MAX_CPU_S = 3
 MP4_PREFIX = "----:org.melfusion:"
-_KINDS = dict(zip(SUFFIXES, (mutagen.wave.WAVE, mutagen.flac.FLAC, mutagen.mp3.MP3, mutagen.mp4.MP4), strict=True))
+_KINDS: dict[str, type[mutagen.FileType]] = dict(
+    zip(SUFFIXES, (mutagen.wave.WAVE, mutagen.flac.FLAC, mutagen.mp3.MP3, mutagen.mp4.MP4), strict=True)
+)
 
 
 class TagError(ValueError):
@@ -60,7 +62,7 @@ def write_tags(path: str | Path, name: str, text: str, title: str, cover: Image.
         return
     if file.tags is None:
         file.add_tags()
-    tags = file.tags
+    tags = _tags(file)
     if isinstance(file, mutagen.mp4.MP4):
         tags[_mp4_key(name)] = [mutagen.mp4.MP4FreeForm(text.encode())]
         tags["\xa9nam"] = title
@@ -143,13 +145,18 @@ def _answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes
         return {"error": f"The cover of {short_name(path)} is damaged or too large."}, b""
 
 
+def _tags(file: mutagen.FileType) -> Any:
+    """What a file is tagged with; each format has a class of its own, some of them without annotations."""
+    return {} if file.tags is None else file.tags
+
+
 def _text(file: mutagen.FileType, path: Path, name: str) -> str | None:
     if isinstance(file, mutagen.flac.FLAC):
-        texts = (file.tags or {}).get(name, [])
+        texts = _tags(file).get(name, [])
     elif isinstance(file, mutagen.mp4.MP4):
-        texts = [bytes(text).decode("utf-8", "replace") for text in (file.tags or {}).get(_mp4_key(name), [])]
+        texts = [bytes(text).decode("utf-8", "replace") for text in _tags(file).get(_mp4_key(name), [])]
     else:
-        texts = getattr((file.tags or {}).get(f"TXXX:{name}"), "text", [])
+        texts = getattr(_tags(file).get(f"TXXX:{name}"), "text", [])
     text = str(texts[0]) if texts else None
     if text is not None and len(text) > MAX_TEXT:
         raise TagError(f"The text in the tags of {short_name(path)} is too long.")
@@ -160,9 +167,10 @@ def _cover(file: mutagen.FileType) -> bytes | None:
     if isinstance(file, mutagen.flac.FLAC):
         found = [picture.data for picture in file.pictures]
     elif isinstance(file, mutagen.mp4.MP4):
-        found = [bytes(cover) for cover in (file.tags or {}).get("covr", [])]
+        found = [bytes(cover) for cover in _tags(file).get("covr", [])]
     else:
-        found = [picture.data for picture in file.tags.getall("APIC")] if file.tags is not None else []
+        tags = _tags(file)
+        found = [picture.data for picture in tags.getall("APIC")] if tags else []
     return found[0] if found else None
 
 

@@ -81,8 +81,8 @@ class Knob:
             raise SettingTypeError(name, f"must be a {kind}, not {type(value).__name__}")
         if value is None or not low <= value <= high:  # a NaN is never within bounds
             error = SettingTypeError if value is None else SettingError
-            low, high = (f"{limit:d}" if self.kind is int else f"{limit:.15g}" for limit in (low, high))
-            raise error(name, f"must be from {low} to {high}; it is {_named(value)}")
+            least, most = (f"{limit:d}" if self.kind is int else f"{limit:.15g}" for limit in (low, high))
+            raise error(name, f"must be from {least} to {most}; it is {_named(value)}")
         if self.kind is int and value != int(value):
             raise SettingTypeError(name, f"must be a whole number; it is {value}")
         return self.kind(value)

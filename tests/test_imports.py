@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-BORDERS = ("audio", "mel", "image", "apart")
+BORDERS = ("audio", "mel", "image", "apart", "terminal")
 # Package by package, what else of the project it may import. The root package only names its exports.
 CORE = "melfusion_core"
 GROUND = {f"{CORE}.{name}" for name in (*BORDERS, "tags", "take", "score")}
@@ -28,7 +28,7 @@ ALLOWED = {
     **{f"{CORE}.{name}": set() for name in (*BORDERS, "take", "score")},
     f"{CORE}.image": _packages("apart"),
     f"{CORE}.tags": _packages("apart", "image"),
-    f"{CORE}.recipe": _packages("tags", "take"),
+    f"{CORE}.recipe": _packages("tags", "take", "terminal"),
     f"{CORE}.spectrogram": _packages("mel"),
     f"{CORE}.models": GROUND,
     f"{CORE}.engines": GROUND | _packages("models", "spectrogram"),

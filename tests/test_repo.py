@@ -38,7 +38,7 @@ def repository_files() -> list[Path]:
     files = []
     for folder, folders, names in os.walk(ROOT):
         folders[:] = [name for name in folders if name not in LEFT_OUT and not name.endswith(".egg-info")]
-        files += [Path(folder) / name for name in names]
+        files += [Path(folder) / name for name in names if name != ".git"]  # which is a file in a worktree
     return sorted(files)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from melfusion_core.cli import options
 from melfusion_core.cli.options import CommandError, number
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--eight-bit", nargs="+", choices=EIGHT_BIT, default=[], help="store these in 8-bit floats (default none)"
     )
-    parser.add_argument("--out", type=Path, required=True, help="checkpoint folder; an older checkpoint is replaced")
+    parser.add_argument(
+        "--out", type=options.out_folder, required=True, help="checkpoint folder; an older checkpoint is replaced"
+    )
     parser.set_defaults(run=assemble)
 
 

@@ -42,7 +42,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "a SoundFont itself, with the source's licence beside them. Samples are copied as they are.",
     )
     cut.add_argument("source", type=Path, help="an .sf2 or .sf3 file")
-    cut.add_argument("--out", type=Path, required=True, help="folder for the files")
+    cut.add_argument("--out", type=options.out_folder, required=True, help="folder for the files")
     cut.set_defaults(run=run_cut)
     levels = actions.add_parser("levels", help="measure how loud each instrument is, for the balance of ensembles")
     levels.set_defaults(run=run_levels)

@@ -40,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     options.add_settings(parser, "duration_s", "num_inference_steps")
     parser.add_argument("--repeats", type=options.whole_number(1, 100), default=3, help="(default 3)")
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
-    parser.add_argument("--out", type=Path, help="write the report to this file too")
+    parser.add_argument("--out", type=options.out_file, help="write the report to this file too")
     add_model_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -121,12 +121,14 @@ def measure(pipe: MelFusionPipeline, duration_s: float, steps: int, repeats: int
         pipe.clear_image_cache()
         pipe.encode_image(picture)
 
-    settings = {"prompt": CAPTION, "duration_s": duration_s, "num_inference_steps": steps}
+    settings: dict[str, Any] = {"prompt": CAPTION, "duration_s": duration_s, "num_inference_steps": steps}
 
     plan = pipe.engine.plan([CAPTION], TakeSettings(duration_s=duration_s))
 
     def take(image: Image.Image | None, **more: Any) -> Any:
-        return pipe(image=image, generator=torch.Generator("cpu").manual_seed(0), **settings, **more).audios
+        return pipe(
+            image=image, generator=torch.Generator("cpu").manual_seed(0), **settings, **more, return_dict=False
+        )[0]
 
     def compare() -> None:
         pipe.compare(image=picture, generator=torch.Generator("cpu").manual_seed(0), **settings)

@@ -25,12 +25,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
     stats = actions.add_parser("stats", help="describe a corpus, as JSON and plots")
     stats.add_argument("root", type=Path, help="folder with metadata.jsonl")
-    stats.add_argument("--out", type=Path, help="folder for plots (PNG); without it there are none")
+    stats.add_argument("--out", type=options.out_folder, help="folder for plots (PNG); without it there are none")
     stats.set_defaults(run=_run_stats)
 
     listen = actions.add_parser("listen", help="write a page with random triplets to look at and listen to")
     listen.add_argument("root", type=Path, help="folder with metadata.jsonl")
-    listen.add_argument("--out", type=Path, required=True, help="folder for index.html and its media")
+    listen.add_argument("--out", type=options.out_folder, required=True, help="folder for index.html and its media")
     listen.add_argument("--n", type=options.whole_number(1, 1000), default=30, help="triplets (default 30)")
     listen.add_argument("--seed", type=options.seed, default=0, help="seed of the choice (default 0)")
     listen.set_defaults(run=_run_listen)
@@ -43,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     pack.add_argument("root", type=Path, help="folder with metadata.jsonl")
     pack.add_argument("--vae", type=Path, required=True, help="folder of the codec that encodes the music")
-    pack.add_argument("--out", type=Path, required=True, help="folder to write")
+    pack.add_argument("--out", type=options.out_folder, required=True, help="folder to write")
     pack.add_argument("--subset", choices=("core", "full", "all"), default="all", help="clips to pack (default all)")
     pack.add_argument("--part-mb", type=options.number(0.1, 2000), default=60, help="largest part (default 60 MB)")
     pack.add_argument("--with-text-encoder", action="store_true", help="add the text encoder in half precision")
@@ -58,7 +58,9 @@ def _add_builders(actions: argparse._SubParsersAction) -> None:
         description="Compose, cut, render and caption clips of 10.24 s, and pair each with a picture by affect. "
         "The same seed gives the same corpus, however many workers.",
     )
-    build.add_argument("--out", type=Path, required=True, help="folder to write; a broken-off build goes on there")
+    build.add_argument(
+        "--out", type=options.out_folder, required=True, help="folder to write; a broken-off build goes on there"
+    )
     build.add_argument("--clips", type=options.whole_number(1, 10_000_000), required=True, help="number of triplets")
     build.add_argument("--seed", type=options.seed, default=0, help="(default 0)")
     build.add_argument("--scores", type=Path, help="folder with unpacked MIDI packs; without it all music is composed")
@@ -90,7 +92,9 @@ def _add_scores(actions: argparse._SubParsersAction) -> None:
         description="Compose sections and cut them from scores, as notes. One seed gives one corpus, however "
         "many workers and machines.",
     )
-    scores.add_argument("--out", type=Path, required=True, help="folder to write; a broken-off build goes on there")
+    scores.add_argument(
+        "--out", type=options.out_folder, required=True, help="folder to write; a broken-off build goes on there"
+    )
     scores.add_argument(
         "--sections", type=options.whole_number(1, 10_000_000), required=True, help="number of sections"
     )
@@ -119,6 +123,7 @@ def _run_scores(args: argparse.Namespace) -> int:
     if args.scores is not None and not args.scores.is_dir():
         raise CommandError(f"There is no folder {args.scores}.")
 
+    from melfusion_core.data.marker import MarkerError
     from melfusion_core.data.score_corpus import ScoreCorpusSpec, build_score_corpus
     from melfusion_core.data.triplets import CorpusBuildError
 
@@ -126,8 +131,8 @@ def _run_scores(args: argparse.Namespace) -> int:
     spec = ScoreCorpusSpec(args.sections, args.seed, args.split_seed, packs)
     try:
         done = build_score_corpus(args.out, spec, args.workers, args.shard)
-    except CorpusBuildError as error:
-        raise CommandError(str(error)) from error
+    except (CorpusBuildError, MarkerError) as error:
+        raise CommandError(f"{str(error).rstrip('.')}.", code=1) from error
     print(args.out if done else f"{args.out}: this share is built; other shares are still missing")
     return 0
 
@@ -140,6 +145,7 @@ def _run_build(args: argparse.Namespace) -> int:
         if not font.is_file():
             raise CommandError(f"There is no SoundFont at {font}.")
 
+    from melfusion_core.data.marker import MarkerError
     from melfusion_core.data.renderer import RendererError
     from melfusion_core.data.triplets import SPLIT_SHARES, CorpusBuildError, CorpusSpec, build_corpus
 
@@ -152,8 +158,8 @@ def _run_build(args: argparse.Namespace) -> int:
         spec = CorpusSpec(clips=args.clips, seed=args.seed, **given)
         chosen = tuple(args.splits) if args.splits else tuple(SPLIT_SHARES)
         print(build_corpus(args.out, spec, workers=args.workers, splits=chosen))
-    except (RendererError, CorpusBuildError) as error:
-        raise CommandError(str(error), code=1) from error
+    except (RendererError, CorpusBuildError, MarkerError) as error:
+        raise CommandError(f"{str(error).rstrip('.')}.", code=1) from error
     return 0
 
 
@@ -164,9 +170,14 @@ def _check_corpus(root: Path) -> None:
 
 def _run_stats(args: argparse.Namespace) -> int:
     _check_corpus(args.root)
+    from melfusion_core.data.corpus import CorpusError
     from melfusion_core.data.corpus_stats import corpus_stats, plot_stats
 
-    print(json.dumps(corpus_stats(args.root), indent=2, ensure_ascii=False))
+    try:
+        stats = corpus_stats(args.root)
+    except CorpusError as error:
+        raise CommandError(f"{error}.", code=1) from error
+    print(json.dumps(stats, indent=2, ensure_ascii=False))
     if args.out is not None:
         for path in plot_stats(args.root, args.out):
             print(path, file=sys.stderr)
@@ -175,9 +186,13 @@ def _run_stats(args: argparse.Namespace) -> int:
 
 def _run_listen(args: argparse.Namespace) -> int:
     _check_corpus(args.root)
+    from melfusion_core.data.corpus import CorpusError
     from melfusion_core.data.listening_page import write_listening_page
 
-    print(write_listening_page(args.root, args.out, args.n, args.seed))
+    try:
+        print(write_listening_page(args.root, args.out, args.n, args.seed))
+    except CorpusError as error:
+        raise CommandError(f"{error}.", code=1) from error
     return 0
 
 

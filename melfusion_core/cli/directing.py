@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from melfusion_core.cli import reworking
 from melfusion_core.cli.options import CommandError
+from melfusion_core.cli.reworking import source_of
 
 if TYPE_CHECKING:
     from melfusion_core.engines.score.direction import Direction
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 CURVES = {"valence": "valence", "arousal": "arousal", "loudness": "level", "density": "density"}
 """Flags of curves, and what each is called in a direction."""
-FLAGS = ("metre", "swing", "style", "part", "chords", *CURVES)
+FLAGS = ("metre", "swing", "style", "part", "chords", *CURVES, *reworking.FLAGS)
 
 
 def add_direction_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +58,8 @@ def direction_of(args: argparse.Namespace, settings: TakeSettings) -> Direction 
     Raises:
         CommandError: A flag cannot be read.
     """
-    if all(getattr(args, name) is None for name in FLAGS):
+    reworked = source_of(args, settings)
+    if reworked is None and all(getattr(args, name) is None for name in FLAGS):
         return None
     from melfusion_core.engines.score.direction import MAX_BARS, Direction, DirectionError, parse_key
     from melfusion_core.score.chord_text import ChordTextError, chords_by_beat, parse_progression
@@ -71,6 +74,9 @@ def direction_of(args: argparse.Namespace, settings: TakeSettings) -> Direction 
             bars = parse_progression(args.chords, tonic, mode or "major")
             told["chords"] = chords_by_beat(bars, args.metre or 4, settings.bars or MAX_BARS)
             told["beats_per_bar"] = args.metre or 4
+        if reworked is not None:
+            told["source"], bars_then = reworked
+            told["bars"] = settings.bars or bars_then
         return Direction(**told)
     except (DirectionError, ChordTextError) as error:
         raise CommandError(f"{str(error).rstrip('.')}.") from error

@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("model", type=Path, help="folder of the model, in diffusers format")
     parser.add_argument("corpus", type=Path, help="folder of the corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder for takes and report")
+    parser.add_argument("--out", type=options.out_folder, required=True, help="folder for takes and report")
     parser.add_argument("--judge", type=Path, help="export of `melfusion train judge` (default the shipped judge)")
     parser.add_argument("--n", type=options.whole_number(3, 100_000), default=500, help="triplets (default 500)")
     parser.add_argument(
@@ -39,6 +39,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="50 triplets, for every day")
     parser.add_argument("--split", choices=("validation", "test"), default="test", help="(default test)")
+    options.add_part(parser)
     options.add_settings(parser)
     parser.set_defaults(seed=0)
     parser.add_argument("--batch", type=options.whole_number(1, 1024), default=4, help="pictures per call (default 4)")
@@ -69,11 +70,12 @@ def _run(args: argparse.Namespace) -> int:
         pipeline = load_pipeline(args.model, args.device)
         engine = getattr(pipeline, "engine", None)
         codec = CodecUnderTest(engine) if isinstance(engine, SpectrogramEngine) else None
-        extent = Extent(args.n, min(args.dose_n, args.n), args.batch, args.split)
+        extent = Extent(args.n, min(args.dose_n, args.n), args.batch, args.split, args.part)
         evaluate(pipeline, judge, args.corpus, args.out, extent, settings, codec)
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
-    print((args.out / "report.md").read_text(encoding="utf-8"))
+    if args.part.count == 1:
+        print((args.out / "report.md").read_text(encoding="utf-8"))
     return 0
 
 
@@ -95,7 +97,7 @@ def _add_judge_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("judge", type=Path, help="export of `melfusion train judge`")
     parser.add_argument("corpus", type=Path, help="folder of the corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder for judge.json and judge.md")
+    parser.add_argument("--out", type=options.out_folder, required=True, help="folder for judge.json and judge.md")
     parser.add_argument("--split", choices=("validation", "test"), default="test", help="(default test)")
     parser.add_argument("--n", type=options.whole_number(3, 100_000), default=100_000, help="clips (default all)")
     parser.add_argument("--device", default="cpu", help='"cpu" or "cuda" (default cpu)')

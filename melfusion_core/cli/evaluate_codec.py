@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "pieces against their scores, speed. The fresh pieces need FluidSynth.",
     )
     parser.add_argument("corpus", type=Path, help="folder of the corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the report")
+    parser.add_argument("--out", type=options.out_folder, required=True, help="folder for the report")
     parser.add_argument("--judge", type=Path, help="export of `melfusion train judge` (default the shipped judge)")
     parser.add_argument("--model", type=Path, help="folder of a whole model; or give --vae and --vocoder")
     parser.add_argument("--vae", type=Path, help="export of `melfusion train codec`, or of `vae`")

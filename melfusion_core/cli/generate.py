@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import os
 import secrets
 import sys
@@ -16,6 +17,7 @@ from melfusion_core.cli import options
 from melfusion_core.cli.directing import FLAGS, add_direction_arguments, direction_of
 from melfusion_core.cli.models import add_memory_arguments, add_model_arguments, model_folder, prepare_pipeline
 from melfusion_core.cli.options import CommandError
+from melfusion_core.cli.reworking import add_rework_arguments
 from melfusion_core.recipe import (
     Recipe,
     checkpoint_sha256,
@@ -25,6 +27,7 @@ from melfusion_core.recipe import (
     read_from_file,
 )
 from melfusion_core.take import KNOBS, TakeSettings
+from melfusion_core.terminal import plain_line
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -54,11 +57,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--prompt", type=options.caption, help="caption, such as 'slow solo piano in a minor key'")
     options.add_settings(parser, filled=False)
     add_direction_arguments(parser)
+    add_rework_arguments(parser)
     parser.add_argument(
         "--out",
         type=Path,
         help="file to write: .wav or .flac (16 bit) or .mp3; named after caption and seed if not given",
     )
+    parser.add_argument("--force", action="store_true", help="replace files that are there already")
     parser.add_argument(
         "--text-only", action="store_true", default=None, help="leave the picture out, as if --image were not given"
     )
@@ -98,8 +103,7 @@ def run(args: argparse.Namespace) -> int:
         CommandError: Something is missing, unreadable, out of range or not writable.
     """
     folder = model_folder(args.model)
-    if args.out is not None:
-        _check_target(args.out)
+    _check_target(args)
     # Everything that can be refused is refused before the model is loaded.
     if args.recipe is None:
         settings, image = _from_flags(args, folder)
@@ -122,39 +126,71 @@ def run(args: argparse.Namespace) -> int:
         _warn_of_changes(recipe, str(pipe.device))
 
     made = _render(pipe, recipe, image)
+    if not all(take.audio.isfinite().all() for take in made.values()):
+        raise CommandError(f"The model in {folder} gave samples that are not numbers: nothing was written.", code=1)
     if args.recipe is None:
         recipe = dataclasses.replace(recipe, gain_db=takes.safe_gain_db([take.audio for take in made.values()]))
     waveforms = {name: takes.apply_gain(take.audio, recipe.gain_db) for name, take in made.items()}
 
-    out = args.out or takes.unused_path(Path(f"{file_stem(recipe)}.wav"))
-    twin = out.with_stem(f"{out.stem}-text-only")
+    out = args.out or _unused_name(args, file_stem(recipe))
+    files = {"compare:with_image": out, "compare:text_only": _twin(out)} if args.compare else {recipe.render: out}
     written = []
-    if args.compare:
-        for path, render in ((out, "compare:with_image"), (twin, "compare:text_only")):
-            cover = image if render == "compare:with_image" else None
-            written += takes.write_take(path, waveforms[render], _placed(args, recipe, path, render), cover)
-        figure = out.with_name(f"{out.stem}-spectrogram.png")
-        written.append(takes.write_figure(figure, *made.values()))
-    else:
-        cover = None if recipe.render == "compare:text_only" else image
-        written += takes.write_take(out, waveforms[recipe.render], _placed(args, recipe, out, recipe.render), cover)
-    for render, path in zip(made, (out, twin), strict=False):
-        if args.midi:
-            written.append(takes.write_midi(path.with_suffix(".mid"), made[render]))
-        if args.stems:
-            written += takes.write_stems(path, made[render], recipe.gain_db)
+    with takes.placing(out) as folder:
+        for render, path in files.items():
+            take, part = made[render], folder / path.name
+            cover = None if render == "compare:text_only" else image
+            written += takes.write_take(part, waveforms[render], _placed(args, recipe, path, render), cover)
+            if args.midi:
+                written.append(takes.write_midi(part.with_suffix(".mid"), take))
+            if args.stems:
+                written += takes.write_stems(part, take, recipe.gain_db)
+        if args.compare:
+            written.append(takes.write_figure(folder / _figure(out).name, *made.values()))
     for path in written:
-        print(path)
+        print(out.parent / path.name)
     return 0
 
 
-def _check_target(out: Path) -> None:
-    if out.suffix.lower() not in SUFFIXES:
-        raise CommandError(f"--out must end in {', '.join(SUFFIXES)}, and {out.name!r} does not.")
-    if not out.parent.is_dir():
-        raise CommandError(f"The folder {out.parent} does not exist.")
-    if not os.access(out.parent, os.W_OK):
-        raise CommandError(f"The folder {out.parent} cannot be written to.")
+def _twin(out: Path) -> Path:
+    return out.with_stem(f"{out.stem}-text-only")
+
+
+def _figure(out: Path) -> Path:
+    return out.with_name(f"{out.stem}-spectrogram.png")
+
+
+def _targets(args: argparse.Namespace, out: Path) -> list[Path]:
+    """All files that may be written."""
+    paths = [_figure(out)] * bool(args.compare)
+    for path in (out, _twin(out)) if args.compare else (out,):
+        paths += [path, path.with_suffix(".json"), *[path.with_suffix(".mid")] * args.midi]
+        if args.stems:
+            from melfusion_core.cli.takes import stem_path
+            from melfusion_core.engines.score.layout import PARTS
+
+            paths += [stem_path(path, role) for role in PARTS]
+    return paths
+
+
+def _check_target(args: argparse.Namespace) -> None:
+    """Refuse before the work what could not be written after it."""
+    if args.out is None:
+        options.check_folder(Path())
+        return
+    if args.out.suffix.lower() not in SUFFIXES:
+        raise CommandError(f"--out must end in {', '.join(SUFFIXES)}, and {args.out.name!r} does not.")
+    options.check_folder(args.out.parent)
+    for path in _targets(args, args.out):
+        if path.is_dir():
+            raise CommandError(f"{path} is a folder.")
+        if path.exists() and not args.force:
+            raise CommandError(f"{path} exists already; --force replaces it.")
+
+
+def _unused_name(args: argparse.Namespace, stem: str) -> Path:
+    """A name that none of the files has yet: the stem, or the first with "-2", "-3" ... after it."""
+    names = (f"{stem}{'' if count == 1 else f'-{count}'}.wav" for count in itertools.count(1))
+    return next(out for out in map(Path, names) if not any(path.exists() for path in _targets(args, out)))
 
 
 def _model_digest(folder: Path) -> str:
@@ -250,7 +286,7 @@ def _warn_of_changes(recipe: Recipe, device: str) -> None:
     if recipe.device != device:
         changes.append(f"device {recipe.device} then, {device} now")
     if changes:
-        print(f"The samples may differ in their last bits: {'; '.join(changes)}.", file=sys.stderr)
+        print(plain_line(f"The samples may differ in their last bits: {'; '.join(changes)}."), file=sys.stderr)
 
 
 def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) -> dict[str, Rendered]:
@@ -267,5 +303,5 @@ def _render(pipe: MelFusionPipeline, recipe: Recipe, image: Image.Image | None) 
 
         made = takes.render(pipe, recipe, image, lambda _: bar.update(1))
     for note in dict.fromkeys(str(warning.message) for warning in notes):
-        print(note, file=sys.stderr)
+        print(plain_line(note), file=sys.stderr)
     return made

@@ -9,9 +9,10 @@ import sys
 import traceback
 import typing
 from collections.abc import Sequence
-from typing import NoReturn
+from pathlib import Path
 
-from melfusion_core.cli.options import CommandError
+from melfusion_core.cli.options import CommandError, check_folder
+from melfusion_core.terminal import PlainParser, plain_line
 
 # Modules by name, so that imports point one way: `full_size` and `research` use this package, never the reverse. Each
 # has `add_parser`, which adds its command or extends one that stands before it.
@@ -22,11 +23,13 @@ COMMANDS = (
     "melfusion_core.full_size.cli_assemble",
     "melfusion_core.cli.evaluate",
     "melfusion_core.cli.evaluate_codec",
+    "melfusion_core.cli.evaluate_notes",
     "melfusion_core.full_size.cli_evaluate",
     "melfusion_core.research.cli_probe",
     "melfusion_core.cli.tune",
     "melfusion_core.cli.bank",
     "melfusion_core.cli.bench",
+    "melfusion_core.cli.soak",
     "melfusion_core.cli.info",
     "melfusion_core.full_size.cli_info",
     "melfusion_core.cli.push",
@@ -50,13 +53,6 @@ TRAINERS = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} ({self.prog} --help lists the flags)\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of the whole program.
 
@@ -65,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     """
     from melfusion_core import __version__
 
-    parser = _Parser(prog="melfusion", description="Music from a picture and a caption.")
+    parser = PlainParser(prog="melfusion", description="Music from a picture and a caption.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
@@ -87,10 +83,13 @@ def _train(component: str, flags: list[str]) -> int:
     module, function = TRAINERS[component]
     train = getattr(importlib.import_module(module), function)
     config_class = typing.get_type_hints(train)["config"]
+    config = parse_config(config_class, flags, program=f"melfusion train {component}")
+    if getattr(config, "out", None):
+        check_folder(Path(config.out), make=True)
     try:
-        result = train(parse_config(config_class, flags, program=f"melfusion train {component}"))
+        result = train(config)
     except (TrainingError, CorpusError, PackError) as error:
-        raise CommandError(str(error), code=1) from error
+        raise CommandError(f"{str(error).rstrip('.')}.", code=1) from error
     if isinstance(result, dict):  # figures of what was fitted in one go; the others print theirs on the way
         print(json.dumps(result))
     return 0
@@ -124,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         message, code = _explain(error)
-        print(f"melfusion: {message}", file=sys.stderr)
+        print(plain_line(f"melfusion: {message}"), file=sys.stderr)
         return code
 
 

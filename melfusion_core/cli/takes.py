@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +109,35 @@ def apply_gain(waveform: torch.Tensor, gain_db: float) -> torch.Tensor:
     return waveform * 10.0 ** (gain_db / 20.0) if gain_db else waveform
 
 
+@contextlib.contextmanager
+def placing(out: Path) -> Iterator[Path]:
+    """Give a folder to write files into: they come to lie beside `out` when all are there, and after a failure none.
+
+    Args:
+        out: The file that gives the others their names.
+
+    Yields:
+        The folder.
+
+    Raises:
+        CommandError: A file could not be written, for instance because the disk is full.
+    """
+    new: list[Path] = []
+    try:
+        with tempfile.TemporaryDirectory(prefix=".melfusion-", dir=out.parent) as folder:
+            yield Path(folder)
+            for file in Path(folder).iterdir():
+                target = out.parent / file.name
+                new += [target] * (not target.exists())
+                os.replace(file, target)
+    except (OSError, AudioError) as error:
+        for target in new:
+            target.unlink(missing_ok=True)
+        raise write_error(out, error) from error
+
+
 def write_take(path: Path, waveform: torch.Tensor, recipe: Recipe, cover: Image.Image | None = None) -> list[Path]:
-    """Write a take: the audio with its recipe in the tags, and the recipe beside it. Each file whole, or not at all.
+    """Write a take: the audio with its recipe in the tags, and the recipe beside it.
 
     Args:
         path: Audio file; its suffix is one of `SUBTYPES`. 16-bit samples, without dither.
@@ -120,19 +149,12 @@ def write_take(path: Path, waveform: torch.Tensor, recipe: Recipe, cover: Image.
         Paths of the audio file and of the JSON file.
 
     Raises:
-        CommandError: The files could not be written, for instance because the disk is full.
+        OSError: A file could not be written.
+        AudioError: The audio could not be written.
     """
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        save_audio(part, waveform, recipe.sample_rate, subtype=SUBTYPES[path.suffix.lower()])
-        embed_in_file(part, recipe, cover)
-        sidecar = write_sidecar(path, recipe)
-        os.replace(part, path)
-    except (OSError, AudioError) as error:
-        raise write_error(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return [path, sidecar]
+    save_audio(path, waveform, recipe.sample_rate, subtype=SUBTYPES[path.suffix.lower()])
+    embed_in_file(path, recipe, cover)
+    return [path, write_sidecar(path, recipe)]
 
 
 def write_midi(path: Path, take: Rendered) -> Path:
@@ -146,12 +168,10 @@ def write_midi(path: Path, take: Rendered) -> Path:
         The path.
 
     Raises:
-        CommandError: The file could not be written.
+        OSError: The file could not be written.
     """
-    try:
-        path.write_bytes(midi_bytes(take.score))
-    except OSError as error:
-        raise write_error(path, error) from error
+    assert take.score is not None
+    path.write_bytes(midi_bytes(take.score))
     return path
 
 
@@ -167,23 +187,33 @@ def write_stems(path: Path, take: Rendered, gain_db: float) -> list[Path]:
         The paths.
 
     Raises:
-        CommandError: A file could not be written.
+        AudioError: A file could not be written.
     """
     paths = []
     for role, stem in (take.stems or {}).items():
-        paths.append(path.with_stem(f"{path.stem}-{role}"))
-        try:
-            save_audio(paths[-1], apply_gain(stem, gain_db), take.sample_rate, subtype=SUBTYPES[path.suffix.lower()])
-        except (OSError, AudioError) as error:
-            raise write_error(paths[-1], error) from error
+        paths.append(stem_path(path, role))
+        save_audio(paths[-1], apply_gain(stem, gain_db), take.sample_rate, subtype=SUBTYPES[path.suffix.lower()])
     return paths
+
+
+def stem_path(path: Path, role: str) -> Path:
+    """Name the file of one part.
+
+    Args:
+        path: The take's own file.
+        role: Of the part.
+
+    Returns:
+        The path.
+    """
+    return path.with_stem(f"{path.stem}-{role}")
 
 
 def write_figure(path: Path, with_image: Rendered, text_only: Rendered) -> Path:
     """Draw two takes and what sets them apart.
 
     Args:
-        path: PNG file to write, whole or not at all.
+        path: PNG file to write.
         with_image: The one with the picture.
         text_only: The one without.
 
@@ -191,17 +221,10 @@ def write_figure(path: Path, with_image: Rendered, text_only: Rendered) -> Path:
         The path.
 
     Raises:
-        CommandError: The file could not be written.
+        OSError: The file could not be written.
     """
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        save_figure(with_image.view.figure("With the picture", text_only.view, "Caption only"), part)
-        os.replace(part, path)
-    except OSError as error:
-        raise write_error(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    assert with_image.view is not None
+    return save_figure(with_image.view.figure("With the picture", text_only.view, "Caption only"), path)
 
 
 def write_error(path: Path, error: Exception) -> CommandError:
@@ -220,19 +243,3 @@ def write_error(path: Path, error: Exception) -> CommandError:
     elif isinstance(error, AudioError) and path.parent.is_dir():
         reason = f"{reason} ({shutil.disk_usage(path.parent).free / 1e6:,.0f} MB are free on that disk)"
     return CommandError(f"{path} could not be written: {reason}.", code=1)
-
-
-def unused_path(path: Path) -> Path:
-    """Find a name that no file has yet.
-
-    Args:
-        path: Wanted path of an audio file.
-
-    Returns:
-        The path, or the first with "-2", "-3" ... after its stem where an audio or JSON file has that name.
-    """
-    candidate, count = path, 1
-    while candidate.exists() or candidate.with_suffix(".json").exists():
-        count += 1
-        candidate = path.with_stem(f"{path.stem}-{count}")
-    return candidate

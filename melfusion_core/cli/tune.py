@@ -23,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("model", type=Path, help="folder of the model, in diffusers format")
     parser.add_argument("corpus", type=Path, help="folder of the corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder for takes and tuning.md")
+    parser.add_argument("--out", type=options.out_folder, required=True, help="folder for takes and tuning.md")
     parser.add_argument(
         "--base", default="", metavar="SETTINGS", help="settings of all trials, such as guidance_scale=3,sampler=ddim"
     )

@@ -9,13 +9,6 @@ NEUTRAL = (
 )  # fmt: skip
 """Captions that say nothing: the picture decides."""
 
-TEMPO_WORDS = (
-    (72.0, "slow", ("slow", "unhurried", "leisurely", "slow-paced")),
-    (105.0, "moderate", ("moderate", "mid-tempo", "medium-paced", "steady")),
-    (1e9, "fast", ("fast", "quick", "up-tempo", "brisk")),
-)
-"""Upper bound in BPM, class word, adjectives."""
-
 TEMPO_PHRASES = {
     "slow": ("at a slow tempo", "slowly", "at a slow pace", "in a slow tempo", "with a slow beat"),
     "moderate": ("at a moderate tempo", "at a walking pace", "at a medium tempo", "with a moderate beat"),

@@ -14,25 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from melfusion_core.data import caption_words as words
-from melfusion_core.data.caption_words import NEUTRAL, TEMPO_WORDS
+from melfusion_core.data.caption_words import NEUTRAL
 from melfusion_core.data.ensembles import STYLE_WORDS
 from melfusion_core.score.instruments import INSTRUMENTS
 from melfusion_core.score.score import Score, Track
+from melfusion_core.score.tempo import TEMPO_WORDS, tempo_word
 
-__all__ = ["NEUTRAL", "TEMPO_WORDS", "make_captions", "tempo_word", "textures"]
+__all__ = ["NEUTRAL", "make_captions", "textures"]
 
 _BOWED = {"violin", "viola", "cello", "contrabass", "fiddle"}
 _PLURALS = {"brass", "synth brass", "drums", "percussion", "vibes", "bagpipes", "pipes"}
 _MOOD_SHARE = 0.22
-
-
-def tempo_word(tempo_bpm: float) -> str:
-    """Class of a tempo: "slow" (below 72 BPM), "moderate" (below 105) or "fast".
-
-    Args:
-        tempo_bpm: quarter notes per minute.
-    """
-    return next(word for bound, word, _ in TEMPO_WORDS if tempo_bpm < bound)
 
 
 def with_article(phrase: str) -> str:

@@ -153,7 +153,8 @@ class Grooves:
             for message in mido.merge_tracks(midi.tracks):
                 ticks += message.time
                 if message.type == "note_on" and message.velocity > 0:
-                    pitch = _TO_GENERAL_MIDI.get(message.note, message.note)
+                    pitch = int(message.note)
+                    pitch = _TO_GENERAL_MIDI.get(pitch, pitch)
                     notes.append(Note(ticks / midi.ticks_per_beat, 0.2, pitch, message.velocity))
             self.notes[performance.path] = notes
         return self.notes[performance.path]

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from jinja2 import Environment
 
-from melfusion_core.data.corpus import Triplet, read_corpus
+from melfusion_core.data.corpus import CorpusError, Triplet, read_corpus
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -81,15 +81,18 @@ def write_listening_page(root: Path | str, out: Path | str, n: int = 30, seed: i
         Path of `index.html`.
 
     Raises:
-        ValueError: `n` is not positive or the corpus is empty.
+        ValueError: `n` is not positive.
+        CorpusError: the corpus is empty or damaged, or has files outside its folder.
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
     root, folder = Path(root), Path(out)
     rows = read_corpus(root)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:n])
+    for index in chosen:
+        _check_inside(root, rows[int(index)])
     (folder / "media").mkdir(parents=True, exist_ok=True)
-    clips = [_describe(folder, rows[int(index)]) for index in chosen]
+    clips = [_describe(folder, f"{index:06d}", rows[int(index)]) for index in chosen]
     page = Environment(autoescape=True, trim_blocks=True).from_string(_PAGE)
     title = f"{len(clips)} of {len(rows):,} triplets"
     subtitle = f"Corpus {root.resolve().name}, drawn with seed {seed}. Valence and arousal are ranks from 0 to 1."
@@ -98,20 +101,28 @@ def write_listening_page(root: Path | str, out: Path | str, n: int = 30, seed: i
     return path
 
 
-def _describe(folder: Path, row: Triplet) -> dict[str, object]:
-    """Copy a triplet's files and say what the page shows of it."""
+def _check_inside(root: Path, row: Triplet) -> None:
+    """Refuse what a page would carry away from elsewhere: nobody knows who wrote the table."""
+    for path in (row.audio, row.image):
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise CorpusError(f"{row.where}: {path} lies outside the corpus")
+    row.check_files()
+
+
+def _describe(folder: Path, number: str, row: Triplet) -> dict[str, object]:
+    """Copy a triplet's files, named by its number in the table, and say what the page shows of it."""
     names = {}
     for kind, path in (("audio", row.audio), ("image", row.image)):
-        names[kind] = f"media/{row.id}{path.suffix}"
+        names[kind] = f"media/{number}{path.suffix}"
         shutil.copyfile(path, folder / names[kind])
-    names["spectrogram"] = f"media/{row.id}.png"
+    names["spectrogram"] = f"media/{number}-spectrogram.png"
     _save_spectrogram(row.audio, folder / names["spectrogram"])
     facts = [
         ("Style", row.style),
         ("Lead", row.lead),
         ("Instruments", ", ".join(row.instruments)),
         ("Key", row.key),
-        ("Tempo", f"{row.tempo_bpm:.0f} BPM, {row.tempo_word}"),
+        ("Tempo", "unknown" if row.tempo_bpm is None else f"{row.tempo_bpm:.0f} BPM, {row.tempo_word}"),
         ("Music", _mood(row, "music")),
         ("Source", row.source),
         ("Work", row.piece),

@@ -263,8 +263,8 @@ def bass_line(
         chord = slot.chord
         root = low(chord.bass)
         if chord.bass == chord.root:
-            fifth, third = root + (chord.tones[2] - chord.root) % 12 if len(chord.tones) > 2 else root + 7, root + 4
             third = root + (chord.tones[1] - chord.root) % 12
+            fifth = root + (chord.tones[2] - chord.root) % 12 if len(chord.tones) > 2 else root + 7
         else:
             fifth = third = root + (chord.root - chord.bass) % 12
         if pattern == "walking":

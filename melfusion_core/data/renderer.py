@@ -51,7 +51,17 @@ def check_renderer(soundfont: Path) -> str:
             f"No SoundFont at {soundfont}. Install one (Debian, Ubuntu: `apt install fluid-soundfont-gm`) or give "
             "its path with --soundfont."
         )
+    _check_soundfont(soundfont)
     return program
+
+
+def _check_soundfont(path: Path) -> None:
+    """FluidSynth plays its own default in place of a font that it cannot read, and ends as if all were well."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    whole = path.stat().st_size >= int.from_bytes(head[4:8], "little") + 8
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk" or not whole:
+        raise RendererError(f"{path} is no whole SoundFont (.sf2 or .sf3).")
 
 
 def scores_to_midi(scores: list[Score], seconds: float) -> mido.MidiFile:

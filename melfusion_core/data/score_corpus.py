@@ -7,9 +7,7 @@ builds some chunks, and where all of them lie together they become one corpus.
 
 from __future__ import annotations
 
-import json
 import logging
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +18,7 @@ from tqdm.auto import tqdm
 from melfusion_core.data.captions import make_captions
 from melfusion_core.data.fingerprint import folder_fingerprint
 from melfusion_core.data.grooves import Grooves, load_grooves
+from melfusion_core.data.marker import read_marker, write_marker
 from melfusion_core.data.music_affect import MusicCues, music_affect, music_cues
 from melfusion_core.data.pictures import rank_normalise
 from melfusion_core.data.score_files import PACK_WEIGHTS, Piece, ScoreError, find_scores, read_piece
@@ -28,6 +27,7 @@ from melfusion_core.data.sections.compose import compose_section
 from melfusion_core.data.sections.excerpts import excerpt_section
 from melfusion_core.data.sections.windows import Window, section_windows
 from melfusion_core.data.triplets import GROOVES_FOLDER, CorpusBuildError, split_of
+from melfusion_core.data.workers import start_workers
 from melfusion_core.score.score import Score
 
 logger = logging.getLogger(__name__)
@@ -147,9 +147,9 @@ def _mark(root: Path, spec: ScoreCorpusSpec) -> None:
     """Record what a folder is made from, or refuse one made from something else."""
     wanted = {"format": 1, **asdict(spec), "scores": folder_fingerprint(spec.scores) if spec.scores else None}
     marker = root / "spec.json"
-    if marker.is_file() and json.loads(marker.read_text()) != wanted:
+    if read_marker(marker) not in (None, wanted):
         raise CorpusBuildError(f"{root} already holds a corpus made from other settings; choose another folder")
-    marker.write_text(json.dumps(wanted, indent=1))
+    write_marker(marker, wanted)
 
 
 def build_score_corpus(
@@ -186,7 +186,7 @@ def build_score_corpus(
     _mark(root, spec)
     chunks = range(-(-spec.sections // CHUNK))
     missing = [k for k in chunks if k % count == index and not (parts / f"{k:05d}").is_dir()]
-    with ProcessPoolExecutor(max_workers=max(workers, 1)) as pool:
+    with start_workers(workers, root / f".work-{index}") as pool:
         work = pool.map(_build_chunk, [(spec, parts, chunk) for chunk in missing])
         for _ in tqdm(work, total=len(missing), desc="sections", disable=not progress, unit_scale=CHUNK):
             pass

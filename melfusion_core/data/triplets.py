@@ -12,7 +12,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -22,16 +22,19 @@ import numpy as np
 import soundfile
 from tqdm.auto import tqdm
 
-from melfusion_core.data.captions import make_captions, tempo_word
+from melfusion_core.data.captions import make_captions
 from melfusion_core.data.composer import compose
 from melfusion_core.data.fingerprint import folder_fingerprint
 from melfusion_core.data.grooves import Grooves, load_grooves
+from melfusion_core.data.marker import read_marker, write_marker
 from melfusion_core.data.midi import excerpt
 from melfusion_core.data.music_affect import MusicCues, music_affect, music_cues
 from melfusion_core.data.pictures import Picture, PictureSource, rank_normalise
 from melfusion_core.data.renderer import DEFAULT_SOUNDFONT, RendererError, check_renderer, level, render
 from melfusion_core.data.score_files import PACK_WEIGHTS, Piece, ScoreError, find_scores, read_piece
+from melfusion_core.data.workers import start_workers
 from melfusion_core.score.score import Score
+from melfusion_core.score.tempo import tempo_word
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ SPLIT_SHARES = {"train": 0.88, "validation": 0.04, "test": 0.08}
 BATCH = 32  # clips a FluidSynth run; 16, 32, 64 and 128 took 0.20, 0.25, 0.29 and 0.29 s a clip on a busy core
 BYTES_PER_CLIP = 420_000
 GROOVES_FOLDER = "groove_drums"
+SCRATCH = ".work"
 SCORES = "scores.jsonl"
 """Notes of every described clip, exactly: one score a line, with the clip's id."""
 _COMPOSER, _PICTURES, _PAIRING, _CAPTIONS, _SOUNDFONT = 1, 2, 3, 4, 5  # random streams
@@ -160,7 +164,7 @@ def _render_batch(args: tuple[CorpusSpec, Path, list[int], list[Score], list[flo
     """Render clips that are not on disk yet."""
     spec, root, indices, scores, arousal = args
     paths = [root / "audio" / f"{index:06d}.flac" for index in indices]
-    if all(path.is_file() for path in paths):
+    if all(_is_whole(path) for path in paths):
         return
     fonts = [soundfont_of(spec, index) for index in indices]
     for font in dict.fromkeys(fonts):
@@ -170,7 +174,17 @@ def _render_batch(args: tuple[CorpusSpec, Path, list[int], list[Score], list[flo
             partial = paths[row].with_suffix(".partial")
             sound = level(clip, arousal[row], SAMPLE_RATE)
             soundfile.write(partial, sound, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+            if not _is_whole(partial):
+                raise RendererError(f"{paths[row]} could not be written whole")
             partial.rename(paths[row])
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a clip can be read to its end: a full disk cuts files without a word."""
+    try:
+        return path.is_file() and len(soundfile.read(path, dtype="int16")[0]) == round(SECONDS * SAMPLE_RATE)
+    except soundfile.LibsndfileError:
+        return False
 
 
 @contextmanager
@@ -261,15 +275,15 @@ def _mark(root: Path, spec: CorpusSpec) -> None:
     fonts = [f"{Path(font).name}, {Path(font).stat().st_size} bytes" for font in spec.soundfonts]
     wanted = {"format": 1, **asdict(spec), **sources, "soundfonts": fonts}
     marker = root / "spec.json"
-    if marker.is_file():
-        found = json.loads(marker.read_text())
+    found = read_marker(marker)
+    if found is not None:
         different = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
         if different:
             raise CorpusBuildError(
                 f"{root} already holds a corpus made from other settings (different: {', '.join(different)}); "
                 "choose another folder"
             )
-    marker.write_text(json.dumps(wanted, indent=1))
+    write_marker(marker, wanted)
 
 
 def build_corpus(
@@ -318,7 +332,7 @@ def build_corpus(
         if not packs:
             raise CorpusBuildError(f"no score pack found in {spec.scores}")
     batches = [list(range(i, min(i + BATCH, spec.clips))) for i in range(0, spec.clips, BATCH)]
-    with _full_disk_named(root), ProcessPoolExecutor(max_workers=max(workers, 1)) as pool:
+    with _full_disk_named(root), start_workers(workers, root / SCRATCH) as pool:
         work = pool.map(_scores, [(spec, batch, packs) for batch in batches])
         scores = [s for part in tqdm(work, total=len(batches), desc="composing", disable=not progress) for s in part]
         cues = [music_cues(score, SECONDS) for score in scores]
@@ -357,7 +371,7 @@ def _write_pictures(
     cues: list[MusicCues],
     affect: np.ndarray,
     wanted: set[str],
-    pool: ProcessPoolExecutor,
+    pool: Executor,
     progress: bool,
 ) -> list[dict[str, object]]:
     """Pair every clip with a picture of its split, save the pictures, and describe the triplets."""

@@ -33,10 +33,12 @@ class View(Protocol):
     @property
     def duration_s(self) -> float:
         """Length of what it shows, in seconds."""
+        ...
 
     @property
     def nbytes(self) -> int:
         """About how much memory it takes."""
+        ...
 
     def figure(self, title: str = "", other: Any = None, other_title: str = "") -> Figure:
         """Draw it with axes, alone or beside another one and with what sets them apart.
@@ -46,6 +48,7 @@ class View(Protocol):
             other: Another view of the same class and shape, or None.
             other_title: Its heading.
         """
+        ...
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ class Composes(Protocol):
             start: See there.
             known: See there.
         """
+        ...
 
     @staticmethod
     def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
@@ -186,6 +190,7 @@ class Composes(Protocol):
             latents: See there.
             alpha_cumprod: See there.
         """
+        ...
 
 
 class Engine(PartedModel):

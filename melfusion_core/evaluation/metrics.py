@@ -382,8 +382,10 @@ def mean_interval(
         groups: Groups that are resampled whole, of length `n`; None for single samples.
 
     Returns:
-        The estimate.
+        The estimate; NaN without samples.
     """
     values = np.asarray(values, dtype=np.float64)
+    if not len(values):
+        return Estimate(math.nan, math.nan, math.nan, 0)
     counts = resample_counts(len(values), seed, draws, groups)
     return _percentiles(float(values.mean()), counts @ values / counts.sum(1), len(values))

@@ -32,6 +32,7 @@ from melfusion_core.evaluation.picture import (
     own_picture,
     picture_obeyed,
 )
+from melfusion_core.evaluation.shares import WHOLE, Part
 from melfusion_core.evaluation.takes import (
     DOSES,
     HEADROOM,
@@ -59,12 +60,14 @@ class Extent:
         dose_n: The first so many of them for the dose curves.
         batch_size: Pictures per call of the pipeline.
         split: Split of the triplets; everything that is tuned must use "validation".
+        part: The share of the takes to generate; a share alone is not measured.
     """
 
     n: int = 500
     dose_n: int = 100
     batch_size: int = 4
     split: str = "test"
+    part: Part = WHOLE
 
 
 DEFAULT_EXTENT = Extent()
@@ -107,8 +110,6 @@ class _Evaluation:
         settings: SamplingSettings,
         progress: bool = True,
     ) -> None:
-        if pipeline.sample_rate != judge.sample_rate:
-            raise ValueError(f"the pipeline makes {pipeline.sample_rate} Hz, the judge hears {judge.sample_rate} Hz")
         self.pipeline, self.judge, self.out = pipeline, judge, Path(out)
         self.extent, self.settings, self.progress = extent, settings, progress
         self.corpus_root, self.seed = corpus_root, settings.seed
@@ -121,7 +122,14 @@ class _Evaluation:
         """Generate the takes that are missing."""
         for part in ("neutral", "described"):
             generate_takes(
-                self.pipeline, self.triplets, part, self.out, self.settings, self.extent.batch_size, self.progress
+                self.pipeline,
+                self.triplets,
+                part,
+                self.out,
+                self.settings,
+                self.extent.batch_size,
+                self.progress,
+                part_made=self.extent.part,
             )
         for strength in DOSES:
             if dose_variant(strength) not in VARIANTS:
@@ -134,19 +142,25 @@ class _Evaluation:
                     self.extent.batch_size,
                     self.progress,
                     dose=strength,
+                    part_made=self.extent.part,
                 )
 
     def real_clip(self, triplet: Triplet) -> np.ndarray:
-        """A real clip of shape `(samples,)`, cut or padded to the length of the takes."""
-        waveform = triplet.read_audio(self.judge.sample_rate).numpy()[: self.samples]
-        return np.pad(waveform, (0, self.samples - len(waveform)))
+        """A real clip of shape `(samples,)`."""
+        return self._cut(triplet.read_audio(self.judge.sample_rate).numpy())
+
+    def _cut(self, waveform: np.ndarray) -> np.ndarray:
+        """A waveform cut or padded to the length asked for: takes made of notes end with a bar and ring out."""
+        return np.pad(waveform[: self.samples], (0, max(self.samples - len(waveform), 0)))
 
     def measure(self, part: str, variant: str, triplets: Sequence[Triplet] | None = None) -> Measured:
         """Measure the takes of a part in a variant, or with part "real" the real clips."""
         rate = self.judge.sample_rate
 
         def read(triplet: Triplet) -> np.ndarray:
-            return self.real_clip(triplet) if part == "real" else load_take(self.out, part, variant, triplet, rate)
+            if part == "real":
+                return self.real_clip(triplet)
+            return self._cut(load_take(self.out, part, variant, triplet, rate))
 
         label = "real clips" if part == "real" else f"{part}, {variant}"
         cache = self.out / "cues" / f"{part}-{variant}.json"
@@ -192,7 +206,8 @@ def evaluate(
     Takes and cues are kept, so that an interrupted evaluation goes on where it stopped.
 
     Args:
-        pipeline: What generates: has `sample_rate`, `compare` and can be called.
+        pipeline: What generates: has `sample_rate`, `compare` and can be called; the judge hears its takes at its own
+            rate, channels averaged.
         judge: Judge trained on its part of the same corpus's train split.
         corpus_root: Corpus folder.
         out: Folder to write.
@@ -202,13 +217,15 @@ def evaluate(
         progress: Show progress bars.
 
     Returns:
-        The report, as in `report.json`.
+        The report, as in `report.json`; empty where a share of the takes was made.
 
     Raises:
-        ValueError: If the sample rates of judge and pipeline differ, or `out` belongs to other settings.
+        ValueError: If `out` belongs to other settings.
     """
     run = _Evaluation(pipeline, judge, corpus_root, out, extent, settings, progress)
     run.generate()
+    if extent.part.count > 1:
+        return {}
     seed, triplets = settings.seed, run.triplets
     real = run.measure("real", "clips")
     neutral = {variant: run.measure("neutral", variant) for variant in VARIANTS}

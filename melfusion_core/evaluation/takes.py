@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from melfusion_core.audio import load_audio, save_audio
 from melfusion_core.data.corpus import Triplet
+from melfusion_core.evaluation.shares import WHOLE, Part
 from melfusion_core.take import TakeSettings
 
 NEUTRAL_CAPTION = "a piece of music"
@@ -120,6 +121,7 @@ def generate_takes(
     batch_size: int = 4,
     progress: bool = True,
     dose: float | None = None,
+    part_made: Part = WHOLE,
 ) -> None:
     """Generate the takes that are not on disk yet, several pictures per call.
 
@@ -132,6 +134,7 @@ def generate_takes(
         batch_size: Pictures per call.
         progress: Show a progress bar.
         dose: Synapse strength of takes with the picture only; None for both takes at the settings' strength.
+        part_made: The share to generate.
 
     Raises:
         ValueError: If `out` holds takes made with other settings.
@@ -139,9 +142,10 @@ def generate_takes(
     claim_folder(out, settings)
     variants = VARIANTS if dose is None else (dose_variant(dose),)
     places = {triplet.id: index for index, triplet in enumerate(triplets)}
-    missing = [t for t in triplets if not all(take_path(out, part, v, t).is_file() for v in variants)]
+    mine = [triplet for number, triplet in enumerate(triplets) if part_made.holds(number)]
+    missing = [t for t in mine if not all(take_path(out, part, v, t).is_file() for v in variants)]
     label = f"takes, {part}" if dose is None else f"takes, strength {dose:g}"
-    bar = tqdm(total=len(triplets), initial=len(triplets) - len(missing), desc=label, disable=not progress)
+    bar = tqdm(total=len(mine), initial=len(mine) - len(missing), desc=label, disable=not progress)
     doses = {} if dose is None else {"synapse_strength": dose}
     sampling = asdict(settings.changed(seed=None, **doses))
     for start in range(0, len(missing), batch_size):

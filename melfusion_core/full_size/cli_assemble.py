@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from melfusion_core.cli import options
@@ -106,10 +105,11 @@ def _run(args: argparse.Namespace) -> int:
     check_out(args.out)
     from melfusion_core.full_size.sources import SourceError
     from melfusion_core.full_size.strict import WeightsError
+    from melfusion_core.pipelines.rendering import quiet_loading
 
     args.dtype = args.dtype or DTYPE
     try:
-        with _quiet():
+        with quiet_loading():
             if args.base is not None:
                 _merge(args)
             else:
@@ -118,22 +118,6 @@ def _run(args: argparse.Namespace) -> int:
         raise CommandError(f"{str(error).rstrip('.')}.", code=1) from error
     print(args.out)
     return 0
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars of diffusers and transformers, one per network and gone at once; the Hub's are shown."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    shown = [module for module in (diffusers_logging, transformers_logging) if module.is_progress_bar_enabled()]
-    for module in shown:
-        module.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for module in shown:
-            module.enable_progress_bar()
 
 
 def _from_public(args: argparse.Namespace) -> None:

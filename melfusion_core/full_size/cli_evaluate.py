@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--generated", type=Path, required=True, help="folder of generated clips; with --model they are made there"
     )
     parser.add_argument("--reference", type=Path, required=True, help="folder of real clips of the same names")
-    parser.add_argument("--out", type=Path, required=True, help="folder for report.json and report.md")
+    parser.add_argument("--out", type=options.out_folder, required=True, help="folder for report.json and report.md")
     parser.add_argument("--table", type=Path, help="JSON lines with pictures and captions of the clips, for IMSM")
     takes = parser.add_argument_group("making the clips first, one for each row of --table; those there are kept")
     takes.add_argument("--model", type=Path, help="checkpoint folder or repository on the Hub")

@@ -8,7 +8,6 @@ Shape legend: `batch` captions, `tokens` positions (padded), `dim` features per 
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -24,24 +23,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from melfusion_core.models.parts import PartedModel
-from melfusion_core.models.text import TextCondition
-
-
-class CaptionEncoder(PartedModel):
-    """A text encoder of several parts."""
-
-    @abstractmethod
-    def encode(self, captions: list[str], max_length: int) -> TextCondition:
-        """Encode captions.
-
-        Args:
-            captions: One caption per batch row; `""` is the null condition.
-            max_length: Number of tokens that every caption is padded or cut to.
-
-        Returns:
-            The condition, on the encoder's device.
-        """
+from melfusion_core.models.text import CaptionEncoder, TextCondition
 
 
 class AudioLDM2TextEncoder(CaptionEncoder):
@@ -83,15 +65,7 @@ class AudioLDM2TextEncoder(CaptionEncoder):
 
     @torch.no_grad()
     def encode(self, captions: list[str], max_length: int) -> TextCondition:
-        """Encode captions.
-
-        Args:
-            captions: One caption per batch row.
-            max_length: Number of FLAN-T5 tokens that every caption is padded or cut to.
-
-        Returns:
-            The language model's vectors as `states`, FLAN-T5's as `states_1`, CLAP's embedding as `pooled`.
-        """
+        """The language model's vectors are `states`, FLAN-T5's `states_1`, CLAP's embedding `pooled`."""
         make: Any = AudioLDM2Pipeline  # its annotations ask for what `encode_prompt` does not use
         pipe = make(
             vae=None,
@@ -136,15 +110,7 @@ class MusicLDMTextEncoder(CaptionEncoder):
 
     @torch.no_grad()
     def encode(self, captions: list[str], max_length: int) -> TextCondition:
-        """Encode captions.
-
-        Args:
-            captions: One caption per batch row.
-            max_length: Means nothing here: CLAP cuts captions at its own length.
-
-        Returns:
-            CLAP's embedding as `pooled`, and as the only token of `states`.
-        """
+        """CLAP's embedding is `pooled` and the only token of `states`; CLAP cuts captions at its own length."""
         pooled = _clap_embedding(self.clap_tokenizer, self.clap, captions)
         mask = torch.ones(len(captions), 1, dtype=torch.bool, device=pooled.device)
         return TextCondition(pooled.unsqueeze(1), mask, pooled)

@@ -131,7 +131,10 @@ class ImageFeatures:
             return first
         layers = tuple(
             tuple(
-                tuple(torch.cat([other.layers[step][layer][part] for other in features]) for part in range(2))
+                (
+                    torch.cat([other.layers[step][layer][0] for other in features]),
+                    torch.cat([other.layers[step][layer][1] for other in features]),
+                )
                 for layer in range(len(first.layers[step]))
             )
             for step in range(len(first.timesteps))
@@ -381,7 +384,7 @@ def capture_image_features(
                 return_dict=False,
             )[0]
             if timestep in wanted:
-                kept.append(tuple((key.to(dtype), value.to(dtype)) for key, value in store))
+                kept.append(tuple((pair[0].to(dtype), pair[1].to(dtype)) for pair in store if pair is not None))
             return output
 
         timesteps = inversion_timesteps(wanted, num_inversion_steps, first_timestep(scheduler))

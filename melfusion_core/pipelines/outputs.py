@@ -54,6 +54,7 @@ class MelFusionPipelineOutput(AudioPipelineOutput):
         takes: The same with what else the engine made of them; None for latents.
     """
 
+    audios: Audios
     takes: list[Rendered] | None = None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -372,7 +372,7 @@ class MelFusionPipeline(DiffusionPipeline):
         Raises:
             ValueError: When the engine makes no such music.
         """
-        captions = as_captions("prompt", request.prompt) or [""]
+        captions = as_captions("prompt", request.prompt)
         return self.engine.plan(
             [captions[row] for row in spread_rows(len(captions), batch)],
             request.settings,
@@ -486,7 +486,7 @@ class MelFusionPipeline(DiffusionPipeline):
     @torch.no_grad()
     def stream(
         self, request: GenerationRequest, compare: bool = False
-    ) -> Iterator[StepInfo | MelFusionPipelineOutput | ComparisonOutput]:
+    ) -> Generator[StepInfo | MelFusionPipelineOutput | ComparisonOutput]:
         """Generate step by step; what :meth:`__call__` and :meth:`compare` run. Closing the iterator stops the work.
 
         Args:
@@ -576,7 +576,7 @@ class MelFusionPipeline(DiffusionPipeline):
                 raise GenerationInterrupted("stopped before the first step")
         return self.engine.settled(plan, looked, self._multiple)
 
-    def _drain(self, events: Iterator[Any], callback: StepCallback | None) -> Any:
+    def _drain(self, events: Generator[Any], callback: StepCallback | None) -> Any:
         with closing(events):
             for event in events:
                 if not isinstance(event, StepInfo):
@@ -586,7 +586,7 @@ class MelFusionPipeline(DiffusionPipeline):
         raise RuntimeError("the generation ended without an output")
 
     def _condition(self, request: GenerationRequest, batch: int, with_image: bool) -> MusicCondition:
-        captions = as_captions("prompt", request.prompt) or [""]
+        captions = as_captions("prompt", request.prompt)
         negatives = request.negatives
         texts = self.encode_prompt(captions + negatives)
         caption_rows = spread_rows(len(captions), batch)
@@ -596,6 +596,7 @@ class MelFusionPipeline(DiffusionPipeline):
         )
         features = None
         if with_image:
+            assert request.image is not None
             features = self.encode_image(request.image)
             features = features.index(spread_rows(len(features), batch))
         return MusicCondition(

@@ -66,7 +66,7 @@ def open_pipeline(folder: Path, device: str = "auto") -> MelFusionPipeline:
         ValueError: When the device cannot be used.
     """
     check_folder(folder)
-    with _quiet_loading():
+    with quiet_loading():
         try:
             pipe = MelFusionPipeline.from_pretrained(folder)
         except (ModelFolderError, TextEncoderError):
@@ -83,8 +83,8 @@ def open_pipeline(folder: Path, device: str = "auto") -> MelFusionPipeline:
 
 
 @contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """Loading takes a moment: the bars of diffusers and transformers would only flash."""
+def quiet_loading() -> Iterator[None]:
+    """Without the bars of diffusers and transformers, one a network and gone at once; the Hub's are shown."""
     shown = [module for module in (diffusers_logging, transformers_logging) if module.is_progress_bar_enabled()]
     for module in shown:
         module.disable_progress_bar()
@@ -138,8 +138,8 @@ def render_takes(
                 yield Finished({TEXT_ONLY if image is None else WITH_IMAGE: _kept(event.takes)})
 
 
-def _kept(takes: list[Rendered]) -> Rendered:
-    [take] = takes
+def _kept(takes: list[Rendered] | None) -> Rendered:
+    [take] = takes or []
     stems = None if take.stems is None else {role: _on_cpu(stem) for role, stem in take.stems.items()}
     return Rendered(_on_cpu(take.audio), take.sample_rate, take.view, stems, take.score)
 

@@ -27,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("image", type=Path, help="export of `melfusion train image`")
     parser.add_argument("corpus", type=Path, help="folder of the corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the report")
+    parser.add_argument("--out", type=options.out_folder, required=True, help="folder for the report")
     parser.add_argument("--pictures", type=Path, help="folder with pictures.csv: photographs with human ratings")
     counts = options.whole_number(20, 1_000_000)
     parser.add_argument("--n", type=counts, default=1200, help="training pictures of the corpus (default 1200)")

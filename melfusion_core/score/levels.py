@@ -46,7 +46,8 @@ def measure_level(instrument: Instrument, soundfont: SoundFont | None = None) ->
         Loudness in LUFS.
     """
     span = instrument.high - instrument.low
-    pitches = np.linspace(*(instrument.low + share * span for share in REGISTER), NOTES).round().astype(int)
+    low, high = (instrument.low + share * span for share in REGISTER)
+    pitches = np.linspace(low, high, NOTES).round().astype(int)
     notes = [Note(i * NOTE_S, SOUNDING * NOTE_S, int(p), VELOCITY) for i, p in enumerate(pitches)]
     return _loudness(Track(instrument.name, instrument.program, notes, role="lead"), NOTES * NOTE_S, soundfont)
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import mido
 import numpy as np
@@ -126,15 +127,18 @@ def read_song(source: Path | bytes, *, pedal: bool = True, largest_bytes: int = 
             raise
         if isinstance(error, FileNotFoundError):
             raise MidiError(f"There is no file {source}.") from error
-        why = str(error) or "it ends too early"
+        why = str(error)[:100] or "it ends too early"
         raise MidiError(f"{name} is not a readable MIDI file: {why}.") from error
     if len(midi.tracks) > MOST_TRACKS:
         raise MidiError(f"{name} has {len(midi.tracks)} tracks, and at most {MOST_TRACKS} are read.")
     if not 1 <= midi.ticks_per_beat < 32768:
         raise MidiError(f"{name} counts time in film frames instead of beats, which is not read.")
     song = Song([], [], [], [], [])
-    for track in midi.tracks:
-        _read_track(track, midi.ticks_per_beat, song, pedal)
+    try:
+        for track in midi.tracks:
+            _read_track(track, midi.ticks_per_beat, song, pedal)
+    except OverflowError as error:
+        raise MidiError(f"{name} has waits between its notes that never end.") from error
     count = sum(len(part.notes) for part in song.parts)
     if not count:
         raise MidiError(f"{name} has no notes.")
@@ -212,11 +216,11 @@ def _read_track(track: mido.MidiTrack, ticks_per_beat: int, song: Song, pedal: b
                 state.part.gain_db = 40 * float(np.log10(max(state.volume, 1) / VOLUME_AT_0_DB))
 
 
-def _read_meta(message: mido.MetaMessage, beat: float, song: Song) -> None:
-    """Add a tempo, time signature, key signature or marker to a song."""
+def _read_meta(message: Any, beat: float, song: Song) -> None:
+    """Add a tempo, time signature, key signature or marker to a song; mido's stubs know no meta message's fields."""
     if message.type == "set_tempo":
         song.tempi.append((beat, 60e6 / max(message.tempo, 1)))
-    elif message.type == "time_signature" and message.numerator:
+    elif message.type == "time_signature" and message.numerator and message.denominator <= 64:
         song.time_signatures.append((beat, message.numerator, message.denominator))
     elif message.type == "key_signature":
         song.keys.append((beat, message.key))
@@ -245,8 +249,8 @@ def song_to_score(song: Song, piece: str, seed: int = 0) -> Score:
         piece: identifier of the work.
         seed: seed of the humanising noise.
     """
-    roles = [_named_role(part) for part in song.parts]
-    if None in roles:
+    roles = [role for part in song.parts if (role := _named_role(part))]
+    if len(roles) < len(song.parts):
         roles = _guessed_roles(song.parts)
     tracks = []
     for part, role in zip(song.parts, roles, strict=True):
@@ -327,7 +331,7 @@ def score_to_midi(score: Score, markers: Iterable[tuple[float, str]] = ()) -> mi
     return midi
 
 
-_Event = tuple[int, int, mido.Message]
+_Event = tuple[int, int, mido.Message | mido.MetaMessage]
 """Its tick, its rank among those of the same tick, and what it says."""
 
 
@@ -339,7 +343,7 @@ def _track_events(track: Track, channel: int, port: int) -> list[_Event]:
         mido.Message("program_change", channel=channel, program=track.program),
         mido.Message("control_change", channel=channel, control=7, value=volume(track)),
     ]
-    events = [(0, rank, message) for rank, message in enumerate(heads, -len(heads))]
+    events: list[_Event] = [(0, rank, message) for rank, message in enumerate(heads, -len(heads))]
     for note in playable(track.notes):
         on, off = _tick(note.start), _tick(note.start + note.duration)
         events.append((on, 1, mido.Message("note_on", channel=channel, note=note.pitch, velocity=note.velocity)))

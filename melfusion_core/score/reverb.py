@@ -52,7 +52,7 @@ def impulse_response(sample_rate: int) -> np.ndarray:
 @functools.lru_cache(maxsize=4)
 def _spectrum(sample_rate: int) -> np.ndarray:
     """Spectrum of the impulse response, of shape (2, BLOCK // 2 + 1)."""
-    return scipy.fft.rfft(impulse_response(sample_rate), BLOCK)
+    return np.asarray(scipy.fft.rfft(impulse_response(sample_rate), BLOCK))
 
 
 def add_room(stem: np.ndarray, level: float, sample_rate: int) -> None:
@@ -69,5 +69,5 @@ def add_room(stem: np.ndarray, level: float, sample_rate: int) -> None:
     for begin in range(0, len(sound), step):
         block = sound[begin : begin + step]
         if block.any():
-            answer = scipy.fft.irfft(scipy.fft.rfft(block, BLOCK) * spectrum, BLOCK)
+            answer = np.asarray(scipy.fft.irfft(scipy.fft.rfft(block, BLOCK) * spectrum, BLOCK))
             stem[:, begin : begin + BLOCK] += answer[:, : stem.shape[1] - begin]

@@ -224,16 +224,21 @@ def _region(tables: Tables, number: int, outer: dict[str, int], inner: dict[str,
 
     def envelope(kind: str) -> Envelope:
         return Envelope(
-            *(seconds(f"{kind}_{stage}") for stage in ("delay", "attack", "hold", "decay")),
-            min(max(1.0 - get(f"{kind}_sustain") / 1000, 0.0), 1.0),
-            seconds(f"{kind}_release"), get(f"{kind}_key_hold"), get(f"{kind}_key_decay"),
-        )  # fmt: skip
+            delay_s=seconds(f"{kind}_delay"),
+            attack_s=seconds(f"{kind}_attack"),
+            hold_s=seconds(f"{kind}_hold"),
+            decay_s=seconds(f"{kind}_decay"),
+            sustain=min(max(1.0 - get(f"{kind}_sustain") / 1000, 0.0), 1.0),
+            release_s=seconds(f"{kind}_release"),
+            hold_cents_per_key=get(f"{kind}_key_hold"),
+            decay_cents_per_key=get(f"{kind}_key_decay"),
+        )
 
     def hertz(name: str) -> float:
         return 8.176 * 2.0 ** (get(name) / 1200)
 
     origin = 0 if row["type"] & VORBIS else int(row["start"])  # loops count from the start of a Vorbis sample
-    loop = tuple(
+    begin, end = (
         int(row[name]) - origin + get(name) + 32768 * get(f"{name}_coarse") for name in ("loop_start", "loop_end")
     )
     slow = (
@@ -247,8 +252,8 @@ def _region(tables: Tables, number: int, outer: dict[str, int], inner: dict[str,
         sample=(number << 16) + inner["sample"],
         keys=keys,
         velocities=velocities,
-        looping=get("sample_modes") in (1, 3) and loop[1] - loop[0] > 1,
-        loop=loop,
+        looping=get("sample_modes") in (1, 3) and end - begin > 1,
+        loop=(begin, end),
         root_key=int(row["key"]) if value["root_key"] < 0 else value["root_key"],
         tuning_cents=100 * get("coarse_tune") + get("fine_tune") + int(row["correction"]),
         cents_per_key=value["scale_tuning"],

@@ -255,8 +255,8 @@ def _strikes(part: Part, soundfont: SoundFont, channel: Channel, sample_rate: in
         for region in soundfont.playing(bank, program, note.pitch, note.velocity):
             gain = level * (note.velocity / 127) ** 2 * 10 ** (region.gain_db / 20)
             place = min(max(region.pan + part.pan + channel.pan / 2, -0.5), 0.5)
-            gains = tuple(np.float32(gain * np.sin((0.5 + side * place) * np.pi / 2)) for side in (-1, 1))
-            strikes.append(_Strike(region, note.pitch, start, held, gains))
+            left, right = (np.float32(gain * np.sin((0.5 + side * place) * np.pi / 2)) for side in (-1, 1))
+            strikes.append(_Strike(region, note.pitch, start, held, (left, right)))
     _choke(strikes)
     return strikes
 

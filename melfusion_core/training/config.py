@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+
+from melfusion_core.terminal import PlainParser
 
 PRECISIONS = ("no", "bf16")
 
@@ -70,6 +73,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.data or not self.out:
             raise ValueError("data and out must name folders")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            self.require(not isinstance(value, float) or math.isfinite(value), f"{field.name} must be a number")
         if self.max_steps < 0 or self.max_minutes < 0 or not (self.max_steps or self.max_minutes):
             raise ValueError("max_steps or max_minutes must be set, and neither may be negative")
         for name in ("batch_size", "learning_rate", "log_steps", "checkpoint_minutes"):
@@ -113,7 +119,7 @@ def parse_config(
     Returns:
         The validated configuration.
     """
-    parser = argparse.ArgumentParser(prog=program, description=(config_class.__doc__ or "").split("\n")[0])
+    parser = PlainParser(prog=program, description=(config_class.__doc__ or "").split("\n")[0])
     _add_config_arguments(parser, config_class)
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in vars(parser.parse_args(arguments)).items()}
     try:
@@ -142,8 +148,15 @@ def _add_config_arguments(parser: argparse.ArgumentParser, config_class: type) -
         elif typing.get_origin(kind) in (typing.Union, types.UnionType):
             options["type"] = next(member for member in typing.get_args(kind) if member is not type(None))
         else:
-            options["type"] = kind
+            options["type"] = _finite if kind is float else kind
         parser.add_argument("--" + field.name.replace("_", "-"), **options)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number")
+    return value
 
 
 def field_help(config_class: type) -> dict[str, str]:

@@ -106,9 +106,17 @@ def collect(encoder: PictureEncoder, pictures: str | Path, scenes: int, seed: in
             texts.append(scene.caption)
     features, logs = (torch.cat(values) for values in zip(*parts, strict=True))
     painted = np.arange(len(groups)) >= len(photographs)
-    mean, std = features[~painted].mean(0), features[~painted].std(0).clamp_min(LEAST_STD)
+    shot = features[torch.from_numpy(~painted)]
+    mean, std = shot.mean(0), shot.std(0).clamp_min(LEAST_STD)
     encoder.feature_mean = encoder.feature_mean + mean * encoder.feature_std
     encoder.feature_std = encoder.feature_std * std
     encoder.register_to_config(features=features.shape[1])
-    arrays = ((features - mean) / std, logs, torch.tensor(moods), torch.tensor(colours))
-    return Examples(*(each.double().numpy() for each in arrays), np.array(groups), tuple(texts), painted)
+    return Examples(
+        features=((features - mean) / std).double().numpy(),
+        logs=logs.double().numpy(),
+        moods=torch.tensor(moods).double().numpy(),
+        colours=torch.tensor(colours).double().numpy(),
+        groups=np.array(groups),
+        texts=tuple(texts),
+        scenes=painted,
+    )

@@ -67,9 +67,9 @@ def eye_settings(name: str) -> dict[str, Any]:
     if library == "timm":
         import timm
 
-        if not timm.is_model(architecture):
+        found = timm.get_pretrained_cfg(architecture) if timm.is_model(architecture) else None
+        if found is None:
             raise ValueError(f"timm does not know {architecture}")
-        found = timm.get_pretrained_cfg(architecture)
         size, mean, std = found.input_size[-1], found.mean, found.std
     else:
         import open_clip
@@ -155,7 +155,7 @@ def fill_eye(eye: Eye, name: str, weights: str, words: Sequence[str]) -> None:
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if not weights and not tags:
         raise ValueError(f"open_clip has no weights of its own for {architecture}; name a file")
-    model = open_clip.create_model(architecture, pretrained=weights or tags[0]).eval()
+    model: Any = open_clip.create_model(architecture, pretrained=weights or tags[0]).eval()
     eye.network.load_state_dict(model.visual.state_dict())
     with torch.no_grad():
         tokens = open_clip.get_tokenizer(architecture)([PROMPT.format(word) for word in words])

@@ -225,6 +225,15 @@ class TrainLoop:
             raise TrainingError(f"{self._skipped} gradients of {name} in a row were not finite, at step {self.step}")
         return torch.zeros_like(norm)
 
+    def _check_weights(self) -> None:
+        """Refuse to keep what a far too quick learner made of its weights."""
+        for name, network in self.task.networks.items():
+            if not all(weight.isfinite().all() for weight in network.parameters()):
+                raise TrainingError(
+                    f"the weights of {name} are no longer numbers, at step {self.step}: they are not kept, and what "
+                    "was kept before stays as it is; a lower learning rate will do better"
+                )
+
     @contextmanager
     def autocast(self, plain_attention: bool = True) -> Iterator[None]:
         """Context for the networks' forward passes, as the configuration's precision says.
@@ -301,6 +310,8 @@ class TrainLoop:
                 yield
 
     def _do(self, name: str, logs: dict[str, MetricLog]) -> None:
+        if name != "validate":
+            self._check_weights()
         if name == "checkpoint":
             self._save()
             return
@@ -341,8 +352,11 @@ class TrainLoop:
             return
         if not self.config.resume:
             raise TrainingError(f"{path} exists; remove it, choose another run folder, or resume")
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.step, self._elapsed_s = state["step"], state["elapsed_s"]
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.step, self._elapsed_s = state["step"], state["elapsed_s"]
+        except Exception as error:  # noqa: BLE001  (torch.load raises what it likes, and advises to load unsafely)
+            raise TrainingError(f"{path} is damaged or no checkpoint of a trainer; remove it to begin anew") from error
         torch.set_rng_state(state["rng"].cpu())
         for name, network in self.task.networks.items():
             network.load_state_dict(state["networks"][name])

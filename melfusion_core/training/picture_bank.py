@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,9 +120,11 @@ class PictureBank:
         rows = [row for row, own in enumerate(self.splits) if own == split]
         if not rows:
             raise ValueError(f"there is no picture in split {split!r}")
-        names = ((values[row] for row in rows) for values in (self.captions, self.themes, self.splits))
+        captions, themes, splits = (
+            tuple(values[row] for row in rows) for values in (self.captions, self.themes, self.splits)
+        )
         return PictureBank(
-            self.pictures[rows], self.told[rows], self.rated[rows], *map(tuple, names), self.photographs[rows]
+            self.pictures[rows], self.told[rows], self.rated[rows], captions, themes, splits, self.photographs[rows]
         )
 
     def draw(
@@ -169,9 +172,10 @@ class PictureBank:
             The pictures.
         """
         notes = json.loads((Path(folder) / NOTES).read_text(encoding="utf-8"))
+        fields: dict[str, Any] = {name: tuple(values) for name, values in notes.items()}
         with np.load(Path(folder) / ARRAYS, allow_pickle=False) as arrays:
-            found = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        return cls(**found, **{name: tuple(values) for name, values in notes.items()})
+            fields |= {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+        return cls(**fields)
 
 
 def is_picture_bank(folder: str | Path) -> bool:

@@ -222,7 +222,8 @@ def scene_check(examples: Examples, config: EncoderConfig, gram: np.ndarray, clo
         gram[np.ix_(known, known)], examples.moods[known], examples.weights(known, config.scene_weight), closeness
     )
     said = gram[np.ix_(asked, known)] @ dual[:-1] + dual[-1]
-    rhos = [float(spearmanr(said[:, axis], examples.moods[asked, axis]).statistic) for axis in range(2)]
+    correlate: Any = spearmanr  # scipy does not say what its results have
+    rhos = [float(correlate(said[:, axis], examples.moods[asked, axis]).statistic) for axis in range(2)]
     return {"n": len(asked), **{axis: round(rho, 3) for axis, rho in zip(MOOD_AXES, rhos, strict=True)}}
 
 

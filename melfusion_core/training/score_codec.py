@@ -41,7 +41,7 @@ class ScoreCodecConfig(TrainConfig):
 
     batch_size: int = 64
     beats: int = 12
-    noise: float = 0.5
+    noise: float = 0.4
     random_share: float = 0.1
     positive_weight: float = 1.5
     empty_share: float = 0.1
@@ -81,15 +81,7 @@ class ScoreCodecTask(Task):
         self.rows, self.held_out = splits["train"][:limit], splits["validation"][: min(200, config.limit or 200)]
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw passages and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw passages and update."""
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         notes, drums = self._draw(rng)
         with loop.autocast():
@@ -106,18 +98,10 @@ class ScoreCodecTask(Task):
         return results
 
     def sample(self, folder: Path) -> None:
-        """Nothing to look at: the figures of :meth:`validate` say it all.
-
-        Args:
-            folder: Where samples would go.
-        """
+        """Nothing to look at: the figures of :meth:`validate` say it all."""
 
     def export(self, folder: Path) -> None:
-        """Save the averaged codec.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged codec."""
         self.codec.save_pretrained(folder)
 
     def _draw(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -132,15 +116,16 @@ class ScoreCodecTask(Task):
             bits, hits = (np.unpackbits(packed, axis=-1).view(bool) for packed in self._passage(row, start))
             for role in np.flatnonzero(bits.any(axis=(1, 2, 3))):
                 if len(notes) < wanted:
-                    notes.append(bits[role])
+                    notes.append(_varied(rng, bits[role], notes))
             if hits.any() and len(drums) < wanted // 2:
                 drums.append(hits[:, None])
         for _ in range(config.batch_size - wanted):
             notes.append(_random_notes(rng, config.beats))
             drums.append(_random_hits(rng, config.beats))
-        return tuple(
+        cells, hits = (
             torch.from_numpy(np.stack(many)).permute(0, 3, 1, 2).float().to(self.device) for many in (notes, drums)
         )
+        return cells, hits
 
     def _passage(self, row: int, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Packed bits of some beats of a score, which is read once."""
@@ -205,6 +190,36 @@ class ScoreCodecTask(Task):
         return notes[..., 0, :, :], notes[..., 1, :, :], drums[:, 0], drums[:, 1] & drums[:, 0]
 
 
+def _varied(rng: np.random.Generator, bits: np.ndarray, others: list[np.ndarray]) -> np.ndarray:
+    """A passage moved in pitch and time, or played together with another one: more combinations than any corpus has.
+
+    Args:
+        rng: Source of randomness.
+        bits: Of shape ``(beats, octaves, 288)``, bool.
+        others: Passages of the same shape.
+
+    Returns:
+        Same shape.
+    """
+    beats = len(bits)
+    onset, hold = bits.reshape(beats, OCTAVES, 2, 12, TICKS).transpose(2, 1, 3, 0, 4).reshape(2, OCTAVES * 12, -1)
+    if rng.random() < 0.5:
+        shift = int(rng.integers(-11, 12))
+        onset, hold = (np.roll(part, shift, axis=0) for part in (onset, hold))
+    if rng.random() < 0.3:
+        ticks = int(rng.integers(1, TICKS))
+        onset, hold = (np.roll(part, ticks, axis=1) for part in (onset, hold))
+        hold = hold.copy()
+        hold[:, :ticks] = False  # what came round from the end has lost its beginning
+    if others and rng.random() < 0.2:
+        other = others[int(rng.integers(len(others)))]
+        more = other.reshape(beats, OCTAVES, 2, 12, TICKS).transpose(2, 1, 3, 0, 4).reshape(2, OCTAVES * 12, -1)
+        onset = onset | more[0]
+        hold = (hold | more[1]) & ~onset
+    both = np.stack([onset, hold]).reshape(2, OCTAVES, 12, beats, TICKS)
+    return both.transpose(3, 1, 0, 2, 4).reshape(beats, OCTAVES, -1)
+
+
 def decode_at(decoder: torch.nn.Sequential, points: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     """Run a decoder of :class:`CellCodec` at some cells only: the same numbers for a fraction of the work.
 
@@ -217,11 +232,14 @@ def decode_at(decoder: torch.nn.Sequential, points: torch.Tensor, chosen: torch.
         Log-odds of shape ``(cells, 288)``.
     """
     first, *others = decoder
+    assert isinstance(first, torch.nn.Conv2d) and isinstance(first.padding, tuple)
     patches = F.unfold(points, first.kernel_size, padding=first.padding).unflatten(2, points.shape[2:])
     hidden = F.linear(patches.permute(0, 2, 3, 1)[chosen], first.weight.flatten(1), first.bias)
     for layer in others:
-        is_convolution = isinstance(layer, torch.nn.Conv2d)
-        hidden = F.linear(hidden, layer.weight.flatten(1), layer.bias) if is_convolution else layer(hidden)
+        if isinstance(layer, torch.nn.Conv2d):
+            hidden = F.linear(hidden, layer.weight.flatten(1), layer.bias)
+        else:
+            hidden = layer(hidden)
     return hidden
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import ModelMixin, UNet2DConditionModel
 
 from melfusion_core.engines.score.inputs import clean_estimate, fold_rows, meaningful, unet_input
 from melfusion_core.engines.score.layout import CHANNELS, FIRST_OCTAVE_ROW, ROWS
 from melfusion_core.models.synapse import SynapseHandle, VisualSynapse, install_synapse
 from melfusion_core.training.config import TrainConfig
 from melfusion_core.training.loop import Task, TrainLoop, TrainResult
-from melfusion_core.training.losses import min_snr_weight, snr_of, stratified_timesteps
+from melfusion_core.training.losses import dropped, loss_weights, stratified_timesteps
 from melfusion_core.training.optim import parameter_groups
 from melfusion_core.training.presets import build_score_unet, build_synapse, music_scheduler
 from melfusion_core.training.score_data import PreparedScores
@@ -118,15 +118,12 @@ class ScoreMusicTask(Task):
         self.scheduler = music_scheduler()
         self.weights = meaningful().float()
         self.weights[:, FIRST_OCTAVE_ROW:] *= config.note_weight
-        self.networks = {"unet": self.unet}
+        self.networks: dict[str, ModelMixin] = {"unet": self.unet}
         self.pictures = self._pictures("train")
-        self.handle = self._connect() if self.pictures else None
-        groups = parameter_groups(list(self.networks.values()), config.weight_decay)
-        if self.handle:
-            gates = self.handle.synapse.gate_logits
-            for group in groups:
-                group["params"] = [parameter for parameter in group["params"] if parameter is not gates]
-            groups.append({"params": [gates], "weight_decay": 0.0, "lr": config.gate_rate * config.learning_rate})
+        self.handle = self._connect(self.pictures) if self.pictures else None
+        gates = self.handle.synapse.gate_logits if self.handle else None
+        rate = config.gate_rate * config.learning_rate
+        groups = parameter_groups(list(self.networks.values()), config.weight_decay, gates, rate)
         self.music = music_facts(self.data.clips)
         self.optimizers = {"music": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)}
         self.rows = {n: self.data.rows("train", n // 2) for n in {config.crop_beats, self._long()}}
@@ -135,19 +132,12 @@ class ScoreMusicTask(Task):
         rng = np.random.default_rng(7)
         chosen = [held_out[i * len(held_out) // count] for i in range(count)]
         self.held_out = self._batch(rng, chosen, config.crop_beats, first_caption=True)
-        if self.handle:
-            self.held_out.views = self._pictures("validation").draw(self.music, np.array(chosen), rng)
+        held_out_pictures = self._pictures("validation")
+        if held_out_pictures:
+            self.held_out.views = held_out_pictures.draw(self.music, np.array(chosen), rng)
 
     def step(self, loop: TrainLoop, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Draw crops and update; see :class:`~melfusion_core.training.loop.Task`.
-
-        Args:
-            loop: The training loop.
-            generator: CPU generator for every draw.
-
-        Returns:
-            Loss terms.
-        """
+        """Draw crops and update."""
         config = self.config
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         long = rng.random() < config.long_share
@@ -169,13 +159,13 @@ class ScoreMusicTask(Task):
         blank = batch.known & (batch.clean == 0).all(dim=(1, 3), keepdim=True)  # what lies outside stays known
         wrong = batch.texts[1:] + batch.texts[:1]
         null = [0] * len(wrong)
-        cases = {
+        cases: dict[str, tuple[list[int], torch.Tensor, np.ndarray | None]] = {
             "loss": (batch.texts, blank, None),
             "loss_wrong_text": (wrong, blank, None),
             "loss_nothing": (null, blank, None),
             "loss_known": (batch.texts, batch.known, None),
         }
-        if self.handle:
+        if batch.views is not None:
             cases["loss_picture"] = (null, blank, batch.views)
             cases["loss_wrong_picture"] = (null, blank, np.roll(batch.views, 1))
         results = {name: self._validation_loss(*case) for name, case in cases.items()}
@@ -185,18 +175,10 @@ class ScoreMusicTask(Task):
         return results
 
     def sample(self, folder: Path) -> None:
-        """Nothing here; ``melfusion evaluate`` measures takes.
-
-        Args:
-            folder: Where samples would go.
-        """
+        """Nothing here; ``melfusion evaluate`` measures takes."""
 
     def export(self, folder: Path) -> None:
-        """Save the averaged network and the scheduler.
-
-        Args:
-            folder: Where to write.
-        """
+        """Save the averaged network and the scheduler."""
         for name, network in self.networks.items():
             network.save_pretrained(folder / name)
         self.scheduler.save_pretrained(folder / "scheduler")
@@ -218,7 +200,7 @@ class ScoreMusicTask(Task):
         clean, known = batch.clean.to(self.device), batch.known.to(self.device)
         timesteps = timesteps.to(self.device)
         noisy = self.scheduler.add_noise(clean, noise.to(self.device), timesteps)
-        if self.handle and self.pictures and batch.views is not None:
+        if self.handle and self.pictures and batch.views is not None and batch.strengths is not None:
             self.handle.set(self.pictures.features_at(batch.views, timesteps, self.device), batch.strengths)
         elif self.handle:
             self.handle.clear()
@@ -241,14 +223,14 @@ class ScoreMusicTask(Task):
             return None
         return PreparedPictures(Path(config.pictures), split, config.pairing_width, config.pairing_meaning)
 
-    def _connect(self) -> SynapseHandle:
+    def _connect(self, pictures: PreparedPictures) -> SynapseHandle:
         """Put a synapse between pictures and the UNet: that of the model to start from, or a new one."""
         folder = Path(self.config.init) / "synapse" if self.config.init else None
         if folder and folder.is_dir():
             synapse = VisualSynapse.from_pretrained(folder)
         else:
-            pictures = self.pictures
-            synapse = build_synapse(self.unet, pictures.shapes, pictures.key_timesteps, pictures.num_inversion_steps)
+            dims = [dim for _, dim in pictures.shapes]
+            synapse = build_synapse(self.unet, dims, pictures.key_timesteps, pictures.num_inversion_steps)
         self.networks["synapse"] = synapse.to(self.device)
         self.averaged = ("unet", "synapse")
         return install_synapse(self.unet, synapse)
@@ -258,6 +240,7 @@ class ScoreMusicTask(Task):
 
     def _batch(self, rng: np.random.Generator, rows: list[int], beats: int, first_caption: bool = False) -> _Batch:
         crops, masks, texts, starts, strengths = [], [], [], [], []
+        rates = (self.config.text_dropout, self.config.image_dropout, self.config.both_dropout)
         for row in rows:
             clip = self.data.clips[row]
             # A crop may reach past the end of a short passage: what lies outside is known to be nothing.
@@ -273,27 +256,20 @@ class ScoreMusicTask(Task):
             roles = [role for _, role in clip["tracks"]]
             mask[:, :inside] = draw_known(rng, inside, roles) if some else False
             masks.append(mask)
-            drop, seen = self._drops(rng.random())
-            strengths.append(float(seen))
+            drop, unseen = dropped(rng.random(), *rates)
+            strengths.append(float(not unseen))
             caption = int(rng.integers(len(clip["captions"])))
             texts.append(clip["captions"][0] if first_caption else 0 if drop else clip["captions"][caption])
         known = torch.stack(masks) & meaningful().unsqueeze(1)
-        views = self.pictures.draw(self.music, np.array(rows), rng) if self.handle and not first_caption else None
+        views = self.pictures.draw(self.music, np.array(rows), rng) if self.pictures and not first_caption else None
         return _Batch(torch.stack(crops), known, texts, torch.tensor(starts), views, torch.tensor(strengths))
-
-    def _drops(self, place: float) -> tuple[bool, bool]:
-        """Whether an example goes without its caption, and whether it has its picture."""
-        config = self.config
-        both, text = config.both_dropout, config.both_dropout + config.text_dropout
-        return place < text, not (place < both or text <= place < text + config.image_dropout)
 
     def _timesteps(self, count: int, generator: torch.Generator) -> torch.Tensor:
         total = self.scheduler.config.num_train_timesteps
         return stratified_timesteps(count, total, generator, self.config.timestep_shift)
 
     def _weight(self, timesteps: torch.Tensor) -> torch.Tensor:
-        snr = snr_of(self.scheduler.alphas_cumprod, timesteps.cpu())
-        return min_snr_weight(snr, self.config.min_snr_gamma, "sample").to(self.device)
+        return loss_weights(self.scheduler, timesteps, self.config.min_snr_gamma).to(self.device)
 
     def _validation_loss(self, texts: list[int], known: torch.Tensor, views: np.ndarray | None) -> float:
         generator = torch.Generator().manual_seed(1)

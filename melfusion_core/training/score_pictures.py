@@ -8,6 +8,7 @@ Shape legend: ``views`` pictures as they are seen, ``values`` of a view's packed
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def prepare(config: ScorePicturesConfig) -> None:
             splits += [split] * size
     every = torch.cat(told)
 
-    def place(texts: list[str]) -> np.ndarray:
+    def place(texts: Sequence[str]) -> np.ndarray:
         return encoder.locate(encoder.meaning_of(torch.from_numpy(embed(texts)).float())).numpy()
 
     moods = every[:, :2].numpy()

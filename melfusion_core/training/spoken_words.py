@@ -9,7 +9,7 @@ Shape legend: ``n`` pictures, ``words`` of the classifiers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.special import logit
@@ -110,7 +110,7 @@ TRUE_WORDS: dict[str, tuple[str, ...]] = {
 """Words that are true of the rated photographs, by theme; of others, nothing that is said counts as true."""
 
 
-def candidates(words: Sequence[str], groups: dict[str, Sequence[int]]) -> list[tuple[str, tuple[int, ...]]]:
+def candidates(words: Sequence[str], groups: Mapping[str, Sequence[int]]) -> list[tuple[str, tuple[int, ...]]]:
     """Everything that may be said, the coarse before the exact.
 
     Args:

@@ -6,7 +6,7 @@ import torch
 from tqdm.auto import tqdm
 
 from melfusion_core.data.corpus import SCENE, Triplet
-from melfusion_core.models.picture_encoder import MOOD_AXES, PictureEncoder, embed_pictures
+from melfusion_core.models.picture_encoder import MOOD_AXES, PictureEncoder
 from melfusion_core.training.data import bytes_to_pixels, load_pictures
 from melfusion_core.training.picture_bank import PictureBank
 
@@ -28,7 +28,7 @@ def tell_clips(encoder: PictureEncoder | None, clips: list[Triplet]) -> torch.Te
         return None
     pictures, _ = load_pictures(clips, encoder.size)
     batches = tqdm(pictures.split(BATCH), desc="reading pictures", mininterval=5.0)
-    return torch.cat([embed_pictures(encoder, bytes_to_pixels(batch)).cpu() for batch in batches])
+    return torch.cat([encoder(bytes_to_pixels(batch)).cpu() for batch in batches])
 
 
 def corpus_pictures(clips: list[Triplet], side: int, encoder: PictureEncoder | None) -> PictureBank:

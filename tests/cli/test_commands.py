@@ -43,9 +43,10 @@ def test_bench_times_every_stage(model_folder, tmp_path, capsys):
 
 
 def test_bench_needs_a_folder_to_write_to(model_folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(bench, "measure", lambda *_: {})
-    assert main(["bench", "--model", str(model_folder), "--out", str(tmp_path / "no" / "b.json")]) == 1
-    assert "b.json could not be written: No such file or directory" in capsys.readouterr().err
+    monkeypatch.setattr(bench, "measure", lambda *_: pytest.fail("the work was begun"))
+    with pytest.raises(SystemExit):
+        main(["bench", "--model", str(model_folder), "--out", str(tmp_path / "no" / "b.json")])
+    assert "no does not exist" in capsys.readouterr().err
 
 
 def test_corpus_stats_needs_a_corpus(tmp_path, capsys):

@@ -133,10 +133,12 @@ def test_a_full_disk_is_reported_and_leaves_nothing(suffix, tmp_path):
     waveform = torch.rand(32000, generator=torch.Generator().manual_seed(0)) - 0.5
     path = tmp_path / f"out{suffix}"
     with largest_file(20_000), pytest.raises(CommandError, match=f"out{suffix} could not be written") as caught:
-        takes.write_take(path, waveform, make_recipe())
+        with takes.placing(path) as folder:
+            takes.write_take(folder / path.name, waveform, make_recipe())
     assert caught.value.code == 1
     assert list(tmp_path.iterdir()) == []
-    takes.write_take(path, waveform, make_recipe())
+    with takes.placing(path) as folder:
+        takes.write_take(folder / path.name, waveform, make_recipe())
     assert sorted(item.name for item in tmp_path.iterdir()) == sorted(["out.json", path.name])
     assert read_from_file(path) == make_recipe()
 

@@ -50,7 +50,7 @@ def test_the_program_makes_a_take_and_its_recipe_makes_it_again(generate, model_
     assert len(samples(tmp_path / "out.wav")) == 1.5 * RATE
     # In another process, from either file.
     for source in ("out.json", "out.wav"):
-        assert generate("--recipe", source, "--out", "again.wav", quick=False) == 0
+        assert generate("--recipe", source, "--out", "again.wav", "--force", quick=False) == 0
         np.testing.assert_array_equal(samples(tmp_path / "out.wav"), samples(tmp_path / "again.wav"))
 
 
@@ -87,7 +87,7 @@ def test_compare_writes_both_takes_and_one_figure(generate, photo, tmp_path, cap
     assert (with_image != text_only).any()
     # Either half is made again from its own recipe.
     for name in ("out", "out-text-only"):
-        assert generate("--recipe", f"{name}.wav", "--out", "again.wav", quick=False) == 0
+        assert generate("--recipe", f"{name}.wav", "--out", "again.wav", "--force", quick=False) == 0
         np.testing.assert_array_equal(samples(Path("again.wav")), samples(Path(f"{name}.wav")))
     assert read_from_file("out.wav").gain_db == read_from_file("out-text-only.wav").gain_db
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -13,6 +14,10 @@ from melfusion_core.cli import main
 from melfusion_core.cli.directing import parse_curve
 from melfusion_core.cli.options import CommandError
 from melfusion_core.recipe import read_from_file
+from melfusion_core.score.midi import midi_bytes, read_song, song_to_score
+from melfusion_core.score.roles import one_track_a_role
+from melfusion_core.score.score import Note, Score, Track
+from tests.score.test_humming import hum
 from tests.score_pipeline import make_score_pipeline
 
 TOLD = ["--prompt", "folk in 4/4", "--tempo", "120", "--bars", "3", "--seed", "7", "--steps", "2"]
@@ -73,6 +78,89 @@ def test_what_cannot_be_followed_is_refused_in_words(generate, capsys, flags, me
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not Path("out.wav").exists()
+
+
+def a_song() -> Score:
+    """Two bars of a tune with two parts that both want to be chords, a bass and drums."""
+    tune = [Note(float(b), 0.5, 60 + 2 * b, 90) for b in range(8)]
+    chords = [Note(4.0 * bar, 3.0, pitch, 70) for bar in range(2) for pitch in (48, 52, 55)]
+    strings = [Note(4.0 * bar + 1, 2.0, pitch, 60) for bar in range(2) for pitch in (64, 67)]
+    tracks = [
+        Track("oboe", 68, tune, role="lead"),
+        Track("piano", 0, chords, role="chords"),
+        Track("strings", 48, strings, role="chords"),
+        Track("drums", 0, [Note(float(b), 0.25, 36, 90) for b in range(8)], True, "drums"),
+    ]
+    return Score(tracks, 96.0, 4, 0, "major", "", "song", "test", 1)
+
+
+def sounding(path: str, part: str) -> list[tuple]:
+    score = song_to_score(read_song(Path(path)), "p")
+    return [(n.start, n.pitch) for track in score.tracks if track.role == part for n in track.notes]
+
+
+def test_a_melody_is_kept_and_goes_on(generate):
+    Path("song.mid").write_bytes(midi_bytes(a_song()))
+    kept = ["--prompt", "music", "--piece", "song.mid", "--seed", "3", "--steps", "2", "--midi"]
+    assert generate(*kept, "--keep", "lead,drums", "--out", "out.wav") == 0
+    assert sounding("out.mid", "lead") == sounding("song.mid", "lead")
+    assert sounding("out.mid", "drums") == sounding("song.mid", "drums")
+    assert generate(*kept, "--after", "2", "--before", "1", "--out", "long.wav") == 0
+    middle = [(start - 4, pitch) for start, pitch in sounding("long.mid", "lead") if 4 <= start < 12]
+    assert middle == sounding("song.mid", "lead")
+    chords = sounding("song.mid", "chords")
+    assert [(s - 4, p) for s, p in sounding("long.mid", "chords") if 4 <= s < 12] == [x for x in chords if x[1] < 60]
+    assert generate("--recipe", "long.json", "--midi", "--out", "again.wav") == 0
+    assert Path("again.mid").read_bytes() == Path("long.mid").read_bytes()
+
+
+def test_a_hummed_tune_is_accompanied(generate, capsys):
+    tune = [(0.6 * k, 0.5, pitch) for k, pitch in enumerate((60.0, 62.0, 64.0, 67.0, 60.0))]
+    soundfile.write("hum.wav", hum(tune, 1), 22050)
+    flags = ["--melody", "hum.wav", "--tempo", "100", "--prompt", "music with oboe", "--seed", "1", "--steps", "2"]
+    assert generate(*flags, "--midi", "--out", "out.wav") == 0
+    assert "100 BPM in C major: C4 D4 E4 G4 C4" in capsys.readouterr().err
+    assert sounding("out.mid", "lead") == [(float(k), pitch) for k, (_, _, pitch) in enumerate(tune)]
+    lead = song_to_score(read_song(Path("out.mid")), "p").lead
+    assert lead.instrument == "oboe"
+    Path("song.mid").write_bytes(midi_bytes(a_song()))
+    quick = ["--prompt", "x", "--seed", "1", "--steps", "1"]
+    assert generate("--melody", "song.mid", *quick, "--midi", "--out", "b.wav") == 0
+    assert sounding("b.mid", "lead") == sounding("song.mid", "lead") != sounding("b.mid", "drums")
+    soundfile.write("noise.wav", np.zeros(22050), 22050)
+    assert generate("--melody", "noise.wav", "--prompt", "x", "--out", "c.wav") == 2
+    assert "no sound to find a tune in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--keep", "lead"], "need a piece"),
+        (["--piece", "song.mid", "--melody", "song.mid"], "not both"),
+        (["--piece", "none.mid", "--keep", "lead"], "none.mid"),
+        (["--piece", "song.mid"], "Say what to compose anew"),
+        (["--piece", "song.mid", "--keep", "lead", "--redo", "bass"], "not both"),
+        (["--piece", "song.mid", "--keep", "flute"], "no part flute"),
+        (["--piece", "song.mid", "--redo", "flute"], "no part flute"),
+        (["--piece", "song.mid", "--redo-bars", "2-9"], "bars 2 to 9"),
+        (["--piece", "song.mid", "--redo-bars", "two"], "no span of bars"),
+        (["--piece", "song.mid", "--after", "90"], "bars must be from 1 to 64"),
+    ],
+)
+def test_what_cannot_be_reworked_is_refused_in_words(generate, capsys, flags, message):
+    Path("song.mid").write_bytes(midi_bytes(a_song()))
+    assert generate("--prompt", "music", "--seed", "1", "--steps", "1", *flags, "--out", "out.wav") == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and not Path("out.wav").exists()
+
+
+def test_every_role_gets_one_track_and_no_note_is_lost():
+    single = one_track_a_role(a_song())
+    assert [track.role for track in single.tracks] == ["lead", "chords", "pad", "drums"]
+    crowd = replace(a_song(), tracks=[replace(t, role="bass") if t.role == "chords" else t for t in a_song().tracks])
+    joined = one_track_a_role(crowd)
+    assert [track.role for track in joined.tracks] == ["lead", "bass", "drums"]
+    assert sum(len(track.notes) for track in joined.tracks) == sum(len(track.notes) for track in crowd.tracks)
 
 
 @pytest.mark.parametrize(

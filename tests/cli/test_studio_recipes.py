@@ -46,7 +46,7 @@ def test_a_studio_file_is_made_again(model_folder, sunset: Image.Image, tmp_path
     assert len(files) == 2
     for file in [*files, *finished]:
         command = ["generate", "--recipe", str(file), "--image", str(tmp_path / "sunset.png")]
-        assert main([*command, "--model", str(model_folder), "--out", str(tmp_path / "again.wav")]) == 0
+        assert main([*command, "--model", str(model_folder), "--out", str(tmp_path / "again.wav"), "--force"]) == 0
         whole = file if file.suffix == ".wav" else files[0]  # the others round the samples otherwise, or lose some
         made, again = (soundfile.read(path, dtype="int16")[0] for path in (whole, tmp_path / "again.wav"))
         assert np.abs(made).max() > 100

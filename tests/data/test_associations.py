@@ -9,6 +9,7 @@ import pytest
 
 from melfusion_core.data.associations import ASSOCIATIONS, STYLE_WORDS, Association, Associations
 from melfusion_core.data.styles import STYLES
+from melfusion_core.models.text import encode_text
 from melfusion_core.score.instruments import LEAD_INSTRUMENTS
 
 TABLE = (
@@ -66,6 +67,21 @@ def test_rows_that_name_nothing_known_are_refused():
         Associations(axes, ())
 
 
+@pytest.fixture(scope="module")
+def spoken(minilm):
+    """How the caption encoder places words, about the middle of the table's, and the table by it."""
+
+    def place(texts: Sequence[str]) -> np.ndarray:
+        return encode_text(*minilm, list(texts), max_length=16).pooled.numpy()
+
+    middle = place([scene for row in ASSOCIATIONS for scene in row.scenes]).mean(0)
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        return place(texts) - middle
+
+    return embed, Associations(embed)
+
+
 @pytest.mark.parametrize(
     ("scene", "style", "lead"),
     [
@@ -78,14 +94,7 @@ def test_rows_that_name_nothing_known_are_refused():
         ("the galaxy", "ambient", "warm pad"),
     ],
 )
-def test_the_caption_encoder_finds_the_row_of_plain_words(minilm, scene, style, lead):
-    from melfusion_core.models.text import encode_text
-
-    def embed(texts: Sequence[str]) -> np.ndarray:
-        found = encode_text(*minilm, list(texts), max_length=16).pooled.numpy()
-        return found - middle
-
-    middle = 0.0
-    middle = embed([scene for row in ASSOCIATIONS for scene in row.scenes]).mean(0)
-    (styles,), (leads,) = Associations(embed).chances(embed([scene]))
+def test_the_caption_encoder_finds_the_row_of_plain_words(spoken, scene, style, lead):
+    embed, table = spoken
+    (styles,), (leads,) = table.chances(embed([scene]))
     assert STYLE_WORDS[styles.argmax()] == style and LEAD_INSTRUMENTS[leads.argmax()] == lead

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections import namedtuple
 from pathlib import Path
 
@@ -29,16 +30,27 @@ from melfusion_core.data.triplets import (
 from melfusion_core.score.score import Score
 from tests.system import require_program
 
+SMALL = CorpusSpec(clips=6, seed=3)
+"""Clip 1 is for testing, clip 3 for validation."""
+
 
 def digest(root):
     """Hash of every file of a corpus."""
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(root.glob("**/*")) if p.is_file()}
 
 
-def test_small_corpus_is_complete_and_reproducible(tmp_path):
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A corpus of `SMALL`."""
     require_program("fluidsynth")
-    spec = CorpusSpec(clips=6, seed=3)
-    build_corpus(tmp_path / "a", spec, workers=1, progress=False)
+    root = tmp_path_factory.mktemp("corpora") / "small"
+    build_corpus(root, SMALL, workers=1, progress=False)
+    return root
+
+
+def test_small_corpus_is_complete_and_reproducible(small, tmp_path):
+    spec = SMALL
+    shutil.copytree(small, tmp_path / "a")
     build_corpus(tmp_path / "b", spec, workers=2, progress=False)
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
     rows = [json.loads(line) for line in (tmp_path / "a" / "metadata.jsonl").read_text().splitlines()]
@@ -76,11 +88,9 @@ def test_small_corpus_is_complete_and_reproducible(tmp_path):
         build_corpus(tmp_path / "a", CorpusSpec(clips=7, seed=3), workers=1, progress=False)
 
 
-def test_one_split_is_that_of_the_whole_corpus(tmp_path):
-    require_program("fluidsynth")
-    spec = CorpusSpec(clips=6, seed=3)  # clip 1 is for testing, clip 3 for validation
-    build_corpus(tmp_path / "whole", spec, workers=1, progress=False)
-    rows = [json.loads(line) for line in (tmp_path / "whole/metadata.jsonl").read_text().splitlines()]
+def test_one_split_is_that_of_the_whole_corpus(small, tmp_path):
+    spec = SMALL
+    rows = [json.loads(line) for line in (small / "metadata.jsonl").read_text().splitlines()]
     part = tmp_path / "part"
     for split, described in (("test", [rows[1]]), ("validation", [rows[1], rows[3]])):  # the second adds to the first
         metadata = build_corpus(part, spec, workers=1, progress=False, splits=(split,))
@@ -88,11 +98,11 @@ def test_one_split_is_that_of_the_whole_corpus(tmp_path):
         names = {Path(row[name]).name for row in described for name in ("audio", "image")}
         assert {path.name for path in part.glob("*/*")} == names
     picture = rows[1]["image"]
-    assert (part / picture).read_bytes() == (tmp_path / "whole" / picture).read_bytes()
-    whole, alone = (soundfile.read(root / rows[1]["audio"])[0] for root in (tmp_path / "whole", part))
+    assert (part / picture).read_bytes() == (small / picture).read_bytes()
+    whole, alone = (soundfile.read(root / rows[1]["audio"])[0] for root in (small, part))
     assert np.square(whole - alone).sum() < 1e-2 * np.square(whole).sum()
     build_corpus(part, spec, workers=1, progress=False)
-    assert digest(part) == digest(tmp_path / "whole")
+    assert digest(part) == digest(small)
     with pytest.raises(ValueError, match="splits must be some of"):
         build_corpus(part, spec, splits=("dev",))
     with pytest.raises(CorpusBuildError, match="none of 1 clips is in validation"):

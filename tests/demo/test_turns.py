@@ -142,5 +142,6 @@ def test_notes_of_the_score_engine_are_seen_forming_and_heard(visit, score_studi
         page.locator(".pl-faces button", has_text="Sound").click()
         expect(page.locator("#player .pl-mel.is-sound img")).to_have_count(3)
         play(page)
+        assert len(set(listening(page)["lengths"])) == 1, "they run in step"
         page.reload()
         expect(page.locator("#player .pl-stage .pl-mel.is-notes img")).to_have_count(2)

@@ -18,6 +18,7 @@ from melfusion_core.evaluation.codec import CodecUnderTest
 from melfusion_core.evaluation.judging import Judge, fingerprint, load_triplets
 from melfusion_core.evaluation.picture import is_monotone
 from melfusion_core.evaluation.report import Extent, choose_triplets, evaluate
+from melfusion_core.evaluation.shares import Part
 from melfusion_core.evaluation.takes import (
     VARIANTS,
     SamplingSettings,
@@ -112,16 +113,41 @@ def test_evaluate_end_to_end_and_resumes(
     assert repeated == report and [len(call["prompt"]) for call in again.calls] == [1]
 
 
-def test_folders_and_rates_do_not_mix(tiny_corpus: Path, tmp_path: Path, judge: Judge, undrawn: None) -> None:
+def test_folders_do_not_mix(tiny_corpus: Path, tmp_path: Path, judge: Judge, undrawn: None) -> None:
     extent = Extent(n=3, dose_n=3)
     evaluate(ObedientPipeline(), judge, tiny_corpus, tmp_path, extent, SETTINGS, progress=False)
     other = SamplingSettings(duration_s=SETTINGS.duration_s, num_inference_steps=3)
     with pytest.raises(ValueError, match="num_inference_steps"):
         evaluate(ObedientPipeline(), judge, tiny_corpus, tmp_path, extent, other, progress=False)
+
+
+def test_takes_of_another_rate_length_and_in_stereo_are_heard_alike(tiny_corpus, tmp_path, judge, undrawn):
+    class Stereo(ObedientPipeline):
+        sample_rate = 4 * RATE
+
+        def _take(self, *row):
+            once = np.repeat(super()._take(*row), 4)
+            return np.stack([once, once])[:, : len(once) + (-300 if row[0].startswith("a piece of") else 0)]
+
+    extent = Extent(n=8, dose_n=3)
+    plain, stereo = (
+        evaluate(pipeline, judge, tiny_corpus, tmp_path / type(pipeline).__name__, extent, SETTINGS, progress=False)
+        for pipeline in (ObedientPipeline(), Stereo())
+    )
+    for name in ("lead", "tempo_by_librosa"):
+        mine, other = (r["caption_obeyed"]["with_image"][name]["value"] for r in (plain, stereo))
+        assert other == pytest.approx(mine, abs=0.3)
+    assert stereo["sound"]["neutral, with_image"]["not_finite"] == 0
+
+
+def test_shares_together_are_the_whole(tiny_corpus, tmp_path, judge, undrawn):
+    for index in range(2):
+        share = Extent(n=6, dose_n=3, part=Part(index, 2))
+        assert evaluate(ObedientPipeline(), judge, tiny_corpus, tmp_path, share, SETTINGS, progress=False) == {}
+        assert len(list((tmp_path / "takes" / "neutral" / "with_image").iterdir())) == 3 * (index + 1)
     pipeline = ObedientPipeline()
-    pipeline.sample_rate = 44100
-    with pytest.raises(ValueError, match="44100 Hz"):
-        evaluate(pipeline, judge, tiny_corpus, tmp_path, extent, SETTINGS, progress=False)
+    report = evaluate(pipeline, judge, tiny_corpus, tmp_path, Extent(n=6, dose_n=3), SETTINGS, progress=False)
+    assert report["n"] == 6 and not pipeline.calls
 
 
 def test_choice_captions_and_seeds(tiny_corpus: Path, tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_a_full_size_model_saves_memory_when_asked(full, sunset, tmp_path, capsy
     command += ["--steps", "1", "--duration", "1.28", "--device", "cpu", "--out", str(tmp_path / "out.wav")]
     assert main([*command, "--dtype", "bfloat16", "--vae-slicing"]) == 0
     assert (tmp_path / "out.wav").stat().st_size > 1000 and sorted(sliced) == [1, 3]
-    assert main([*command, "--offload"]) == 2
+    assert main([*command, "--force", "--offload"]) == 2
     assert "--offload needs an accelerator" in capsys.readouterr().err
     networks = {"text_encoder", "image_vae", "image_unet", "synapse", "unet", "engine"}
     assert networks <= {

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +21,6 @@ from melfusion_core.training.presets import told_unet
 from tests.conftest import make_picture_encoder
 from tests.full_size.tiny_models import make_model, make_pairs, make_small_model, make_triplets
 from tests.test_docs import commands
-from tests.test_imports import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +68,14 @@ def column(out: Path, name: str = "loss") -> list[float]:
 def weights(out: Path) -> dict[str, torch.Tensor]:
     state = torch.load(out / "checkpoint.pt", weights_only=True)["networks"]
     return {f"{name}.{key}": value for name, part in state.items() for key, value in part.items()}
+
+
+def as_one_of_several(words: list[str]) -> None:
+    """A process of its own, which knows nothing of what was trained before."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert main(words) == 0
 
 
 @pytest.mark.parametrize("mode", ["full", "lora"])
@@ -134,7 +139,7 @@ def test_merged_low_rank_changes_are_the_trained_model(full, triplets, tmp_path)
 
 def test_a_stopped_run_goes_on_bit_for_bit(full, triplets, tmp_path, monkeypatch):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    changes = {"max_steps": 3, "mode": "gates_kv", "accumulation": 2, "batch_size": 1}
+    changes = {"max_steps": 2, "mode": "gates_kv", "accumulation": 2, "batch_size": 1}
     train(SynapseConfig(**settings(full, triplets, whole, **changes)))
     from melfusion_core.full_size import synapse_trainer as synapse
 
@@ -145,8 +150,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(full, triplets, tmp_path, monkeypatch
         return real(task, loop, generator)
 
     monkeypatch.setattr(synapse.SynapseTask, "step", stop_after_one)
-    for _ in range(2):
-        assert not train(SynapseConfig(**settings(full, triplets, parts, **changes))).finished
+    assert not train(SynapseConfig(**settings(full, triplets, parts, **changes))).finished
     monkeypatch.setattr(synapse.SynapseTask, "step", real)
     assert train(SynapseConfig(**settings(full, triplets, parts, **changes))).finished
     one, other = weights(whole), weights(parts)
@@ -161,20 +165,16 @@ def test_accumulated_batches_are_one_batch(full, triplets, tmp_path):
 
 
 def test_two_processes_are_one_with_the_double_batch(full, triplets, tmp_path):
-    """The command of docs/train.md, with a tiny model put in: two processes, gloo."""
+    """The command of docs/train.md, with a tiny model put in: two processes, gloo, forked from this one."""
+    from accelerate import debug_launcher
+    from accelerate.commands.launch import launch_command_parser
+
     flags = {**settings(full, triplets, tmp_path / "two", batch_size=1, max_steps=1)}
     words = [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     [documented] = [line for line in commands("train.md") if "--num_processes 2" in line]
-    launch = [sys.executable, "-m", "accelerate.commands.launch", *documented.split()[2:]]
-    assert launch[launch.index("train") - 1 :][:3] == ["melfusion_core.cli", "train", "synapse"]
-    done = subprocess.run(
-        [*launch, *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    launch = launch_command_parser().parse_args(documented.split()[2:])
+    assert launch.multi_gpu and launch.module and launch.training_script == "melfusion_core.cli"
+    debug_launcher(as_one_of_several, ([*launch.training_script_args, *words],), launch.num_processes)
     assert json.loads((tmp_path / "two" / "summary.json").read_text())["processes"] == 2
     train(SynapseConfig(**settings(full, triplets, tmp_path / "one", batch_size=2, max_steps=1)))
     torch.testing.assert_close(torch.tensor(column(tmp_path / "two")), torch.tensor(column(tmp_path / "one")))

@@ -25,6 +25,7 @@ from melfusion_core.score.midi import (
 )
 from melfusion_core.score.score import ROLES, Note, Score, Track, playable
 from melfusion_core.score.synth import render_score
+from tests.hostile.try_midi import crafted
 
 
 def as_bytes(midi: mido.MidiFile) -> bytes:
@@ -252,3 +253,29 @@ def test_any_damage_gives_a_score_or_one_error(data):
         assert str(error).endswith(".") and "\n" not in str(error)
     else:
         assert score.tracks and all(0 <= n.pitch <= 127 and n.duration > 0 for t in score.tracks for n in t.notes)
+
+
+def test_a_file_without_its_last_note_off_ends():
+    data = one_track(on(60), off(60, 480), on(64, 0), mido.MetaMessage("end_of_track", time=960))
+    [part] = read_song(data).parts
+    assert [(note.pitch, note.start, note.duration) for note in part.notes] == [(60, 0.0, 1.0), (64, 1.0, 2.0)]
+    sound = render_score(song_to_score(read_song(data), "p"), sample_rate=16000).mix
+    assert np.isfinite(sound).all() and sound.shape[-1] < 12 * 16000
+    assert np.abs(sound[..., -160:]).max() < 0.01 * np.abs(sound).max(), "it rings out"
+
+
+def test_an_endless_wait_is_an_error():
+    with pytest.raises(MidiError, match="waits between its notes that never end"):
+        read_song(dict(crafted())["long-delta"])
+
+
+def test_a_zero_length_note_and_an_empty_track_export():
+    lead = Track("piano", 0, [Note(0.0, 0.0, 60, 80), Note(1.0, 1.0, 62, 80)], False, "lead")
+    empty = Track("cello", 42, [], False, "bass")
+    score = Score([lead, empty], 120.0, 4, 0, "major", "folk", "p", "composer", 1)
+    song = read_song(midi_bytes(score))
+    [part] = song.parts
+    assert [(note.pitch, note.duration > 0) for note in part.notes] == [(60, True), (62, True)]
+    assert len(mido.MidiFile(file=io.BytesIO(midi_bytes(score))).tracks) == 3
+    sound = render_score(score, sample_rate=16000)
+    assert np.isfinite(sound.mix).all() and np.abs(sound.mix).max() > 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from melfusion_core.training.config import TrainConfig
+from melfusion_core.training.config import TrainConfig, parse_config
 from melfusion_core.training.ema import ModelAverage
 from melfusion_core.training.log import MetricLog
 from melfusion_core.training.loop import CHECKPOINT, Task, TrainingError, TrainLoop, replace_folder
@@ -136,3 +136,38 @@ def test_replace_folder_keeps_the_old_one_when_writing_fails(tmp_path):
     with pytest.raises(OSError, match="full"):
         replace_folder(target, fail)
     assert (target / "a").read_text() == "1"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_not_kept(tmp_path, number):
+    class Runaway(LineTask):
+        def step(self, loop, generator):
+            losses = super().step(loop, generator)
+            if loop.step == 5:
+                with torch.no_grad():
+                    self.line.weight[0, 0] = number
+            return losses
+
+    with pytest.raises(TrainingError, match="weights of line are no longer numbers, at step"):
+        run(tmp_path, Runaway(), max_steps=6)
+    assert not (tmp_path / CHECKPOINT).exists() and not (tmp_path / "export").exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x80\x04\x95", b"PK\x03\x04" + b"\0" * 50])
+def test_a_damaged_checkpoint_is_told_by_its_file(tmp_path, data):
+    (tmp_path / CHECKPOINT).write_bytes(data)
+    with pytest.raises(
+        TrainingError, match="is damaged or no checkpoint of a trainer; remove it to begin anew"
+    ) as told:
+        run(tmp_path, LineTask())
+    assert CHECKPOINT in str(told.value) and "weights_only" not in str(told.value)
+
+
+@pytest.mark.parametrize("rate", ["inf", "nan", "-inf", "1e999"])
+def test_a_rate_that_is_no_number_is_refused(rate, tmp_path, capsys):
+    flags = ["--data", "x", "--out", str(tmp_path), "--max-steps", "1", "--learning-rate", rate]
+    with pytest.raises(SystemExit):
+        parse_config(TrainConfig, flags, program="train")
+    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(ValueError, match="learning_rate must be"):
+        TrainConfig(data="x", out="y", max_steps=1, learning_rate=float(rate))

@@ -15,7 +15,7 @@ from PIL import Image
 from melfusion_core.cli.parser import main
 from melfusion_core.models.picture_encoder import PictureEncoder
 from melfusion_core.models.picture_words import describe
-from melfusion_core.training import eyes, image, picture_bank, spoken_words
+from melfusion_core.training import encoder_examples, eyes, image, picture_bank, spoken_words
 from melfusion_core.training.encoder_fit import fit_moods, kernel, text_embedder
 from melfusion_core.training.picture_encoder import EncoderConfig, theme_folds
 from tests.conftest import make_picture_encoder
@@ -23,6 +23,15 @@ from tests.models.test_picture_encoder import CLIP
 
 THEMES = ("cat", "dog", "beach", "cliff", "car", "street", "flowers", "bird", "lake", "cemetery")
 SIZE = {"width": 48, "height": 40}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_scenes():
+    """Painting is what takes long: 64 pixels are enough for a tiny classifier."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (encoder_examples, picture_bank):
+            patch.setattr(module, "SCENE_SIZE", 64)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +57,7 @@ def photographs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made(photographs, tmp_path_factory):
+def made(photographs, small_scenes, tmp_path_factory):
     """An encoder of a classifier with random weights, made by the command."""
     root = tmp_path_factory.mktemp("encoder")
     (root / "words.txt").write_text("\n".join(THEMES))

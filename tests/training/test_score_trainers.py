@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
+from melfusion_core.data.associations import STYLE_WORDS
 from melfusion_core.data.score_corpus import ScoreCorpusSpec, make_section
 from melfusion_core.data.score_table import ScoreTable
 from melfusion_core.engines.score.cells import CellCodec
@@ -17,7 +20,11 @@ from melfusion_core.engines.score.inputs import meaningful
 from melfusion_core.engines.score.layout import CHANNELS, DRUM_ROW, PARTS, ROWS
 from melfusion_core.engines.score.measure import measure_controls
 from melfusion_core.engines.score.names import INSTRUMENT_NUMBERS, STYLE_NUMBERS
+from melfusion_core.models.features import decoder_attention_names
+from melfusion_core.models.synapse import VisualSynapse
+from melfusion_core.score.instruments import LEAD_INSTRUMENTS
 from melfusion_core.training import score_codec, score_data, score_music
+from melfusion_core.training.presets import build_score_unet
 from melfusion_core.training.score_known import draw_known
 
 
@@ -93,6 +100,35 @@ def test_the_music_unet_learns_resumes_and_is_exported(prepared, tmp_path):
     again = score_music.ScoreMusicConfig(max_steps=1, init=str(tmp_path / "export"), **{**settings, "out": "x"})
     task = score_music.ScoreMusicTask(again, torch.device("cpu"))
     assert all(torch.equal(a, b) for a, b in zip(unet.parameters(), task.unet.parameters(), strict=True))
+
+
+@pytest.fixture
+def pictures(prepared, tmp_path):
+    """Six views with features for every layer of the smallest UNet, four of them to train on."""
+    unet = build_score_unet("mini", 1, 32)
+    shapes = [(4, 8)] * len(decoder_attention_names(unet, "attn2"))
+    rng, folder = np.random.default_rng(0), tmp_path / "pictures"
+    folder.mkdir()
+    size = 2 * 2 * sum(tokens * dim for tokens, dim in shapes)
+    np.save(folder / "features.npy", rng.standard_normal((6, size)).astype(np.float16))
+    chances = {"styles": rng.random((6, len(STYLE_WORDS))), "leads": rng.random((6, len(LEAD_INSTRUMENTS)))}
+    np.savez(folder / "facts.npz", moods=rng.random((6, 2)), **chances)
+    notes = {"splits": ["train"] * 4 + ["validation"] * 2, "key_timesteps": [100, 600], "num_inversion_steps": 4}
+    (folder / "pictures.json").write_text(json.dumps({**notes, "shapes": shapes}))
+    return folder
+
+
+def test_the_music_unet_hears_pictures(prepared, pictures, tmp_path):
+    settings = dict(data=str(prepared), pictures=str(pictures), width=32, batch_size=4, crop_beats=8, log_steps=1)
+    result = score_music.train(score_music.ScoreMusicConfig(out=str(tmp_path / "run"), max_steps=2, **settings))
+    assert np.isfinite(result.metrics["loss_picture"])
+    assert "picture_gain" in result.metrics and "gate_0" in result.metrics
+    export = tmp_path / "run" / "export"
+    synapse = VisualSynapse.from_pretrained(export / "synapse")
+    assert set(synapse.config.image_dims) == {8}
+    again = score_music.ScoreMusicConfig(init=str(export), out="x", max_steps=1, **settings)
+    task = score_music.ScoreMusicTask(again, torch.device("cpu"))
+    assert torch.equal(task.handle.synapse.gate_logits, synapse.gate_logits)
 
 
 def test_what_is_known_does_not_count_in_the_loss(prepared):

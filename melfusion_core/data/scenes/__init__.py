@@ -13,42 +13,9 @@ from melfusion_core.data.scenes import abstracts, cities, energies, lands, skies
 from melfusion_core.data.scenes.base import Painted, Painter, Scene
 from melfusion_core.data.scenes.canvas import grade, to_pil
 
-_PAINTERS: dict[str, tuple[str, Painter]] = {
-    "sunset": ("sky", skies.sunset),
-    "dawn": ("sky", skies.dawn),
-    "noon_sky": ("sky", skies.noon_sky),
-    "overcast": ("sky", skies.overcast),
-    "starry_night": ("night", skies.starry_night),
-    "aurora": ("night", skies.aurora),
-    "calm_sea": ("sea", waters.calm_sea),
-    "stormy_sea": ("sea", waters.stormy_sea),
-    "lake": ("lake", waters.lake),
-    "beach": ("beach", waters.beach),
-    "underwater": ("sea", waters.underwater),
-    "mountains": ("mountains", lands.mountains),
-    "forest": ("forest", lands.forest),
-    "meadow": ("meadow", lands.meadow),
-    "dunes": ("desert", lands.dunes),
-    "snow": ("snow", lands.snow),
-    "bare_tree": ("desolation", lands.bare_tree),
-    "city_day": ("city", cities.city_day),
-    "city_night": ("city", cities.city_night),
-    "rain": ("rain", cities.rain),
-    "dark_corridor": ("desolation", cities.dark_corridor),
-    "lightning": ("storm", energies.lightning),
-    "fire": ("fire", energies.fire),
-    "explosion": ("fire", energies.explosion),
-    "volcano": ("fire", energies.volcano),
-    "fireworks": ("party", energies.fireworks),
-    "confetti": ("party", energies.confetti),
-    "crowd": ("party", energies.crowd),
-    "calm_circles": ("abstract", abstracts.calm_circles),
-    "jagged": ("abstract", abstracts.jagged),
-    "stripes": ("texture", abstracts.stripes),
-    "checker": ("texture", abstracts.checker),
-    "colour_field": ("palette", abstracts.colour_field),
-    "splashes": ("abstract", abstracts.splashes),
-}
+_PAINTERS: dict[str, tuple[str, Painter]] = (
+    skies.PAINTERS | waters.PAINTERS | lands.PAINTERS | cities.PAINTERS | energies.PAINTERS | abstracts.PAINTERS
+)
 
 SCENE_KINDS: tuple[str, ...] = tuple(_PAINTERS)
 

@@ -6,20 +6,12 @@ import math
 
 import numpy as np
 
-from melfusion_core.data.scenes.base import Painted, by_degree, pick
+from melfusion_core.data.scenes.base import Painted, Painter, by_degree, pick
 from melfusion_core.data.scenes.canvas import Brush, axes, blend, disc, fractal_noise, hsv, vertical_gradient
 
 
-def calm_circles(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a few soft circles in related pale colours.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _calm_circles(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a few soft circles in related pale colours."""
     hue, strength, light = rng.uniform(0, 360), rng.uniform(0.05, 0.4), rng.uniform(0.7, 1.0)
     rgb = vertical_gradient(size, [(0.0, hsv(hue, strength, light)), (1.0, hsv(hue + 40, strength * 0.6, light))])
     for _ in range(int(rng.integers(2, 7))):
@@ -30,16 +22,8 @@ def calm_circles(rng: np.random.Generator, size: int) -> Painted:
     )
 
 
-def jagged(rng: np.random.Generator, size: int) -> Painted:
-    """Paint dense sharp triangles in hard colours.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _jagged(rng: np.random.Generator, size: int) -> Painted:
+    """Paint dense sharp triangles in hard colours."""
     dense = float(rng.random())
     hue = rng.uniform(-25, 25) if rng.random() < 0.65 else rng.uniform(0, 360)
     brush = Brush(np.zeros((size, size, 3), dtype=np.float32) + hsv(hue, 0.6, 0.1))
@@ -53,16 +37,8 @@ def jagged(rng: np.random.Generator, size: int) -> Painted:
     return Painted(brush.array(), caption, -0.5, 0.55 + 0.4 * dense)
 
 
-def stripes(rng: np.random.Generator, size: int) -> Painted:
-    """Paint stripes, from broad pastel bands to narrow strong ones.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _stripes(rng: np.random.Generator, size: int) -> Painted:
+    """Paint stripes, from broad pastel bands to narrow strong ones."""
     dense = float(rng.random())
     bright = float(rng.random())
     x, y = axes(size)
@@ -88,16 +64,8 @@ def stripes(rng: np.random.Generator, size: int) -> Painted:
     )
 
 
-def checker(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a board of coloured squares.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _checker(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a board of coloured squares."""
     dense = float(rng.random())
     cells = int(3 + 14 * dense)
     bright = float(rng.random())
@@ -123,16 +91,8 @@ def checker(rng: np.random.Generator, size: int) -> Painted:
     )
 
 
-def colour_field(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a smooth gradient between two colours.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _colour_field(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a smooth gradient between two colours."""
     strength, light, hue = float(rng.random()), float(rng.uniform(0.15, 1.0)), float(rng.uniform(0, 360))
     other = hsv(hue + rng.uniform(-70, 70), strength, light)
     rgb = blend(
@@ -152,16 +112,8 @@ def colour_field(rng: np.random.Generator, size: int) -> Painted:
     )
 
 
-def splashes(rng: np.random.Generator, size: int) -> Painted:
-    """Paint splashes of paint, joyful on white or furious on black.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _splashes(rng: np.random.Generator, size: int) -> Painted:
+    """Paint splashes of paint, joyful on white or furious on black."""
     joyful = rng.random() < 0.55
     wild = float(rng.random())
     brush = Brush(np.zeros((size, size, 3), dtype=np.float32) + (0.98 if joyful else 0.04))
@@ -186,3 +138,14 @@ def splashes(rng: np.random.Generator, size: int) -> Painted:
     return Painted(
         brush.array(), pick(rng, ["red splashes on black", "furious red splashes of paint"]), -0.6, 0.5 + 0.45 * wild
     )
+
+
+PAINTERS: dict[str, tuple[str, Painter]] = {
+    "calm_circles": ("abstract", _calm_circles),
+    "jagged": ("abstract", _jagged),
+    "stripes": ("texture", _stripes),
+    "checker": ("texture", _checker),
+    "colour_field": ("palette", _colour_field),
+    "splashes": ("abstract", _splashes),
+}
+"""Themes and painters by the kinds of scenes."""

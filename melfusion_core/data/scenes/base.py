@@ -48,6 +48,7 @@ class Painted:
 
 
 Painter = Callable[[np.random.Generator, int], Painted]
+"""Paints from a random generator, its only source of chance, a square of so many pixels a side."""
 
 
 def pick(rng: np.random.Generator, options: Sequence[str]) -> str:

@@ -112,7 +112,7 @@ def skyline(
     return (base + amplitude * line)[None, :].astype(np.float32)
 
 
-def blend(rgb: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def blend(rgb: np.ndarray, colour: np.ndarray, mask: np.ndarray | float) -> np.ndarray:
     """Lay a colour over a picture.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from melfusion_core.data.scenes.base import Painted, by_degree
+from melfusion_core.data.scenes.base import Painted, Painter, by_degree
 from melfusion_core.data.scenes.canvas import Brush, blend, fractal_noise, glow, hsv, vertical_gradient
 from melfusion_core.data.scenes.skies import clouds
 
@@ -36,16 +36,8 @@ def _towers(
             x += width + float(rng.uniform(0.0, 0.02))
 
 
-def city_day(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a city by day.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _city_day(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a city by day."""
     smog = float(rng.random() ** 1.5)
     rgb = vertical_gradient(
         size,
@@ -59,16 +51,8 @@ def city_day(rng: np.random.Generator, size: int) -> Painted:
     return Painted(rgb, caption, 0.45 - 0.95 * smog, 0.15)
 
 
-def city_night(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a city by night with lit windows.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _city_night(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a city by night with lit windows."""
     busy = float(rng.random())
     hue = rng.uniform(220, 300)
     rgb = vertical_gradient(size, [(0.0, hsv(hue, 0.7, 0.1)), (0.9, hsv(hue + 40 * busy, 0.65, 0.25 + 0.25 * busy))])
@@ -85,16 +69,8 @@ def city_night(rng: np.random.Generator, size: int) -> Painted:
     return Painted(rgb, caption, 0.05 + 0.35 * busy, -0.2 + 0.85 * busy)
 
 
-def rain(rng: np.random.Generator, size: int) -> Painted:
-    """Paint rain behind a window or over a street.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _rain(rng: np.random.Generator, size: int) -> Painted:
+    """Paint rain behind a window or over a street."""
     heavy = float(rng.random())
     hue, light = rng.uniform(195, 235), rng.uniform(0.25, 0.55)
     rgb = vertical_gradient(size, [(0.0, hsv(hue, 0.25, light)), (1.0, hsv(hue, 0.3, light * 0.6))])
@@ -113,16 +89,8 @@ def rain(rng: np.random.Generator, size: int) -> Painted:
     return Painted(brush.array(), caption, -0.4 - 0.2 * heavy, -0.45 + 0.65 * heavy)
 
 
-def dark_corridor(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a dark corridor with a dim light at its end.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _dark_corridor(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a dark corridor with a dim light at its end."""
     red = rng.random() < 0.3
     hue = rng.uniform(-10, 10) if red else rng.uniform(30, 230)
     strength, light = (0.75 if red else 0.2), rng.uniform(0.15, 0.4)
@@ -136,3 +104,12 @@ def dark_corridor(rng: np.random.Generator, size: int) -> Painted:
     rgb = blend(brush.array(), hsv(hue + 20, strength * 0.6, 0.9), glow(size, (cx, cy), 0.06))
     rgb = rgb * (0.7 + 0.3 * fractal_noise(rng, size, (4, 4), 4))[..., None]
     return Painted(rgb, "a dark red corridor" if red else "a dark empty corridor", -0.65, 0.45 if red else -0.15)
+
+
+PAINTERS: dict[str, tuple[str, Painter]] = {
+    "city_day": ("city", _city_day),
+    "city_night": ("city", _city_night),
+    "rain": ("rain", _rain),
+    "dark_corridor": ("desolation", _dark_corridor),
+}
+"""Themes and painters by the kinds of scenes."""

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from melfusion_core.data.scenes.base import Painted, by_degree, pick
+from melfusion_core.data.scenes.base import Painted, Painter, by_degree, pick
 from melfusion_core.data.scenes.canvas import (
     Brush,
     axes,
@@ -21,16 +21,8 @@ from melfusion_core.data.scenes.canvas import (
 from melfusion_core.data.scenes.skies import clouds
 
 
-def lightning(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a thunderstorm with bolts.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _lightning(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a thunderstorm with bolts."""
     hue = rng.uniform(215, 290)
     rgb = vertical_gradient(size, [(0.0, hsv(hue, 0.5, 0.12)), (0.9, hsv(hue, 0.45, 0.32))])
     rgb = clouds(rng, rgb, hsv(hue, 0.35, 0.07), 0.6, 0.3)
@@ -54,16 +46,8 @@ def lightning(rng: np.random.Generator, size: int) -> Painted:
     return Painted(rgb, pick(rng, ["lightning at night", "a thunderstorm with lightning"]), -0.5, 0.55 + 0.1 * bolts)
 
 
-def fire(rng: np.random.Generator, size: int) -> Painted:
-    """Paint flames, from a fireplace glow to a blaze.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _fire(rng: np.random.Generator, size: int) -> Painted:
+    """Paint flames, from a fireplace glow to a blaze."""
     blaze = float(rng.random())
     _, y = axes(size)
     noise = fractal_noise(rng, size, (6, 3), 5, 0.6)
@@ -84,16 +68,8 @@ def fire(rng: np.random.Generator, size: int) -> Painted:
     return Painted(brush.array(), caption, 0.1 - 0.75 * blaze, 0.25 + 0.7 * blaze)
 
 
-def explosion(rng: np.random.Generator, size: int) -> Painted:
-    """Paint an explosion.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _explosion(rng: np.random.Generator, size: int) -> Painted:
+    """Paint an explosion."""
     rgb = np.zeros((size, size, 3), dtype=np.float32) + hsv(rng.uniform(0, 250), 0.3, rng.uniform(0.03, 0.2))
     centre = (float(rng.uniform(0.35, 0.65)), float(rng.uniform(0.35, 0.65)))
     x, y = axes(size)
@@ -119,16 +95,8 @@ def explosion(rng: np.random.Generator, size: int) -> Painted:
     return Painted(brush.array(), pick(rng, ["an explosion", "a huge explosion with flying sparks"]), -0.65, 1.0)
 
 
-def volcano(rng: np.random.Generator, size: int) -> Painted:
-    """Paint an erupting volcano.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _volcano(rng: np.random.Generator, size: int) -> Painted:
+    """Paint an erupting volcano."""
     rgb = vertical_gradient(size, [(0.0, hsv(355, 0.7, 0.15)), (1.0, hsv(12, 0.85, 0.5))])
     rgb = clouds(rng, rgb, hsv(0, 0.3, 0.1), 0.6, 0.3)
     top, cx = float(rng.uniform(0.42, 0.55)), float(rng.uniform(0.4, 0.6))
@@ -148,16 +116,8 @@ def volcano(rng: np.random.Generator, size: int) -> Painted:
     return Painted(brush.array(), pick(rng, ["an erupting volcano", "a volcano with glowing lava"]), -0.5, 0.95)
 
 
-def fireworks(rng: np.random.Generator, size: int) -> Painted:
-    """Paint fireworks at night.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _fireworks(rng: np.random.Generator, size: int) -> Painted:
+    """Paint fireworks at night."""
     rgb = vertical_gradient(size, [(0.0, hsv(245, 0.8, 0.08)), (1.0, hsv(265, 0.6, 0.25))])
     bursts = int(rng.integers(2, 8))
     brush = Brush(rgb)
@@ -179,16 +139,8 @@ def fireworks(rng: np.random.Generator, size: int) -> Painted:
     return Painted(brush.array(), pick(rng, ["fireworks", "colourful fireworks at night"]), 0.8, 0.45 + 0.06 * bursts)
 
 
-def confetti(rng: np.random.Generator, size: int) -> Painted:
-    """Paint confetti and balloons.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _confetti(rng: np.random.Generator, size: int) -> Painted:
+    """Paint confetti and balloons."""
     wild = float(rng.random())
     hue = rng.uniform(0, 360)
     rgb = vertical_gradient(
@@ -215,16 +167,8 @@ def confetti(rng: np.random.Generator, size: int) -> Painted:
     return Painted(brush.array(), caption, 0.8, 0.15 + 0.65 * wild)
 
 
-def crowd(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a crowd before a lit stage.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _crowd(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a crowd before a lit stage."""
     hue = rng.uniform(0, 360)
     rgb = vertical_gradient(
         size, [(0.0, hsv(hue, 0.8, 0.2)), (0.6, hsv(hue + 30, 0.7, 0.75)), (1.0, hsv(hue, 0.8, 0.2))]
@@ -254,3 +198,15 @@ def crowd(rng: np.random.Generator, size: int) -> Painted:
     return Painted(
         brush.array(), pick(rng, ["a cheering crowd at a concert", "a dancing crowd before a stage"]), 0.55, 0.85
     )
+
+
+PAINTERS: dict[str, tuple[str, Painter]] = {
+    "lightning": ("storm", _lightning),
+    "fire": ("fire", _fire),
+    "explosion": ("fire", _explosion),
+    "volcano": ("fire", _volcano),
+    "fireworks": ("party", _fireworks),
+    "confetti": ("party", _confetti),
+    "crowd": ("party", _crowd),
+}
+"""Themes and painters by the kinds of scenes."""

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from melfusion_core.data.scenes.base import Painted, by_degree, pick
+from melfusion_core.data.scenes.base import Painted, Painter, by_degree, pick
 from melfusion_core.data.scenes.canvas import (
     Brush,
     below,
@@ -21,16 +21,8 @@ from melfusion_core.data.scenes.canvas import (
 from melfusion_core.data.scenes.skies import clouds
 
 
-def mountains(rng: np.random.Generator, size: int) -> Painted:
-    """Paint ranges of mountains, bright or gloomy.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _mountains(rng: np.random.Generator, size: int) -> Painted:
+    """Paint ranges of mountains, bright or gloomy."""
     gloom = float(rng.random())
     hue = rng.uniform(195, 250)
     light = 1.0 - 0.6 * gloom
@@ -52,16 +44,8 @@ def mountains(rng: np.random.Generator, size: int) -> Painted:
     return Painted(rgb, caption, 0.55 - 0.9 * gloom, -0.3 + 0.35 * gloom)
 
 
-def forest(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a wood in spring, autumn or at night.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _forest(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a wood in spring, autumn or at night."""
     season = pick(rng, ["green", "autumn", "dark"])
     hue = {"green": rng.uniform(75, 135), "autumn": rng.uniform(8, 42), "dark": rng.uniform(140, 220)}[season]
     strength, light = {"green": (0.6, 0.85), "autumn": (0.8, 0.95), "dark": (0.35, 0.3)}[season]
@@ -101,16 +85,8 @@ def forest(rng: np.random.Generator, size: int) -> Painted:
     return Painted(rgb, caption, valence, arousal)
 
 
-def meadow(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a field of flowers.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _meadow(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a field of flowers."""
     horizon = float(rng.uniform(0.3, 0.5))
     density = float(rng.random())
     hue = rng.uniform(80, 120)
@@ -132,16 +108,8 @@ def meadow(rng: np.random.Generator, size: int) -> Painted:
     return Painted(brush.array(), caption, 0.8, -0.5 + 0.35 * density)
 
 
-def dunes(rng: np.random.Generator, size: int) -> Painted:
-    """Paint desert dunes.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _dunes(rng: np.random.Generator, size: int) -> Painted:
+    """Paint desert dunes."""
     heat = float(rng.random())
     hue = rng.uniform(20, 42)
     rgb = vertical_gradient(size, [(0.0, hsv(205 - 165 * (heat > 0.6), 0.4, 0.95)), (0.5, hsv(hue + 8, 0.3, 1.0))])
@@ -160,16 +128,8 @@ def dunes(rng: np.random.Generator, size: int) -> Painted:
     )
 
 
-def snow(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a snowy landscape, sunny or in a blizzard.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _snow(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a snowy landscape, sunny or in a blizzard."""
     storm = float(rng.random())
     light = 1.0 - 0.35 * storm
     hue = rng.uniform(200, 225)
@@ -200,16 +160,8 @@ def snow(rng: np.random.Generator, size: int) -> Painted:
     return Painted(brush.array(), caption, 0.45 - 0.9 * storm, -0.6 + 0.95 * storm)
 
 
-def bare_tree(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a bare tree or graves in fog.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _bare_tree(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a bare tree or graves in fog."""
     night = float(rng.random())
     hue, light = rng.uniform(190, 260), 0.68 - 0.45 * night
     rgb = vertical_gradient(size, [(0.0, hsv(hue, 0.15, light * 0.8)), (1.0, hsv(hue, 0.08, light))])
@@ -238,3 +190,14 @@ def bare_tree(rng: np.random.Generator, size: int) -> Painted:
     return Painted(
         rgb, f"{subject} in fog" + (" at night" if night > 0.55 else ""), -0.6 - 0.3 * night, -0.55 + 0.3 * night
     )
+
+
+PAINTERS: dict[str, tuple[str, Painter]] = {
+    "mountains": ("mountains", _mountains),
+    "forest": ("forest", _forest),
+    "meadow": ("meadow", _meadow),
+    "dunes": ("desert", _dunes),
+    "snow": ("snow", _snow),
+    "bare_tree": ("desolation", _bare_tree),
+}
+"""Themes and painters by the kinds of scenes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from melfusion_core.data.scenes.base import Painted, by_degree, pick
+from melfusion_core.data.scenes.base import Painted, Painter, by_degree, pick
 from melfusion_core.data.scenes.canvas import (
     Brush,
     below,
@@ -62,16 +62,8 @@ def _foreground(rng: np.random.Generator, rgb: np.ndarray, colour: np.ndarray) -
     return blend(rgb, colour, below(rgb.shape[0], profile))
 
 
-def sunset(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a sunset from golden to deep red.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _sunset(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a sunset from golden to deep red."""
     fire = float(rng.random())
     hue = 42 - 45 * fire
     light = rng.uniform(0.75, 1.0)
@@ -91,16 +83,8 @@ def sunset(rng: np.random.Generator, size: int) -> Painted:
     )
 
 
-def dawn(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a pale dawn.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _dawn(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a pale dawn."""
     mist = float(rng.random())
     hue = rng.uniform(320, 400)
     pale = 0.35 - 0.25 * mist
@@ -118,16 +102,8 @@ def dawn(rng: np.random.Generator, size: int) -> Painted:
     return Painted(rgb, by_degree(mist, ["a soft pink dawn", "a pale misty dawn"]), 0.5 - 0.2 * mist, -0.7)
 
 
-def noon_sky(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a blue sky with white clouds.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _noon_sky(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a blue sky with white clouds."""
     cover = rng.uniform(0.05, 0.55)
     hue, depth = rng.uniform(195, 222), rng.uniform(0.45, 0.85)
     rgb = vertical_gradient(size, [(0.0, hsv(hue, depth, 0.9)), (1.0, hsv(hue - 10, depth * 0.4, 1.0))])
@@ -143,16 +119,8 @@ def noon_sky(rng: np.random.Generator, size: int) -> Painted:
     )
 
 
-def overcast(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a grey sky.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _overcast(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a grey sky."""
     gloom = float(rng.random())
     light, hue = 0.72 - 0.42 * gloom, rng.uniform(195, 240)
     rgb = vertical_gradient(size, [(0.0, hsv(hue, 0.12, light * 0.8)), (1.0, hsv(hue, 0.06, light + 0.1))])
@@ -166,16 +134,8 @@ def overcast(rng: np.random.Generator, size: int) -> Painted:
     )
 
 
-def starry_night(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a night sky with stars and sometimes a moon.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _starry_night(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a night sky with stars and sometimes a moon."""
     hue, light = rng.uniform(215, 265), rng.uniform(0.12, 0.42)
     rgb = vertical_gradient(size, [(0.0, hsv(hue, 0.85, light * 0.6)), (1.0, hsv(hue - 15, 0.65, light))])
     galaxy = rng.random() < 0.35
@@ -194,16 +154,8 @@ def starry_night(rng: np.random.Generator, size: int) -> Painted:
     return Painted(rgb, "a full moon in a starry sky" if moon else "a calm starry night", 0.3, -0.6)
 
 
-def aurora(rng: np.random.Generator, size: int) -> Painted:
-    """Paint northern lights over snow.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _aurora(rng: np.random.Generator, size: int) -> Painted:
+    """Paint northern lights over snow."""
     rgb = vertical_gradient(size, [(0.0, hsv(235, 0.8, 0.1)), (1.0, hsv(215, 0.7, 0.3))])
     rgb = stars(rng, rgb, 70, 0.75)
     line = (np.arange(size, dtype=np.float32) + 0.5)[:, None] / size
@@ -215,3 +167,14 @@ def aurora(rng: np.random.Generator, size: int) -> Painted:
         rgb = blend(rgb, hsv(rng.uniform(120, 175) + 140 * (rng.random() < 0.25), 0.75, 1.0), 0.7 * curtain * rays)
     rgb = blend(rgb, hsv(200, 0.25, 0.45), below(size, skyline(rng, size, 0.88, 0.04, 2, 3)))
     return Painted(rgb, pick(rng, ["northern lights over snow", "an aurora at night"]), 0.5, -0.15)
+
+
+PAINTERS: dict[str, tuple[str, Painter]] = {
+    "sunset": ("sky", _sunset),
+    "dawn": ("sky", _dawn),
+    "noon_sky": ("sky", _noon_sky),
+    "overcast": ("sky", _overcast),
+    "starry_night": ("night", _starry_night),
+    "aurora": ("night", _aurora),
+}
+"""Themes and painters by the kinds of scenes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from melfusion_core.data.scenes.base import Painted, by_degree, pick
+from melfusion_core.data.scenes.base import Painted, Painter, by_degree, pick
 from melfusion_core.data.scenes.canvas import (
     Brush,
     axes,
@@ -20,16 +20,8 @@ from melfusion_core.data.scenes.canvas import (
 from melfusion_core.data.scenes.skies import clouds, stars
 
 
-def calm_sea(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a calm sea by day, at dusk or by moonlight.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _calm_sea(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a calm sea by day, at dusk or by moonlight."""
     hour = pick(rng, ["by day", "at dusk", "by moonlight"])
     horizon = float(rng.uniform(0.4, 0.6))
     hue = rng.uniform(185, 215)
@@ -78,16 +70,8 @@ def calm_sea(rng: np.random.Generator, size: int) -> Painted:
     return Painted(rgb, f"a calm sea {hour}", 0.5, -0.75)
 
 
-def stormy_sea(rng: np.random.Generator, size: int) -> Painted:
-    """Paint rough waves under dark clouds.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _stormy_sea(rng: np.random.Generator, size: int) -> Painted:
+    """Paint rough waves under dark clouds."""
     force = float(rng.random())
     night = rng.random() < 0.4
     light, hue = (0.22 if night else 0.5 - 0.15 * force), rng.uniform(175, 225)
@@ -119,16 +103,8 @@ def stormy_sea(rng: np.random.Generator, size: int) -> Painted:
     return Painted(rgb, word + (" at night" if night else ""), -0.35 - 0.35 * force, 0.25 + 0.65 * force)
 
 
-def lake(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a lake that mirrors hills.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _lake(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a lake that mirrors hills."""
     hue = rng.uniform(185, 215)
     half = vertical_gradient(size, [(0.0, hsv(hue, 0.45, 0.95)), (0.5, hsv(hue - 140, 0.1, 1.0))])
     half = clouds(rng, half, np.ones(3, dtype=np.float32), rng.uniform(0.05, 0.4))
@@ -145,16 +121,8 @@ def lake(rng: np.random.Generator, size: int) -> Painted:
     return Painted(rgb, pick(rng, ["a still mountain lake", "a quiet lake between hills"]), 0.6, -0.8)
 
 
-def beach(rng: np.random.Generator, size: int) -> Painted:
-    """Paint a sunny beach.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _beach(rng: np.random.Generator, size: int) -> Painted:
+    """Paint a sunny beach."""
     hue = rng.uniform(178, 205)
     stops = [
         (0.0, hsv(hue + 15, 0.5, 1.0)),
@@ -181,16 +149,8 @@ def beach(rng: np.random.Generator, size: int) -> Painted:
     return Painted(brush.array(), word, 0.8, -0.35 + 0.1 * umbrellas)
 
 
-def underwater(rng: np.random.Generator, size: int) -> Painted:
-    """Paint light falling through deep water.
-
-    Args:
-        rng: Random generator.
-        size: Side in pixels.
-
-    Returns:
-        The painted scene.
-    """
+def _underwater(rng: np.random.Generator, size: int) -> Painted:
+    """Paint light falling through deep water."""
     deep = float(rng.random())
     hue = rng.uniform(180, 220)
     rgb = vertical_gradient(
@@ -210,3 +170,13 @@ def underwater(rng: np.random.Generator, size: int) -> Painted:
         )
     caption = by_degree(deep, ["fish in sunlit water", "fish in blue water", "the dark deep sea"])
     return Painted(brush.array(), caption, 0.45 - 0.75 * deep, -0.5 - 0.1 * deep)
+
+
+PAINTERS: dict[str, tuple[str, Painter]] = {
+    "calm_sea": ("sea", _calm_sea),
+    "stormy_sea": ("sea", _stormy_sea),
+    "lake": ("lake", _lake),
+    "beach": ("beach", _beach),
+    "underwater": ("sea", _underwater),
+}
+"""Themes and painters by the kinds of scenes."""

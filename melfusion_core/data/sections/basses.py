@@ -190,12 +190,13 @@ def _patterned(rng: np.random.Generator, plan: Plan, row: str, chord: Chord, roo
                 pitch = _degree(mark, chord, root, register)
             out.append(Event(tick, min(length * STEP, end - tick), pitch, level))
         tick += STEP
-    leads = following is not None and following % 12 != root % 12 and rng.random() < _LEADING.get(pattern, 0.0)
+    target = root if following is None else following
+    leads = target % 12 != root % 12 and rng.random() < _LEADING.get(pattern, 0.0)
     if leads and len(out) > 1 and out[-1].tick >= end - 2 * TICKS_PER_BEAT:
         last = out[-1]
         if last.ticks > TICKS_PER_BEAT:
             out[-1] = last._replace(ticks=end - TICKS_PER_BEAT - last.tick)
             last = Event(end - TICKS_PER_BEAT, TICKS_PER_BEAT, root, -2.0)
             out.append(last)
-        out[-1] = last._replace(pitch=_approach(rng, out[-2].pitch, following, plan, 0.3))
+        out[-1] = last._replace(pitch=_approach(rng, out[-2].pitch, target, plan, 0.3))
     return out

@@ -90,13 +90,13 @@ def _coloured(rng: np.random.Generator, slots: list[Slot], family: str, mode: st
     taste = _TASTE.get(family, 0.0)
     minor_four = parse_chord("iv", tonic, mode)
     for slot, following in zip(slots, [*slots[1:], None], strict=True):
-        splits = following is not None and not slot.cadence and slot.length >= beats and slot.length % 2 == 0
-        aim = following.chord if following else None
-        if splits and aim.root not in (tonic, slot.chord.root) and aim.function != "D" \
+        splits = not slot.cadence and slot.length >= beats and slot.length % 2 == 0
+        aim = following.chord if following and splits else None
+        if aim and aim.root not in (tonic, slot.chord.root) and aim.function != "D" \
                 and aim.quality not in ("dim", "dim7", "m7b5", "5") and rng.random() < taste:  # fmt: skip
             half = slot.length / 2
             out += [replace(slot, length=half), Slot(slot.start + half, half, _dominant_of(aim), slot.phrase, "")]
-        elif splits and mode == "major" and aim.root == tonic and slot.chord.root == (tonic + 5) % 12 \
+        elif aim and mode == "major" and aim.root == tonic and slot.chord.root == (tonic + 5) % 12 \
                 and slot.chord.quality in ("", "maj7") and rng.random() < 0.5 * (1 - valence):  # fmt: skip
             half = slot.length / 2
             out += [replace(slot, length=half), Slot(slot.start + half, half, minor_four, slot.phrase, "")]

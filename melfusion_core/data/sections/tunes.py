@@ -280,6 +280,7 @@ def _realised(rng: np.random.Generator, plan: Plan, aims: list[_Aim], low: int, 
         total = best[:, None] + path.step(wish - wishes[index - 1], slots[index - 1], slot)
         back.append(total.argmin(0))
         best = total.min(0) + own
+    assert best is not None  # there is at least one wish
     place = int(best.argmin())
     places = [place]
     for arrows in reversed(back):

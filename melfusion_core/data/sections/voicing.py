@@ -103,6 +103,7 @@ def voice_chords(chords: list[Chord], centre: float, voices: int, rootless: bool
         total = best[:, None] + _step(keys[index - 1], key, parallels)
         back.append(total.argmin(0))
         best = total.min(0) + own
+    assert best is not None  # there is at least one chord
     place = int(best.argmin())
     path = [place]
     for arrows in reversed(back):

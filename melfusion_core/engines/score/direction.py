@@ -5,6 +5,7 @@ Shape legend: ``channels``, ``beats``, ``rows`` of the latent image.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -18,6 +19,7 @@ from melfusion_core.engines.score.controls import FIELDS, KINDS, Controls, encod
 from melfusion_core.engines.score.known import part_mask
 from melfusion_core.engines.score.layout import CHANNELS, PARTS, ROLES, ROWS
 from melfusion_core.engines.score.names import INSTRUMENT_NUMBERS, STYLE_NUMBERS
+from melfusion_core.engines.score.source import Source, SourceError
 from melfusion_core.score.chords import BeatChord
 from melfusion_core.score.keys import PITCH_CLASSES, key_of_chords
 
@@ -41,6 +43,7 @@ class Direction:
     Args:
         bars: Length in bars.
         tempo_bpm: Quarter notes a minute.
+        tempo_within: Slowest and fastest tempo that will do where none is told; the model chooses.
         beats_per_bar: 3 or 4.
         swing: Where the second half of a beat starts, 0.5 (straight) to 0.67 (triplets).
         tonic: Pitch class of the key, 0 (C) to 11.
@@ -52,10 +55,12 @@ class Direction:
         level: Loudness as MIDI velocity, over the beats.
         density: Onsets a beat, over the beats.
         chords: The chord of every beat, from the first on; None leaves a beat free.
+        source: A piece of which something stays.
     """
 
     bars: int | None = None
     tempo_bpm: float | None = None
+    tempo_within: tuple[float, float] | None = None
     beats_per_bar: int | None = None
     swing: float | None = None
     tonic: int | None = None
@@ -67,6 +72,7 @@ class Direction:
     level: Curve = ()
     density: Curve = ()
     chords: tuple[BeatChord | None, ...] = ()
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         limits = {
@@ -79,6 +85,8 @@ class Direction:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise DirectionError(f"{name} must be from {low:g} to {high:g}; it is {value}")
+        if self.tempo_within and not MIN_TEMPO_BPM <= self.tempo_within[0] <= self.tempo_within[1] <= MAX_TEMPO_BPM:
+            raise DirectionError(f"tempo_within must lie in {MIN_TEMPO_BPM:g} to {MAX_TEMPO_BPM:g}, slowest first")
         if self.beats_per_bar not in (None, 3, 4):
             raise DirectionError(f"bars have 3 or 4 beats, not {self.beats_per_bar}")
         if self.mode not in (None, "major", "minor"):
@@ -120,6 +128,8 @@ class Direction:
         told = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) not in (None, (), {})}
         if "chords" in told:
             told["chords"] = [chord and [chord.root, chord.kind, chord.bass] for chord in self.chords]
+        if self.source:
+            told["source"] = self.source.as_dict()
         return told
 
     @classmethod
@@ -133,18 +143,36 @@ class Direction:
             The direction.
 
         Raises:
-            DirectionError: When a fact is unknown or out of range.
+            DirectionError: When a fact is unknown, out of range or of another kind.
         """
         unknown = set(told) - {f.name for f in fields(cls)}
         if unknown:
             raise DirectionError(f"unknown facts: {', '.join(sorted(unknown))}")
         values = dict(told)
-        for name in ("valence", "arousal", "level", "density"):
-            if name in values:
-                values[name] = tuple((float(beat), float(value)) for beat, value in values[name])
-        if "chords" in values:
-            values["chords"] = tuple(None if chord is None else BeatChord(*chord) for chord in values["chords"])
-        return cls(**values)
+        try:
+            for name in ("valence", "arousal", "level", "density"):
+                if name in values:
+                    values[name] = tuple((float(beat), float(value)) for beat, value in values[name])
+            if "tempo_within" in values:
+                values["tempo_within"] = tuple(float(value) for value in values["tempo_within"])
+            if "chords" in values:
+                values["chords"] = tuple(None if chord is None else _chord(*chord) for chord in values["chords"])
+            for name in ("bars", "tonic", "beats_per_bar"):
+                if values.get(name) is not None:
+                    values[name] = operator.index(values[name])
+            if "source" in values:
+                values["source"] = Source.from_dict(values["source"])
+            return cls(**values)
+        except DirectionError:
+            raise
+        except SourceError as error:
+            raise DirectionError(str(error)) from error
+        except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+            raise DirectionError("a fact has a value of another kind than it takes") from error
+
+
+def _chord(root: Any, kind: Any, bass: Any) -> BeatChord:
+    return BeatChord(operator.index(root), kind, operator.index(bass))
 
 
 def _check_curve(name: str, curve: Curve, low: float, high: float) -> None:
@@ -333,43 +361,3 @@ def parse_key(text: str) -> tuple[int, str | None]:
         raise DirectionError(f"{text!r} is no key; keys are called like A minor, F# major or B flat")
     mode = found[3].lower() if found[3] != "M" else "major"
     return pitch_class(found[1] + found[2]), {"": None, "maj": "major", "major": "major"}.get(mode, "minor")
-
-
-_TEMPO = re.compile(r"\b(\d{2,3}(?:\.\d+)?)\s*(?:bpm|beats (?:per|a) minute)\b", re.I)
-_TEMPO_BEFORE = re.compile(r"\b(?:tempo|bpm)(?: is| of|:)?\s*(\d{2,3})\b", re.I)
-_KEY = re.compile(r"\b([A-G])(?:[ -]?(sharp|flat|#|b|♯|♭))?[ -](major|minor)\b(?! (?:detail|role|part))", re.I)
-_MODE = re.compile(r"\b(major|minor)\b(?=[ -](?:key|mode|tonality|harmon|chord|tune|melody|scale))", re.I)
-_METRE = re.compile(r"\b([34])/4\b|\b(waltz time|three[- ]four|triple (?:time|metre|meter))\b", re.I)
-_NO_DRUMS = re.compile(r"\b(?:without|no|minus)(?: any)? (?:drums?|percussion|beats?)\b|\bdrumless\b", re.I)
-_DRUMS = re.compile(r"\bdrum(?:s|[ -]?kit|[ -]?set| groove| beat)\b", re.I)
-
-
-def read_caption(caption: str) -> Direction:
-    """The facts that a caption states in so many words: tempo in BPM, key, mode, metre, drums or none.
-
-    Args:
-        caption: The caption.
-
-    Returns:
-        The facts; what is out of range or not said is None.
-    """
-    told: dict[str, Any] = {}
-    tempo = _TEMPO.search(caption) or _TEMPO_BEFORE.search(caption)
-    if tempo and MIN_TEMPO_BPM <= float(tempo[1]) <= MAX_TEMPO_BPM:
-        told["tempo_bpm"] = float(tempo[1])
-    for found in _KEY.finditer(caption):
-        article = found[1] == "a" and not found[2]  # "in a minor key"
-        if not article:
-            told["tonic"], told["mode"] = pitch_class(found[1] + (found[2] or "")), found[3].lower()
-            break
-    mode = _MODE.search(caption)
-    if mode and "mode" not in told:
-        told["mode"] = mode[1].lower()
-    metre = _METRE.search(caption)
-    if metre:
-        told["beats_per_bar"] = int(metre[1] or 3)
-    if _NO_DRUMS.search(caption):
-        told["parts"] = {"drums": "off"}
-    elif _DRUMS.search(caption):
-        told["parts"] = {"drums": "on"}
-    return Direction(**told)

@@ -13,17 +13,19 @@ import numpy as np
 import torch
 
 from melfusion_core.engines.base import Engine, Known, Plan, Rendered
+from melfusion_core.engines.score.caption_facts import read_caption
 from melfusion_core.engines.score.cells import CellCodec
 from melfusion_core.engines.score.codec import encode_grid
-from melfusion_core.engines.score.controls import decode_controls
+from melfusion_core.engines.score.controls import Controls, decode_controls
 from melfusion_core.engines.score.decode import score_from_latents
 from melfusion_core.engines.score.direction import (
+    MAX_TEMPO_BPM,
+    MIN_TEMPO_BPM,
     Direction,
     DirectionError,
     keyed,
     known_cells,
     parse_key,
-    read_caption,
 )
 from melfusion_core.engines.score.grid import grid_from_score
 from melfusion_core.engines.score.inputs import (
@@ -38,6 +40,7 @@ from melfusion_core.engines.score.inputs import (
 from melfusion_core.engines.score.layout import CHANNELS, ROWS
 from melfusion_core.engines.score.measure import measure_controls
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, INSTRUMENT_NUMBERS, STYLE_NUMBERS, STYLES
+from melfusion_core.engines.score.source import Source
 from melfusion_core.engines.score.view import ScoreView
 from melfusion_core.score.bank import default_soundfont
 from melfusion_core.score.performance import Humanise
@@ -111,60 +114,40 @@ class ScoreEngine(Engine):
         """Settle what is known before composing; see :meth:`Engine.plan`.
 
         What a caption states in so many words is followed, what the settings say counts more, and a direction most.
-
-        Args:
-            captions: Caption of each take.
-            settings: How they are made.
-            multiple: The time axis is a multiple of this.
-            directions: What each take is told beside; None for nothing.
-
-        Returns:
-            The plan; it asks for a look where tempo or metre are not told.
-
-        Raises:
-            DirectionError: When a take would be too short or too long.
         """
         told = directions or [Direction()] * len(captions)
         mine = tuple(
-            keyed(read_caption(caption) | _from_settings(settings) | more)
+            keyed(_from_source(more.source) | read_caption(caption) | _from_settings(settings) | more)
             for caption, more in zip(captions, told, strict=True)
         )
         if all(direction.tempo_bpm and direction.beats_per_bar for direction in mine):
             return self._settled(settings, mine, multiple)
-        cells = [known_cells(direction, LOOK_BEATS, ends=False) for direction in mine]
+        cells = [self._cells(direction, LOOK_BEATS, ends=False) for direction in mine]
         look = self._known(cells, [LOOK_BEATS] * len(mine), LOOK_BEATS)
         shape = (self.latent_channels, LOOK_BEATS, ROWS // self.config.fold)
         return ScorePlan(settings, shape, None, look, mine, (LOOK_BEATS,) * len(mine))
 
     def settled(self, plan: ScorePlan, looked: torch.Tensor, multiple: int = 1) -> ScorePlan:
-        """Fix tempo, metre and length after a first look; see :meth:`Engine.settled`.
-
-        Args:
-            plan: A plan that asks for a look.
-            looked: What was composed for it, of shape ``(batch, channels, 16, rows)``.
-            multiple: The time axis is a multiple of this.
-
-        Returns:
-            The plan of the takes themselves.
-
-        Raises:
-            DirectionError: When a take would be too short or too long.
-        """
+        """Fix tempo, metre and length after a first look."""
         images = unfold_rows(looked.float().cpu(), self.config.fold).numpy()
         found = [decode_controls(image, len(STYLES), len(INSTRUMENT_NAMES)) for image in images]
-        heard = (
-            Direction(tempo_bpm=float(said.tempo_bpm[0]), beats_per_bar=int(said.beats_per_bar[0])) for said in found
-        )
-        return self._settled(
-            plan.settings, tuple(read | told for read, told in zip(heard, plan.directions, strict=True)), multiple
-        )
+        pairs = zip(found, plan.directions, strict=True)
+        return self._settled(plan.settings, tuple(_heard(said, told) | told for said, told in pairs), multiple)
 
     def _settled(self, settings: TakeSettings, directions: tuple[Direction, ...], multiple: int) -> ScorePlan:
         lengths = [_beats(direction, settings.duration_s) for direction in directions]
         time = -(-max(lengths) // multiple) * multiple
-        cells = [known_cells(direction, beats) for direction, beats in zip(directions, lengths, strict=True)]
+        cells = [self._cells(direction, beats) for direction, beats in zip(directions, lengths, strict=True)]
         shape = (self.latent_channels, time, ROWS // self.config.fold)
         return ScorePlan(settings, shape, self._known(cells, lengths, time), None, directions, tuple(lengths))
+
+    def _cells(self, direction: Direction, beats: int, ends: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is known of a take: what is told, and what of a piece stays."""
+        values, told = known_cells(direction, beats, ends)
+        if direction.source is None:
+            return values, told
+        kept, mask = direction.source.cells(self.codec, beats)
+        return torch.where(told, values, kept), told | mask
 
     def _known(self, cells: Sequence[tuple[torch.Tensor, torch.Tensor]], lengths: Sequence[int], time: int) -> Known:
         """Known cells of takes of several lengths; what lies behind a take's end is known to be nothing."""
@@ -176,14 +159,7 @@ class ScoreEngine(Engine):
         return Known(fold_rows(values, self.config.fold), fold_rows(mask, self.config.fold))
 
     def check_channels(self, channels: int) -> None:
-        """Check that a UNet fits; see :meth:`Engine.check_channels`.
-
-        Args:
-            channels: Channels of its input.
-
-        Raises:
-            ValueError: When it does not.
-        """
+        """Check that a UNet fits."""
         wanted = input_channels(self.config.fold)
         if channels != wanted:
             raise ValueError(f"the UNet takes {channels} channels, notes on {self.config.fold} rows need {wanted}")
@@ -192,20 +168,7 @@ class ScoreEngine(Engine):
     def model_input(
         latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
     ) -> torch.Tensor:
-        """What the UNet sees of noisy latents; see :meth:`Engine.model_input`.
-
-        Args:
-            latents: Of shape ``(batch, latent_channels, beats, rows)``.
-            channels: Channels of the UNet's input.
-            start: Beat of its piece at which each sample starts, a number or of shape ``(batch,)``.
-            known: What is settled; None for nothing.
-
-        Returns:
-            Tensor of shape ``(batch, channels, beats, rows)``.
-
-        Raises:
-            ValueError: When the channels do not fit.
-        """
+        """What the UNet sees of noisy latents."""
         fold = fold_of(latents.shape[1])
         if channels != input_channels(fold):
             raise ValueError(f"{channels} channels do not fit {latents.shape[1]} of the latents")
@@ -217,36 +180,19 @@ class ScoreEngine(Engine):
 
     @staticmethod
     def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
-        """Read the UNet's output; see :func:`~melfusion_core.engines.score.inputs.clean_estimate`.
-
-        Args:
-            output: What the UNet gave.
-            latents: Noisy latents of shape ``(batch, latent_channels, beats, rows)``.
-            alpha_cumprod: Of the noise schedule at this step.
-
-        Returns:
-            Clean latents, same shape as latents.
-        """
+        """Read the UNet's output; see :func:`~melfusion_core.engines.score.inputs.clean_estimate`."""
         return clean_estimate(output, latents, alpha_cumprod)
 
     def encode(self, music: Sequence[Rendered]) -> torch.Tensor:
-        """Turn scores into latents; see :meth:`Engine.encode`.
-
-        Args:
-            music: Pieces of as many beats.
-
-        Returns:
-            Latents of shape ``(batch, channels, beats, rows)``.
-
-        Raises:
-            ValueError: When a piece has no score, or their lengths differ.
-        """
-        if any(piece.score is None or not piece.score.tracks for piece in music):
+        """Turn scores into latents."""
+        scores = [piece.score for piece in music if piece.score is not None and piece.score.tracks]
+        if len(scores) < len(music):
             raise ValueError("this engine encodes notes, and there are none")
-        beats = {piece.view.beats if isinstance(piece.view, ScoreView) else _length(piece.score) for piece in music}
+        views = [piece.view for piece in music]
+        beats = {v.beats if isinstance(v, ScoreView) else _length(s) for v, s in zip(views, scores, strict=True)}
         if len(beats) != 1:
             raise ValueError(f"pieces of one length are needed, these have {sorted(beats)} beats")
-        return torch.stack([self.encode_score(piece.score, beats.copy().pop()) for piece in music])
+        return torch.stack([self.encode_score(score, beats.copy().pop()) for score in scores])
 
     def encode_score(self, score: Score, beats: int) -> torch.Tensor:
         """Turn one score into latents.
@@ -267,33 +213,38 @@ class ScoreEngine(Engine):
         return fold_rows(encode_grid(self.codec, grid, said)[None], self.config.fold)[0].to(self.device)
 
     def decode(self, latents: torch.Tensor, plan: ScorePlan) -> list[Rendered]:
-        """Turn latents into music; see :meth:`Engine.decode`.
-
-        Args:
-            latents: Of shape ``(batch, channels, beats, rows)``.
-            plan: The takes' plan; their lengths and seed count.
-
-        Returns:
-            One piece per sample, in stereo with stems and score; silent where nothing plays.
-        """
+        """Turn latents into music, in stereo with stems and score; silent where nothing plays."""
         return [_played(view, latents.device) for view in self.view(latents, plan)]
 
     def view(self, latents: torch.Tensor, plan: ScorePlan | None = None) -> list[ScoreView]:
-        """Read latents as notes; see :meth:`Engine.view`.
-
-        Args:
-            latents: Of shape ``(batch, channels, beats, rows)``.
-            plan: The takes' plan; None for all of the latents.
-
-        Returns:
-            One piano roll per sample.
-        """
+        """Read latents as notes."""
         lengths = plan.beats[: len(latents)] if plan else [latents.shape[2]] * len(latents)
+        sources = (
+            [direction.source for direction in plan.directions[: len(latents)]] if plan else [None] * len(latents)
+        )
         seed = plan.settings.seed or 0 if plan else 0
-        return [
-            ScoreView(score_from_latents(self.codec, image[:, :length], self.config.thresholds, seed).score, length)
-            for image, length in zip(unfold_rows(latents, self.config.fold), lengths, strict=True)
-        ]
+        views = []
+        for image, length, source in zip(unfold_rows(latents, self.config.fold), lengths, sources, strict=True):
+            score = score_from_latents(self.codec, image[:, :length], self.config.thresholds, seed).score
+            views.append(ScoreView(source.restored(score) if source else score, length))
+        return views
+
+
+def _from_source(source: Source | None) -> Direction:
+    """What a piece settles unless it is told otherwise: its length, pulse and key."""
+    if source is None:
+        return Direction()
+    score, bars = source.score, source.before + source.bars
+    return Direction(
+        bars=bars, tempo_bpm=score.tempo_bpm, beats_per_bar=score.beats_per_bar, tonic=score.tonic, mode=score.mode
+    )
+
+
+def _heard(said: Controls, told: Direction) -> Direction:
+    """Tempo and metre of a first look, the tempo within the limits that were told."""
+    low, high = told.tempo_within or (MIN_TEMPO_BPM, MAX_TEMPO_BPM)
+    tempo = min(max(float(said.tempo_bpm[0]), low), high)
+    return Direction(tempo_bpm=tempo, beats_per_bar=int(said.beats_per_bar[0]))
 
 
 def _from_settings(settings: TakeSettings) -> Direction:

@@ -18,7 +18,7 @@ LOWEST_PITCH = 24
 """MIDI number of the lowest C; the highest pitch is 107."""
 HIGHEST_PITCH = LOWEST_PITCH + 12 * OCTAVES - 1
 
-CELL_DIM = 20
+CELL_DIM = 24
 """Numbers that say what one role plays in one beat of one octave."""
 CHANNELS = CELL_DIM * len(ROLES)
 
@@ -43,7 +43,7 @@ DRUM_CLASSES = (
 )
 """Names of the drum row's classes and the General MIDI percussion notes of each; the first note is the one played."""
 
-DRUM_DIM = 32
+DRUM_DIM = 36
 """Numbers that say what the drums play in one beat."""
 
 

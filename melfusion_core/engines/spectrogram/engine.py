@@ -138,20 +138,7 @@ class SpectrogramEngine(Engine):
         multiple: int = 1,
         directions: Sequence[Direction] | None = None,
     ) -> Plan:
-        """Settle the length; see :meth:`Engine.plan`.
-
-        Args:
-            captions: Caption of each take; they are the model's business.
-            settings: How they are made; their length counts.
-            multiple: The time axis is a multiple of this.
-            directions: Always None.
-
-        Returns:
-            The plan.
-
-        Raises:
-            ValueError: When there is a direction.
-        """
+        """Settle the length; directions are not followed here."""
         notes = [name for name in ("bars", "tempo_bpm", "key") if getattr(settings, name)]
         if directions or notes:
             told = f": {', '.join(notes)}" if notes else ""
@@ -178,14 +165,7 @@ class SpectrogramEngine(Engine):
         return round(settings.duration_s * self.sample_rate)
 
     def check_channels(self, channels: int) -> None:
-        """Check that a UNet fits; see :meth:`Engine.check_channels`.
-
-        Args:
-            channels: Channels of its input.
-
-        Raises:
-            ValueError: When it does not.
-        """
+        """Check that a UNet fits."""
         coordinates = channels - self.latent_channels
         if coordinates != 0 and (coordinates < 0 or coordinates % 2 == 0):
             raise ValueError(
@@ -197,51 +177,19 @@ class SpectrogramEngine(Engine):
     def model_input(
         latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
     ) -> torch.Tensor:
-        """What the UNet sees of noisy latents; see :meth:`Engine.model_input`.
-
-        Args:
-            latents: Of shape ``(batch, latent_channels, time, frequency)``.
-            channels: Channels of the UNet's input.
-            start: Position in its piece at which each sample starts, a number or of shape ``(batch,)``.
-            known: Always None.
-
-        Returns:
-            Tensor of shape ``(batch, channels, time, frequency)``.
-
-        Raises:
-            ValueError: When something is known, or the channels do not fit.
-        """
+        """What the UNet sees of noisy latents, of which no part can be known."""
         if known is not None:
             raise ValueError("a spectrogram is composed as a whole: nothing of it can be given")
         return add_coordinates(latents, channels, start)
 
     @staticmethod
     def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
-        """The UNet's output as it is; see :meth:`Engine.model_output`.
-
-        Args:
-            output: What the UNet gave.
-            latents: Noisy latents.
-            alpha_cumprod: Of the noise schedule at this step.
-
-        Returns:
-            The output.
-        """
+        """The UNet's output as it is."""
         return output
 
     @apply_forward_hook
     def encode(self, music: Sequence[Rendered]) -> torch.Tensor:
-        """Turn sound into latents; see :meth:`Engine.encode`.
-
-        Args:
-            music: Pieces of one length; what does not fill the last latent position is filled with silence.
-
-        Returns:
-            Normalised latents of shape ``(batch, channels, time, frequency)``.
-
-        Raises:
-            ValueError: When their sample rate is another one, or they are not mono.
-        """
+        """Turn mono sound into latents; silence fills the last latent position."""
         if any(piece.sample_rate != self.sample_rate or len(piece.audio) != 1 for piece in music):
             raise ValueError(f"this engine encodes mono sound of {self.sample_rate} Hz")
         waveforms = torch.cat([piece.audio for piece in music]).to(self.device)
@@ -276,15 +224,7 @@ class SpectrogramEngine(Engine):
         return self.vocoder(mel.to(self.vocoder.dtype)).float()
 
     def decode(self, latents: torch.Tensor, plan: Plan) -> list[Rendered]:
-        """Turn latents into sound; see :meth:`Engine.decode`.
-
-        Args:
-            latents: Normalised latents of shape ``(batch, channels, time, frequency)``.
-            plan: The takes' plan; their length counts.
-
-        Returns:
-            One piece per sample.
-        """
+        """Turn latents into sound."""
         mel, samples = self.mel(latents), self.num_samples(plan.settings)
         waveforms = self.vocode(mel)[:, None, :samples]
         frames = math.ceil(samples / self.mel_config.hop_length)
@@ -292,13 +232,5 @@ class SpectrogramEngine(Engine):
         return [Rendered(audio, self.sample_rate, view) for audio, view in zip(waveforms, views, strict=True)]
 
     def view(self, latents: torch.Tensor, plan: Plan | None = None) -> list[SpectrogramView]:
-        """Draw latents as spectrograms; see :meth:`Engine.view`.
-
-        Args:
-            latents: Normalised latents of shape ``(batch, channels, time, frequency)``.
-            plan: The takes' plan; all of the latents is drawn, whatever it says.
-
-        Returns:
-            One view per sample.
-        """
+        """Draw latents as spectrograms, all of them whatever the plan says."""
         return [SpectrogramView.of(mel, self.mel_config) for mel in self.mel(latents)[:, 0]]

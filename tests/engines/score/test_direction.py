@@ -14,30 +14,12 @@ from melfusion_core.engines.score.direction import (
     known_cells,
     parse_key,
     pitch_class,
-    read_caption,
     sampled,
 )
 from melfusion_core.engines.score.known import part_mask
 from melfusion_core.engines.score.names import INSTRUMENT_NAMES, STYLES
 from melfusion_core.score.chord_text import chords_by_beat, parse_progression
 from melfusion_core.score.chords import BeatChord
-
-
-@pytest.mark.parametrize(
-    ("caption", "told"),
-    [
-        ("fast techno at 140 BPM in F sharp minor", {"tempo_bpm": 140.0, "tonic": 6, "mode": "minor"}),
-        ("slow music in a minor key", {"mode": "minor"}),
-        ("a piece in A minor", {"tonic": 9, "mode": "minor"}),
-        ("a waltz in 3/4 without drums", {"beats_per_bar": 3, "parts": {"drums": "off"}}),
-        ("rock with drums, E flat major", {"tonic": 3, "mode": "major", "parts": {"drums": "on"}}),
-        ("a minor detail at 999 BPM", {}),
-        ("Tempo: 88, Bb major", {"tempo_bpm": 88.0, "tonic": 10, "mode": "major"}),
-        ("", {}),
-    ],
-)
-def test_captions_tell_facts(caption, told):
-    assert read_caption(caption).as_dict() == told
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def make_codec() -> CellCodec:
     with torch.no_grad():
         for decoder in (codec.notes_out, codec.drums_out):
             decoder[-1].weight.normal_(0.0, 2.0)
-            decoder[-1].bias.fill_(-2.0)
+            decoder[-1].bias.fill_(-1.0)
     return codec.eval()
 
 
