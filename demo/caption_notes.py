@@ -9,20 +9,18 @@ from demo import words
 from demo.takes import Reading
 
 SINGING = re.compile(
-    r"(?<!no )(?<!without )\b(sings?|singing|singers?|sung|vocals?|vocalists?|lyrics?|rap(?:s|ping|pers?)?|"
-    r"choirs?|a cappella|karaoke)\b",
+    r"(?<!no )(?<!without )\b(sings?|singing|singers?|sung|vocals?(?! choir)|vocalists?|lyrics?|rap(?:s|ping|pers?)?|"
+    r"a cappella|karaoke)\b",
     re.IGNORECASE,
 )
 # Small words that captions in these languages can hardly do without, and English ones do not have.
 OTHER_LANGUAGES = frozenset(
     (
-        "und mit der das ein eine einen nicht sehr ohne für ist langsam langsame ruhig ruhige klavier "
-        "avec et une les des du dans très sans lent lente doux douce musique pour "
-        "con una los las muy sin para lento lenta suave música guitarra y el "
-        "e uma com muito sem não para música os as il della molto"
+        "und mit der das ein eine einen nicht sehr ohne für ist langsam langsame ruhig ruhige klavier geige musik "
+        "avec une les des dans très sans lente doux douce musique guitare "
+        "una los las muy suave música guitarra uma com muito sem não"
     ).split()
 )
-SHARED_WITH_ENGLISH = frozenset(("piano", "solo", "tempo"))
 LEAST_HITS = 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -146,7 +147,7 @@ def _box(mark: _Mark, scale: float) -> str:
 def _difference(views: Sequence[ScoreView], pitches: _Range, seconds: float, little: str) -> dict[str, Any]:
     first, second = ({_place(mark): mark.start_s for mark in _marks(view, pitches)} for view in views)
     bar_s = views[0].score.beats_per_bar * 60.0 / views[0].score.tempo_bpm
-    apart = [0] * (1 + int(seconds / bar_s))
+    apart = [0] * max(1, math.ceil(seconds / bar_s - 1e-6))
     every = list(apart)
     for place, start_s in (first | second).items():
         every[min(len(every) - 1, int(start_s / bar_s))] += 1

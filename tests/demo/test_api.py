@@ -9,6 +9,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 import app
+from demo import words
 from demo.service import StudioService
 from demo.ui import build_demo
 from tests.demo.conftest import serving
@@ -77,7 +78,7 @@ def test_what_is_no_number_and_what_cannot_be_fetched_are_refused_in_words(clien
         ("steps", "many", "Steps must be a number, not str"),
         ("sampler", "best", "best"),
         ("image", handle_file("https://nowhere.invalid/photo.jpg"), "The picture could not be fetched"),
-        ("image", "https://nowhere.invalid/photo.jpg", "picture"),
+        ("image", "https://nowhere.invalid/photo.jpg", words.VALUE_UNREADABLE),
     ):
         with pytest.raises(AppError) as refused:
             client.predict(**{"caption": "Harp", "steps": 1, name: value}, api_name="/generate")

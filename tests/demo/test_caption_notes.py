@@ -35,6 +35,8 @@ def test_other_languages_are_noticed(caption):
 def test_nothing_is_said_of_what_the_model_learned():
     for caption in (
         "A slow piano with soft strings",
+        "vocal choir and organ",
+        "lento, as calm as the sea",
         "no vocals, calm",
         "lo-fi beat at 80 bpm",
         "solo cello, e minor",
