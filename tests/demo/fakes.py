@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from demo.takes import Request, Settings
+from demo.takes import Reading, Request, Settings
 from melfusion_core.engines.base import Rendered
 from melfusion_core.engines.spectrogram.engine import SpectrogramView
 from melfusion_core.mel import MelConfig
@@ -38,14 +38,15 @@ class FakeEngine:
         self.model_name = "fake"
         self.model_sha256 = "0" * 64
         self.device = "cpu"
+        self.sounds_sha256: str | None = None
         self.hold_at = hold_at
         self.closed = threading.Event()
         self.settings: list[Settings] = []
         self.said: str | None = None
         self.looked: list[Image.Image] = []
 
-    def look(self, audio: torch.Tensor) -> SpectrogramView:
-        return SpectrogramView.of_sound(audio, MelConfig())
+    def reads(self, caption: str) -> Reading:
+        return Reading(cut=caption[200:])
 
     def scene(self, image: Image.Image) -> str | None:
         self.looked.append(image)
