@@ -29,10 +29,9 @@ def test_every_language_says_the_same_and_nothing_that_is_not_said():
     for language, texts in LANGUAGES.items():
         assert texts.keys() == LANGUAGES["de"].keys(), language
         for key, text in texts.items():
-            plain = re.sub(r"^<p>(?:<b>(.*?)</b> ?)?(.*)</p>$", r"\1|\2", key).split("|")
-            assert all(part in said for part in plain if part), f"{key} is not said any more"
+            assert key in said, f"{key} is not said any more"
             assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", key)), f"{language}: {text}"
-            assert text.strip() and text.count("<") == key.count("<")
+            assert text.strip() and "<" not in text
     assert {"zh-CN", "ja", "fr"} <= languages().translations_dict.keys()
 
 
