@@ -7,6 +7,7 @@ import importlib.util
 import os
 import socket
 import sys
+import warnings
 from pathlib import Path
 
 from demo.cache import own_cache_folder
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         Exit status.
     """
     options = _parser().parse_args(arguments)
+    warnings.filterwarnings("ignore", message="A caption has")  # the page says it where it was written
     votes = VoteBook(options.votes)
     trouble = _trouble(options, votes)
     if trouble is not None:

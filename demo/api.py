@@ -90,28 +90,19 @@ def _within(slider: gr.Slider, payload: float | None) -> float | None:
         raise gr.Error(str(error), print_exception=False) from error
 
 
-def add_endpoints(service: StudioService, inputs: list[gr.components.Component], **turn: Any) -> None:
-    """Offer ``generate`` and ``capabilities`` to programs and agents; the page itself does not use them.
+class Endpoints:
+    """What programs and agents may call.
 
     Args:
         service: What turns requests into files.
-        inputs: Components in the order of :func:`to_request`, which give the endpoint its types and bounds; from
-            now on the sliders among them refuse what is beyond theirs in the studio's words.
-        turn: Whose turn it is at the engine: the concurrency settings of the event.
     """
-    for component in inputs:
-        if isinstance(component, gr.Slider):
-            component.preprocess = partial(_within, component)
-    outputs = [
-        gr.Audio(visible=False, label="Music from picture and words, or from the one that was given", type="filepath"),
-        gr.Audio(visible=False, label="Music from the words alone, when both were given", type="filepath"),
-        gr.Image(visible=False, label="Spectrograms", type="filepath", format="png"),
-        gr.JSON(visible=False, label="Recipe of the first"),
-        gr.JSON(visible=False, label="Notes"),
-    ]
+
+    def __init__(self, service: StudioService) -> None:
+        self._service = service
 
     # Gradio reads a tool's description from the docstring, and of each argument only the first line.
     def generate(
+        self,
         image: str | None = None,
         caption: str = "",
         synapse_percent: float = 100 * TakeSettings.synapse_strength,
@@ -153,7 +144,7 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
         values = (image, caption, synapse_percent, steps, seed, duration_s, guidance, image_guidance, sampler)
         last = (region_percent, region_x, region_y, guidance_percent, rescale_percent)
         try:
-            with contextlib.closing(service.compose(to_request(*values, negative, *last))) as work:
+            with contextlib.closing(self._service.compose(to_request(*values, negative, *last))) as work:
                 for event in work:
                     if not anybody_listens():
                         return
@@ -166,22 +157,43 @@ def add_endpoints(service: StudioService, inputs: list[gr.components.Component],
         except StudioError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def capabilities() -> dict[str, Any]:
+    def capabilities(self) -> dict[str, Any]:
         """Tell which model answers here and what may be asked of it: limits, samplers, sample rate.
 
         Returns:
             Names and values.
         """
-        limits = dataclasses.asdict(service.limits)
+        engine, limits = self._service.engine, dataclasses.asdict(self._service.limits)
         return {
-            "model_name": service.engine.model_name,
-            "model_sha256": service.engine.model_sha256,
-            "device": service.engine.device,
-            "sample_rate_hz": service.engine.sample_rate,
+            "model_name": engine.model_name,
+            "model_sha256": engine.model_sha256,
+            "device": engine.device,
+            "sample_rate_hz": engine.sample_rate,
             "samplers": list(SAMPLERS),
             "max_seed": MAX_SEED,
             **limits,
         }
 
-    gr.Button(visible=False).click(generate, inputs, outputs, api_name="generate", **turn)
-    gr.api(capabilities, api_name="capabilities")
+
+def add_endpoints(service: StudioService, inputs: list[gr.components.Component], **turn: Any) -> None:
+    """Offer ``generate`` and ``capabilities`` to programs and agents; the page itself does not use them.
+
+    Args:
+        service: What turns requests into files.
+        inputs: Components in the order of :func:`to_request`, which give the endpoint its types and bounds; from
+            now on the sliders among them refuse what is beyond theirs in the studio's words.
+        turn: Whose turn it is at the engine: the concurrency settings of the event.
+    """
+    for component in inputs:
+        if isinstance(component, gr.Slider):
+            component.preprocess = partial(_within, component)
+    outputs = [
+        gr.Audio(visible=False, label="Music from picture and words, or from the one that was given", type="filepath"),
+        gr.Audio(visible=False, label="Music from the words alone, when both were given", type="filepath"),
+        gr.Image(visible=False, label="Spectrograms", type="filepath", format="png"),
+        gr.JSON(visible=False, label="Recipe of the first"),
+        gr.JSON(visible=False, label="Notes"),
+    ]
+    endpoints = Endpoints(service)
+    gr.Button(visible=False).click(endpoints.generate, inputs, outputs, api_name="generate", **turn)
+    gr.api(endpoints.capabilities, api_name="capabilities")

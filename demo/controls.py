@@ -14,7 +14,7 @@ from demo import words
 from demo.api import NEW_SEED
 from demo.examples import Example
 from demo.service import SMALLEST_REGION
-from demo.takes import MAX_SEED, Limits
+from demo.takes import MAX_SEED, WHOLE_PICTURE, Limits
 from demo.uploads import uploaded_path
 from melfusion_core.recipe import Recipe
 from melfusion_core.take import SAMPLERS, TakeSettings
@@ -318,7 +318,13 @@ def matching_preset(count: float) -> int | None:
     return int(count) if count in STEP_PRESETS.values() else None
 
 
-def recipe_values(controls: Controls, recipe: Recipe, image_path: str | None, limits: Limits) -> dict[Any, Any]:
+def recipe_values(
+    controls: Controls,
+    recipe: Recipe,
+    image_path: str | None,
+    limits: Limits,
+    region: tuple[float, float, float] = WHOLE_PICTURE,
+) -> dict[Any, Any]:
     """Set every control as a recipe has it.
 
     Args:
@@ -326,6 +332,7 @@ def recipe_values(controls: Controls, recipe: Recipe, image_path: str | None, li
         recipe: Of a take.
         image_path: The picture's file, or ``None``.
         limits: Where a recipe from elsewhere goes beyond them, the limit is set.
+        region: The part of the picture that was heard; see :class:`demo.takes.Request`.
 
     Returns:
         Value by component.
@@ -341,9 +348,9 @@ def recipe_values(controls: Controls, recipe: Recipe, image_path: str | None, li
         controls.image_guidance: min(recipe.image_guidance_scale, limits.max_guidance_scale),
         controls.sampler: recipe.sampler,
         controls.negative: recipe.negative_prompt[: limits.max_caption_characters],
-        controls.region_size: 100,
-        controls.region_x: 50,
-        controls.region_y: 50,
+        controls.region_size: round(100 * region[0], 3),
+        controls.region_x: round(100 * region[1], 3),
+        controls.region_y: round(100 * region[2], 3),
         controls.guidance_stop: round(100 * recipe.guidance_stop, 3),
         controls.guidance_rescale: round(100 * recipe.guidance_rescale, 3),
     }

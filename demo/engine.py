@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-import torch
 from PIL import Image
 
-from demo.takes import Settings
+from demo.takes import Reading, Settings
 from melfusion_core import MelFusionPipeline
-from melfusion_core.engines.base import View
-from melfusion_core.engines.spectrogram.engine import SpectrogramView
 from melfusion_core.models.scenes import SceneReader, load_scene_classifier
 from melfusion_core.pipelines.loading import find_model
 from melfusion_core.pipelines.rendering import Finished, Step, open_pipeline, render_takes
 from melfusion_core.recipe import checkpoint_sha256
 
 PREVIEWS = 8
+MANY_PIECES = 4  # a word that the tokenizer takes apart so far is none that it has met
 GPU_SECONDS_TO_BEGIN = 10
 GPU_SECONDS_PER_STEP = 0.2  # of 10.24 s; generous, and still far below what locks a visitor out
 
@@ -46,6 +45,7 @@ class PipelineEngine:
         self.model_name = model_name
         self.model_sha256 = model_sha256
         self.device = str(pipe.device)
+        self.sounds_sha256 = pipe.engine.sounds_sha256
         self._scene_reader = scene_reader
         self._busy = threading.Lock()
         self.render = _on_zero_gpu(self.render)
@@ -74,6 +74,27 @@ class PipelineEngine:
             reader = SceneReader(classifier, pipe.image_unet, pipe.image_scheduler, null_text, pipe.image_encoder)
         return cls(pipe, Path(folder).resolve().name, checkpoint_sha256(found), reader)
 
+    def reads(self, caption: str) -> Reading:
+        """Say how a caption is read; see :class:`demo.takes.Engine`.
+
+        Args:
+            caption: What was written.
+
+        Returns:
+            What is cut off, and words that fall into many pieces; nothing where the tokenizer does not tell.
+        """
+        tokenizer = self.pipe.tokenizer
+        if not tokenizer.is_fast or not caption:
+            return Reading()
+        read = tokenizer(caption, return_offsets_mapping=True, truncation=False, verbose=False)
+        places, words = read["offset_mapping"], read.word_ids()
+        last = self.pipe.config.max_caption_tokens - 1  # the end's own token comes after
+        beyond = [begin for begin, end in places[last:] if end > begin]
+        pieces = Counter(word for word in words if word is not None)
+        strange = [read.word_to_chars(word) for word, count in pieces.items() if count >= MANY_PIECES]
+        cut = caption[beyond[0] :] if len(places) > last + 1 and beyond else ""
+        return Reading(cut, tuple(caption[span.start : span.end] for span in strange))
+
     def scene(self, image: Image.Image) -> str | None:
         """Say what kind of scene a picture shows; see :class:`demo.takes.Engine`.
 
@@ -84,17 +105,6 @@ class PipelineEngine:
             A few words, or ``None``.
         """
         return self._scene_reader.read(image).word if self._scene_reader is not None else None
-
-    def look(self, audio: torch.Tensor) -> View:
-        """Draw finished sound; see :class:`demo.takes.Engine`.
-
-        Args:
-            audio: Of shape ``(channels, samples)``.
-
-        Returns:
-            What it looks like.
-        """
-        return SpectrogramView.of_sound(audio, self.pipe.engine.mel_config)
 
     def render(self, settings: Settings) -> Generator[Step | Finished, None, None]:
         """Make the music step by step; see :class:`demo.takes.Engine`.

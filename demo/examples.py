@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo import words
-from demo.takes import COMPARE, Engine, Result, Take
-from melfusion_core.audio import load_audio
+from demo.take_files import open_take
+from demo.takes import COMPARE, Result
 from melfusion_core.image import load_image
-from melfusion_core.pipelines.rendering import TEXT_ONLY
-from melfusion_core.recipe import read_from_file
 
 EXAMPLES_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "examples"
 
@@ -82,30 +80,21 @@ def take_files(image_path: str | Path) -> tuple[Path, Path]:
     return path.with_name(f"{path.stem}-a.flac"), path.with_name(f"{path.stem}-b.flac")
 
 
-def finished_result(example: Example, engine: Engine) -> Result | None:
-    """Read an example's finished takes. They are drawn from their sound, at the model's own level.
+def finished_result(example: Example) -> Result | None:
+    """Read an example's finished takes.
 
     Args:
         example: The example.
-        engine: What draws them.
 
     Returns:
-        The result; ``None`` where there are no takes, or they have another sample rate than the model.
+        The result; ``None`` where there are no takes.
 
     Raises:
-        ValueError: When a file is damaged or carries no recipe.
+        StudioError: When a file is damaged or carries no recipe.
     """
-    takes = []
-    for path in example.takes:
-        recipe = read_from_file(path)
-        if recipe.sample_rate != engine.sample_rate:
-            return None
-        audio = load_audio(path, engine.sample_rate)[None]
-        view = engine.look(audio * 10.0 ** (-recipe.gain_db / 20.0))
-        alone = recipe.render == f"compare:{TEXT_ONLY}"
-        title = words.TITLE_TEXT_ONLY if alone else words.TITLE_WITH_IMAGE
-        image = load_image(example.image_path)
-        takes.append(Take(title, path, view, recipe, audio.numpy(), None if alone else image, image))
-    if not takes:
+    if not example.takes:
         return None
-    return Result(tuple(takes), COMPARE, takes[0].recipe.seed, (words.EXAMPLE_NOTE,), "")
+    image = load_image(example.image_path)
+    takes = tuple(open_take(path, COMPARE, index, image) for index, path in enumerate(example.takes))
+    notes = (words.EXAMPLE_NOTE,)
+    return Result(takes, COMPARE, takes[0].recipe.seed, notes, picture_path=example.image_path)

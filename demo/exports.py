@@ -1,4 +1,4 @@
-"""Files to take home: sound in four formats with the recipe and the picture inside, and reading them back."""
+"""Files to take home: sound in four formats with the recipe and the picture inside."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from PIL import Image, ImageOps
 
 from demo import words
 from demo.service import take_stem
+from demo.take_files import tag_take
 from demo.takes import StudioError, Take
 from melfusion_core.audio import save_audio
-from melfusion_core.recipe import Recipe, RecipeError, embed_in_file, read_from_file, write_sidecar
+from melfusion_core.recipe import write_sidecar
 from melfusion_core.spectrogram import save_figure
-from melfusion_core.tags import TagError, read_cover
 
 FORMATS = ("WAV", "FLAC", "MP3", "MP4", "JSON", "PNG")
-RESTORABLE = (".wav", ".flac", ".mp3", ".mp4", ".json")
 VIDEO_SIDE = 1080
 VIDEO_COLOUR = (19, 16, 25)
 FFMPEG_SECONDS = 120
@@ -48,7 +47,7 @@ def export_take(take: Take, mode: str, kind: str, folder: str | Path) -> Path:
     if kind == "MP4":
         return _write_video(take, path)
     save_audio(path, take.samples, take.recipe.sample_rate, None if kind == "MP3" else "PCM_16")
-    embed_in_file(path, take.recipe, take.cover)
+    tag_take(path, take)
     return path
 
 
@@ -75,27 +74,5 @@ def _write_video(take: Take, path: Path) -> Path:
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise StudioError(words.FFMPEG_FAILED.format(reason=reason.replace(f"{path.parent}/", "")[:200]))
-    embed_in_file(path, take.recipe, take.cover)
+    tag_take(path, take)
     return path
-
-
-def read_take(path: str | Path) -> tuple[Recipe, Image.Image | None]:
-    """Read the recipe and the picture out of a file that the studio wrote.
-
-    Args:
-        path: A .wav, .flac, .mp3, .mp4 or .json file.
-
-    Returns:
-        The recipe, and the picture in the small copy that the file carries; ``None`` where it heard none.
-
-    Raises:
-        StudioError: When there is no recipe in it.
-    """
-    path = Path(path)
-    try:
-        recipe = read_from_file(path)
-        has_cover = recipe.image_sha256 is not None and path.suffix.lower() != ".json"
-        return recipe, read_cover(path) if has_cover else None
-    except (RecipeError, TagError, OSError) as error:
-        reason = f"{error.strerror}." if isinstance(error, OSError) else error  # and no path of the server
-        raise StudioError(words.NOT_RESTORABLE.format(name=path.name, reason=reason)) from error

@@ -106,9 +106,21 @@ def result_html(result: Result) -> str:
     Returns:
         HTML for the status.
     """
-    notes = "".join(f"<p>{html.escape(note)}</p>" for note in result.notes)
+    notes = notes_html(result.notes)
     seed = f"<span>{words.DONE_SEED} <b>{result.seed}</b></span>"
     return f'<div class="status is-done"><h2>{words.DONE_TITLE} {seed}</h2>{notes}</div>'
+
+
+def notes_html(notes: tuple[str, ...]) -> str:
+    """Write notes below a field.
+
+    Args:
+        notes: One sentence each.
+
+    Returns:
+        HTML; empty where there are none.
+    """
+    return "".join(f"<p>{html.escape(note)}</p>" for note in notes)
 
 
 def message_html(title: str, message: str, kind: str = "note", field: str | None = None) -> str:
@@ -127,13 +139,14 @@ def message_html(title: str, message: str, kind: str = "note", field: str | None
     return f'<div class="status is-{kind}"{about}><h2>{html.escape(title)}</h2><p>{html.escape(message)}</p></div>'
 
 
-def error_html(error: StudioError) -> str:
+def error_html(error: StudioError, title: str = words.NOT_YET) -> str:
     """Say what has to change.
 
     Args:
         error: Its message is for people.
+        title: Heading.
 
     Returns:
         HTML for the status.
     """
-    return message_html(words.NOT_YET, str(error), "error", error.field)
+    return message_html(title, str(error), "error", error.field)

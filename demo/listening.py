@@ -1,7 +1,9 @@
-"""A result as the listening room gets it: sound files without telling names, spectrograms, words."""
+"""A result as the listening room gets it: sound files without telling names, what they look like, words."""
 
 from __future__ import annotations
 
+import base64
+import io
 import secrets
 import tempfile
 import threading
@@ -10,19 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from gradio.data_classes import FileData
+from PIL import Image
 
 from demo import words
 from demo.examples import Example, finished_result
-from demo.mel_view import difference_legend, difference_source, frequency_marks, level_legend, mel_source
-from demo.takes import LETTERS, Engine, Result
+from demo.faces import duration_s, faces
+from demo.scripts import script
+from demo.take_files import tag_take
+from demo.takes import LETTERS, Result
 from demo.votes import VoteBook
 from melfusion_core.audio import save_audio
 from melfusion_core.recipe import RecipeError
-from melfusion_core.spectrogram import DB_MIN
 
-SCRIPT = Path(__file__).with_name("player.js")
+THUMBNAIL_SIDE = 160
 
 
 class FinishedExamples:
@@ -30,12 +33,10 @@ class FinishedExamples:
 
     Args:
         examples: The examples.
-        engine: What draws them.
     """
 
-    def __init__(self, examples: Sequence[Example], engine: Engine) -> None:
+    def __init__(self, examples: Sequence[Example]) -> None:
         self._examples = examples
-        self._engine = engine
         self._made: dict[int, tuple[Result, dict[str, Any]] | None] = {}
         self._lock = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="melfusion-examples-")
@@ -47,14 +48,14 @@ class FinishedExamples:
             index: Of the example.
 
         Returns:
-            The result; ``None`` where there are no takes, or they have another sample rate than the model.
+            The result; ``None`` where there are no takes.
 
         Raises:
             ValueError: When a file is damaged or carries no recipe.
         """
         with self._lock:
             if index not in self._made:
-                result = finished_result(self._examples[index], self._engine)
+                result = finished_result(self._examples[index])
                 room = None if result is None else room_value(result, VoteBook(None), self._folder.name)
                 self._made[index] = None if result is None else (result, room)
             made = self._made[index]
@@ -92,7 +93,7 @@ def listening_room(votes: VoteBook) -> gr.HTML:
     return gr.HTML(
         None,
         html_template="",
-        js_on_load=SCRIPT.read_text(encoding="utf-8"),
+        js_on_load=script("plots", "voting", "keys", "player"),
         apply_default_css=False,
         words=words.PLAYER,
         server_functions=[cast_vote],
@@ -100,65 +101,72 @@ def listening_room(votes: VoteBook) -> gr.HTML:
     )
 
 
-def room_value(result: Result, votes: VoteBook, folder: str | Path, known: bool = False) -> dict[str, Any]:
+def room_value(
+    result: Result, votes: VoteBook, folder: str | Path, known: bool = False, name: str | None = None
+) -> dict[str, Any]:
     """Write the sounds of a result and say what the player shows.
 
     Args:
-        result: From the service.
+        result: From the service, or read back from files.
         votes: Where votes go.
         folder: Folder for the sound files, which may be gone once the page has the value.
         known: Whether the visitor has seen before which take is which.
+        name: Of the result, under which the visitor's browser keeps it; ``None`` where it is not to be kept.
 
     Returns:
         Value for the player.
     """
-    trial, views = votes.open(result, known), [take.view for take in result.takes]
-    sample_rate = result.main.recipe.sample_rate
-    # Takes run in step, so a shorter one is silent to the end of the longest.
-    samples = _to_one_length([take.samples for take in result.takes])
-    mels = _to_one_length([view.mel_db.T for view in views], DB_MIN)
+    trial = votes.open(result, known)
     takes = []
-    for letter, take, sound, mel_db in zip(LETTERS, result.takes, samples, mels, strict=False):
+    for letter, take in zip(LETTERS, result.takes, strict=False):
         # The name must not tell which take it is: in blind listening it is the only thing a browser shows.
         path = Path(folder) / f"{secrets.token_hex(8)}.flac"
-        save_audio(path, sound, sample_rate)
-        alt = words.ALT_TAKE.format(letter=letter, title=take.title.lower())
-        takes.append(
-            {
-                "letter": letter,
-                "title": take.title,
-                "mel": mel_source(mel_db.T),
-                "alt": alt,
-                "audio": FileData(path=str(path), mime_type="audio/flac").model_dump(),
-            }
-        )
-    seconds = samples[0].shape[-1] / sample_rate
-    difference = None
-    if len(takes) == 2:
-        difference = {
-            "title": words.DIFFERENCE_TITLE,
-            "mel": difference_source(*(mel_db.T for mel_db in mels)),
-            "alt": words.ALT_DIFFERENCE,
-            "legend": difference_legend(),
-        }
+        save_audio(path, take.samples, take.recipe.sample_rate)
+        tag_take(path, take)
+        audio = FileData(path=str(path), mime_type="audio/flac").model_dump()
+        takes.append({"letter": letter, "title": take.title, "picture": _thumbnail(take.cover), "audio": audio})
+    seconds = duration_s(result)
     return {
         "id": trial or secrets.token_hex(16),
         "mode": result.mode,
         "seconds": seconds,
         "takes": takes,
-        "difference": difference,
-        "hz": frequency_marks(views[0].config),
-        "legend": level_legend(),
+        "faces": faces(result),
         "votable": trial is not None,
         "leastListening": votes.wanted_s(seconds),
         "known": known,
+        "keep": None if name is None else kept_value(name, result),
     }
 
 
-def _to_one_length(arrays: list[np.ndarray], fill: float = 0.0) -> list[np.ndarray]:
-    """Lengthen the last axis of shorter arrays to that of the longest."""
-    longest = max(array.shape[-1] for array in arrays)
-    return [
-        np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, longest - array.shape[-1])], constant_values=fill)
-        for array in arrays
-    ]
+def kept_value(name: str, result: Result) -> dict[str, Any]:
+    """What the visitor's browser keeps of a result beside its sounds.
+
+    Args:
+        name: Of the result.
+        result: From the service, or read back from files.
+
+    Returns:
+        Value that JSON can hold.
+    """
+    recipe, path = result.main.recipe, result.picture_path
+    path = path if path is not None and Path(path).is_file() else None
+    picture = None if path is None else FileData(path=path).model_dump()
+    return {
+        "id": name,
+        "mode": result.mode,
+        "title": recipe.prompt or words.TITLE_PICTURE_ALONE,
+        "detail": words.HISTORY_DETAIL[result.mode].format(seed=recipe.seed, takes=len(result.takes)),
+        "region": list(result.region),
+        "picture": picture,
+        "picture_name": None if path is None else Path(path).name,
+    }
+
+
+def _thumbnail(image: Image.Image | None) -> str | None:
+    if image is None:
+        return None
+    small, buffer = image.copy(), io.BytesIO()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    small.save(buffer, "WEBP", quality=80)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -53,7 +53,7 @@ def picture_facts(image: Image.Image, scene: str | None = None) -> PictureFacts:
     counts = sorted(reduced.getcolors() or [], reverse=True)
     palette = tuple("#{:02x}{:02x}{:02x}".format(*colours[3 * index : 3 * index + 3]) for _, index in counts)
     valence, arousal = picture_affect(image)
-    thirds = tuple(0 if value < -THIRD else 2 if value > THIRD else 1 for value in (valence, arousal))
+    thirds = (_third(valence), _third(arousal))
     return PictureFacts(palette, picture_features(image).lightness, valence, arousal, MOODS[thirds][:NUM_MOODS], scene)
 
 
@@ -69,8 +69,8 @@ def facts_html(facts: PictureFacts) -> str:
     swatches = "".join(f'<i style="background:{colour}"></i>' for colour in facts.palette)
     said = words.FACTS.format(
         lightness=round(facts.lightness),
-        valence=f"{facts.valence:+.1f}".replace("-", "−"),
-        arousal=f"{facts.arousal:+.1f}".replace("-", "−"),
+        valence=words.VALENCES[_third(facts.valence)],
+        arousal=words.AROUSALS[_third(facts.arousal)],
     )
     scene = f"<b>{html.escape(words.SCENE.format(scene=facts.scene))}</b> " if facts.scene else ""
     return (
@@ -107,6 +107,10 @@ def offer(facts: PictureFacts) -> str:
     """
     text = words.SUGGEST_SCENE if facts.scene else words.SUGGEST
     return text.format(words=", ".join(_offered(facts)))
+
+
+def _third(value: float) -> int:
+    return 0 if value < -THIRD else 2 if value > THIRD else 1
 
 
 def _offered(facts: PictureFacts) -> list[str]:

@@ -1,6 +1,6 @@
 // The listening room: up to four takes that loop in step, one of them audible. WebAudio keeps one clock for all.
 // Runs as `js_on_load` of a gr.HTML: `element`, `props`, `server` and `watch` are given.
-const words = props.words;
+const words = inTongue(props.words);
 const root = document.createElement("section");
 root.className = "player";
 root.setAttribute("role", "group");
@@ -15,18 +15,6 @@ let session = null; // what is on the stage: takes, order, position, listening
 let turn = 0; // counts values, so that late downloads of earlier ones are dropped
 let blindWanted = false;
 
-function make(tag, className, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (typeof value === "boolean") node.toggleAttribute(name, value);
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
-const say = (text, values = {}) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 const shuffled = (items) => {
   const result = [...items];
   for (let i = result.length - 1; i > 0; i--) {
@@ -56,8 +44,22 @@ function account() {
 
 async function load(s) {
   context ??= new (window.AudioContext || window.webkitAudioContext)();
-  s.buffers ??= Promise.all(s.bytes.map(async (bytes) => context.decodeAudioData((await bytes).slice(0))));
+  s.buffers ??= Promise.all(
+    s.bytes.map(async (bytes) => asLong(await context.decodeAudioData((await bytes).slice(0)), s.seconds)),
+  );
   return s.buffers;
+}
+
+function asLong(buffer, seconds) {
+  // All takes loop over one length, or they would fall out of step: the last note of one rings longer.
+  const length = Math.round(seconds * buffer.sampleRate);
+  if (buffer.length >= length) return buffer;
+  const { numberOfChannels, sampleRate } = buffer;
+  const longer = new AudioBuffer({ length, numberOfChannels, sampleRate });
+  for (let channel = 0; channel < numberOfChannels; channel++) {
+    longer.copyToChannel(buffer.getChannelData(channel), channel);
+  }
+  return longer;
 }
 
 function startSources(s, buffers) {
@@ -195,151 +197,63 @@ function tick() {
   requestAnimationFrame(tick);
 }
 
-function plot(take, index) {
-  const hz = make("div", "mel-hz", { "aria-hidden": "true" }, make("b", "", {}, "Hz"));
-  for (const [label, bottom] of session.hz) hz.append(make("span", "", { style: `bottom:${bottom}` }, label));
-  const picture = make("div", "pl-picture", {}, make("img", "", { src: take.mel, alt: take.alt, draggable: "false" }));
-  const figure = make("figure", "pl-mel mel", {}, hz, picture);
-  if (index !== null) figure.dataset.index = index;
-  figure.prepend(make("figcaption", "", {}, ...(take.letter ? [make("b", "", {}, take.letter), " "] : []), take.title));
-  picture.addEventListener("click", (event) => {
-    const box = picture.getBoundingClientRect();
-    if (index !== null) choose(index);
-    seek(((event.clientX - box.left) / box.width) * session.seconds);
+function bar(takes, hidden) {
+  const s = session;
+  const again = make("button", "pl-play", { type: "button", onclick: () => (s.playing ? pause() : play()) });
+  const switches = make("div", "pl-switch", { role: "group", "aria-label": words.which });
+  const pictures = new Set(takes.map((take) => take.picture).filter(Boolean));
+  takes.forEach((take, index) => {
+    const label = make("span", "", {}, hidden ? words.hidden_take : inTongue(take.title));
+    const seen = pictures.size > 1 && !hidden && take.picture ? [thumbnail(take)] : [];
+    switches.append(
+      make(
+        "button", "pl-take",
+        { type: "button", "aria-keyshortcuts": s.letters[index], onclick: () => choose(index) },
+        make("b", "", {}, s.letters[index]), ...seen, label,
+      ),
+    );
   });
-  return figure;
+  const one = pictures.size === 1 ? [thumbnail(takes.find((take) => take.picture))] : [];
+  return make("div", "pl-bar", {}, again, ...one, switches);
+}
+
+const thumbnail = (take) => make("img", "pl-thumbnail", { src: take.picture, alt: words.picture_of });
+
+function tools() {
+  const s = session;
+  const loudness = make("input", "pl-volume", {
+    type: "range", min: "0", max: "100", value: String(s.volumePercent ?? 100), "aria-label": words.volume,
+    oninput: () => s.volume?.gain.setTargetAtTime(volume(), context.currentTime, FADE_S),
+  });
+  const line = make("div", "pl-tools", {}, make("span", "pl-time"), make("label", "pl-loudness", {}, words.volume, loudness));
+  if (s.votable && !s.voted) {
+    const box = make("input", "", { type: "checkbox", onchange: (event) => setBlind(event.target.checked) });
+    box.checked = s.blind;
+    line.append(make("label", "pl-blind", {}, box, words.blind));
+  }
+  return line;
 }
 
 function build() {
   const s = session;
   const hidden = s.blind && !s.voted;
   const takes = s.order.map((take) => s.takes[take]);
-  const letters = s.letters;
-  const again = make("button", "pl-play", { type: "button", onclick: () => (s.playing ? pause() : play()) });
-  const switches = make("div", "pl-switch", { role: "group", "aria-label": words.which });
-  takes.forEach((take, index) => {
-    const label = hidden ? words.hidden_take : take.title;
-    switches.append(
-      make(
-        "button",
-        "pl-take",
-        { type: "button", "aria-keyshortcuts": letters[index], onclick: () => choose(index) },
-        make("b", "", {}, letters[index]),
-        make("span", "", {}, label),
-      ),
-    );
-  });
   const seekbar = make("input", "pl-seek", {
     type: "range", min: "0", max: String(s.seconds), step: "0.01", "aria-label": words.position,
     oninput: (event) => seek(Number(event.target.value)),
   });
-  const loudness = make("input", "pl-volume", {
-    type: "range", min: "0", max: "100", value: String(s.volumePercent ?? 100), "aria-label": words.volume,
-    oninput: () => s.volume?.gain.setTargetAtTime(volume(), context.currentTime, FADE_S),
-  });
-  const tools = make("div", "pl-tools", {}, make("span", "pl-time"), make("label", "pl-loudness", {}, words.volume, loudness));
-  if (s.votable && !s.voted) {
-    const box = make("input", "", { type: "checkbox", onchange: (event) => setBlind(event.target.checked) });
-    box.checked = s.blind;
-    tools.append(make("label", "pl-blind", {}, box, words.blind));
-  }
   root.replaceChildren(
-    make("div", "pl-bar", {}, again, switches),
-    tools,
-    make("p", "pl-hint", {}, say(words.hint, { keys: letters.join(", ") }), hidden ? "" : ` ${words.hint_plots}`),
+    bar(takes, hidden),
+    seekbar,
+    tools(),
+    make("p", "pl-hint", {}, say(words.hint, { keys: s.letters.join(", ") }), hidden ? "" : ` ${words.hint_plots}`),
+    make("p", "pl-said", { role: "status", "aria-live": "polite" }),
   );
-  if (hidden) root.append(voting());
-  else {
-    const stage = make("div", "pl-stage");
-    takes.forEach((take, index) => stage.append(plot({ ...take, letter: letters[index] }, index)));
-    root.append(stage);
-    const legend = make("div", "legend-holder");
-    legend.innerHTML = s.legend; // made by the studio itself, from numbers alone
-    root.append(legend);
-    if (s.difference && s.order[0] === 0) root.append(differenceView());
-  }
-  root.append(seekbar, make("p", "pl-said", { role: "status", "aria-live": "polite" }));
   if (s.voted) tell(s.voted.text);
+  root.append(...(hidden ? [voting()] : faces(takes)));
   root.classList.toggle("is-blind", hidden);
   root.classList.toggle("is-many", takes.length > 2);
   draw();
-}
-
-function differenceView() {
-  const s = session;
-  const details = make("details", "pl-difference", {}, make("summary", "", {}, words.difference));
-  details.open = true;
-  const figure = plot({ ...s.difference, letter: "" }, null);
-  const legend = make("div", "legend-holder");
-  legend.innerHTML = s.difference.legend; // made by the studio itself, from numbers alone
-  details.append(figure, legend);
-  return details;
-}
-
-function voting() {
-  const s = session;
-  const panel = make("div", "pl-vote", {}, make("h3", "", {}, words.vote_title), make("p", "pl-gate"));
-  const bars = make("div", "pl-bars");
-  s.letters.forEach((letter) =>
-    bars.append(make("div", "pl-heard", { role: "img", "aria-label": say(words.heard, { letter }) }, letter)));
-  const comment = make("textarea", "pl-comment", { rows: "2", maxlength: "1000", placeholder: words.comment_hint });
-  const choices = make("div", "pl-choices", { role: "group", "aria-label": words.vote_title });
-  for (const choice of ["A", "B", "tie", "both bad"]) {
-    choices.append(
-      make("button", "", { type: "button", "data-choice": choice, onclick: () => vote(choice, comment.value) }, words.choices[choice]),
-    );
-  }
-  panel.append(bars, make("label", "", {}, words.comment, comment), choices);
-  return panel;
-}
-
-async function vote(choice, comment) {
-  const s = session;
-  account();
-  if (!canVote(s) || s.voting || s.voted) return;
-  s.voting = true;
-  draw();
-  let answer;
-  try {
-    answer = await server.cast_vote({
-      trial: s.id, choice, comment, order: s.order, switches: s.switches, known_before: s.knownBefore,
-      listened_s: s.order.map((take) => Number(s.listened[take].toFixed(2))),
-    });
-  } catch (error) {
-    answer = { error: words.vote_failed };
-  }
-  s.voting = false;
-  if (answer.error) {
-    if (s === session) {
-      tell(answer.error);
-      draw();
-    }
-    return;
-  }
-  s.voted = { text: say(words.revealed, { a: s.takes[s.order[0]].title, b: s.takes[s.order[1]].title }) };
-  if (s === session) build();
-}
-
-function setBlind(wanted) {
-  const s = session;
-  blindWanted = wanted;
-  if (wanted) {
-    // Going on with the take that was audible would tell which it is.
-    pause();
-    s.offset = 0;
-    s.current = 0;
-    s.order = shuffled(s.order);
-    if (s.listened.some((seconds) => seconds > 0)) s.knownBefore = true;
-    s.listened = s.takes.map(() => 0);
-  } else {
-    s.knownBefore = true;
-    const heard = s.order[s.current];
-    s.order = s.takes.map((_, index) => index);
-    s.current = heard;
-  }
-  s.blind = wanted;
-  build();
-  root.querySelector(".pl-blind input").focus();
 }
 
 function show(value) {
@@ -351,7 +265,6 @@ function show(value) {
   session = null;
   root.replaceChildren();
   root.hidden = !value?.takes?.length;
-  element.dispatchEvent(new CustomEvent("takes", { bubbles: true, detail: value?.id ?? null }));
   if (root.hidden) return;
   const order = value.takes.map((_, index) => index);
   session = {
@@ -368,29 +281,19 @@ function show(value) {
     knownBefore: Boolean(value.known), listened: value.takes.map(() => 0), turn,
   };
   session.bytes.forEach((bytes) => bytes.catch(() => {})); // told when somebody wants to play
+  document.dispatchEvent(new CustomEvent("take-shown", { detail: { value, bytes: session.bytes } }));
   build();
 }
 
-root.addEventListener("keydown", (event) => {
-  if (!session || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("textarea")) return;
-  const index = session.letters.indexOf(event.key.toUpperCase());
-  if (index >= 0) choose(index);
-  else if (event.key === " " && !event.target.matches("button, summary, input[type=checkbox]")) {
-    if (session.playing) pause();
-    else play();
-  } else if (event.key === "ArrowLeft" && !event.target.matches(".pl-volume")) seek(position() - 1);
-  else if (event.key === "ArrowRight" && !event.target.matches(".pl-volume")) seek(position() + 1);
-  else return;
-  event.preventDefault();
-});
 window.addEventListener("pagehide", pause);
 
 // For tests, and for whoever writes a script: the component's own clock.
 element.listening = {
   position, choose, seek, play, pause,
+  bytes: async (take) => (await session.bytes[take]).slice(0),
   state: () => session && {
-    id: session.id, playing: session.playing, current: session.current, blind: session.blind, seconds: session.seconds,
-    listened: [...session.listened], sources: session.sources.length, contextTime: context?.currentTime ?? 0,
+    id: session.id, letters: session.order.map((take) => session.takes[take].title), playing: session.playing, current: session.current, blind: session.blind, seconds: session.seconds,
+    lengths: session.decoded?.map((buffer) => buffer.duration), listened: [...session.listened], sources: session.sources.length, contextTime: context?.currentTime ?? 0,
     gains: session.sources.map(({ gain }) => gain.gain.value), voted: Boolean(session.voted),
   },
 };

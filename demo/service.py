@@ -20,7 +20,9 @@ import torch
 from PIL import Image
 
 from demo import words
+from demo.caption_notes import caption_notes
 from demo.pictures import PictureReader
+from demo.take_files import tag_take
 from demo.takes import (
     COMPARE,
     DOSE,
@@ -42,7 +44,7 @@ from melfusion_core.audio import integrated_lufs, match_loudness_together, save_
 from melfusion_core.engines.base import Rendered
 from melfusion_core.image import ImageError
 from melfusion_core.pipelines.rendering import TEXT_ONLY, WITH_IMAGE, Finished
-from melfusion_core.recipe import Recipe, embed_in_file, file_stem, image_sha256, library_versions, write_sidecar
+from melfusion_core.recipe import Recipe, file_stem, image_sha256, library_versions, write_sidecar
 from melfusion_core.spectrogram import save_figure
 from melfusion_core.take import KNOBS, Knob, SettingError
 
@@ -111,6 +113,18 @@ class StudioService:
         image = self._picture(request.image_path, request.region) if request.image_path else None
         return Settings(caption=caption, image=image, twin=request.mode == COMPARE, **knobs)
 
+    def caption_notes(self, caption: str) -> tuple[str, ...]:
+        """Say what of a caption the model cannot follow.
+
+        Args:
+            caption: As it comes from the page.
+
+        Returns:
+            Sentences.
+        """
+        caption = " ".join((caption or "").split())
+        return caption_notes(caption, self.engine.reads(caption))
+
     def _picture(self, path: str, region: tuple[float, float, float], field: str = "picture") -> Image.Image:
         try:
             image = self.pictures(path)
@@ -138,6 +152,8 @@ class StudioService:
         if request.mode == TAKES:
             _between("num-takes", request.num_takes, 2, self.limits.max_takes)
             seeds = [(first.seed + index) % (MAX_SEED + 1) for index in range(int(request.num_takes))]
+            if request.fresh:
+                seeds[1:] = [secrets.randbelow(MAX_SEED + 1) for _ in seeds[1:]]
             return [_variant(replace(first, seed=seed), words.TITLE_SEED.format(seed=seed)) for seed in seeds]
         if first.image is None:
             raise StudioError(words.NEEDS_PICTURE, "picture")
@@ -204,16 +220,21 @@ class StudioService:
                 path = path.with_stem(f"{path.stem}-{LETTERS[len(takes)].lower()}")
             save_audio(path, exact, sample_rate)
             image = settings.image if name == WITH_IMAGE else None
-            embed_in_file(path, recipe, settings.image)
             title = variant.titles[name]
             takes.append(Take(title, str(path), sound.view, recipe, exact.numpy(), image, settings.image))
+            tag_take(path, takes[-1])
         main = takes[0]
         return Result(
             takes=tuple(takes),
             mode=request.mode,
             seed=main.recipe.seed,
-            notes=_notes(request, made[0][0].settings, len(takes), silent),
+            notes=(
+                *_notes(request, made[0][0].settings, len(takes), silent),
+                *self.caption_notes(request.caption),
+            ),
             recipe_path=str(write_sidecar(main.path, main.recipe)),
+            picture_path=request.image_path,
+            region=tuple(request.region),
         )
 
     def _recipe(self, name: str, variant: Variant, gain_db: float) -> Recipe:
@@ -229,6 +250,7 @@ class StudioService:
             image_sha256=image_sha256(settings.image) if hears_image else None,
             render=f"compare:{name}" if settings.compares else "single",
             gain_db=gain_db,
+            sounds_sha256=self.engine.sounds_sha256,
             device=self.engine.device,
             library_versions=library_versions(),
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from PIL import Image
 
 from melfusion_core.engines.base import View
@@ -20,6 +20,15 @@ MODES = (COMPARE, TAKES, DOSE, SWAP)
 LETTERS = "ABCD"
 MAX_SEED = 2**32 - 1
 WHOLE_PICTURE = (1.0, 0.5, 0.5)
+
+
+def new_name() -> str:
+    """Name a result so that nobody but its visitor can know.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    return secrets.token_hex(16)
 
 
 class StudioError(ValueError):
@@ -91,6 +100,8 @@ class Request:
         mode: One of ``MODES``: with and without the picture, several seeds, several strengths, or two pictures.
         num_takes: How many takes, in the mode of several seeds.
         other_image_path: The other picture, in the mode of two.
+        fresh: Whether the seeds of the takes after the first are drawn anew, in the mode of several seeds; else they
+            count on from the first.
     """
 
     image_path: str | None = None
@@ -100,6 +111,7 @@ class Request:
     mode: str = COMPARE
     num_takes: int = 3
     other_image_path: str | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +134,19 @@ class Settings(TakeSettings):
         return self.twin and self.image is not None and bool(self.caption)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a model reads a caption.
+
+    Attributes:
+        cut: The end of it, which is more than the model takes in; empty where it reads all.
+        strange: Words that it does not know as such.
+    """
+
+    cut: str = ""
+    strange: tuple[str, ...] = ()
+
+
 class Engine(Protocol):
     """What makes the music. Closing the generator that ``render`` gives stops the work."""
 
@@ -129,6 +154,8 @@ class Engine(Protocol):
     model_name: str
     model_sha256: str
     device: str
+    sounds_sha256: str | None
+    """Hash of the sampled instruments that play its notes; ``None`` where it makes sound itself."""
 
     def render(self, settings: Settings) -> Generator[Step | Finished, None, None]:
         """Make the music step by step.
@@ -137,14 +164,11 @@ class Engine(Protocol):
             settings: What to make.
         """
 
-    def look(self, audio: torch.Tensor) -> View:
-        """Draw finished sound.
+    def reads(self, caption: str) -> Reading:
+        """Say how a caption is read.
 
         Args:
-            audio: Of shape ``(channels, samples)``, at the engine's sample rate.
-
-        Returns:
-            What it looks like.
+            caption: What was written.
         """
 
     def scene(self, image: Image.Image) -> str | None:
@@ -213,13 +237,17 @@ class Result:
         seed: Seed of the noise, of the first take.
         notes: What the listener should know, one sentence each.
         recipe_path: JSON file of the main take's recipe; empty where there is none.
+        picture_path: The picture's file as it was given; ``None`` where there is none.
+        region: The part of it that was heard; see :class:`Request`.
     """
 
     takes: tuple[Take, ...]
     mode: str
     seed: int
     notes: tuple[str, ...]
-    recipe_path: str
+    recipe_path: str = ""
+    picture_path: str | None = None
+    region: tuple[float, float, float] = WHOLE_PICTURE
 
     @property
     def main(self) -> Take:

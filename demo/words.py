@@ -14,7 +14,7 @@ SETTINGS = {
     "image-guidance": "Image guidance",
     "guidance-stop": "The guided share of the way",
     "guidance-rescale": "The softening of guidance",
-    "synapse": "Synapse strength",
+    "synapse": "How much the picture is heard",
     "sampler": "The sampler",
     "negative": "What it should not be",
     "seed": "The seed",
@@ -54,23 +54,45 @@ TITLE_WITH_IMAGE = "Picture and words"
 TITLE_TEXT_ONLY = "Words alone"
 TITLE_PICTURE_ALONE = "Picture alone"
 TITLE_SEED = "Seed {seed}"
-TITLE_DOSE = "Synapse {percent}\u00a0%"
+TITLE_DOSE = "Picture at {percent}\u00a0%"
 TITLE_THIS_PICTURE = "Your picture"
 TITLE_OTHER_PICTURE = "The other picture"
 
 # Notes on a result
 NOTE_WORDS_ALONE = "No picture was given, so this was made from the words alone."
 NOTE_PICTURE_ALONE = "No words were given, so this was made from the picture alone."
-NOTE_ZERO = "The synapse is at 0 %: the picture is not heard, and both takes are the same, sample by sample."
-NOTE_ZERO_UNHEARD = "The synapse is at 0 %, so the picture was not heard either."
+NOTE_ZERO = "The picture is set to 0 %, so it is not heard: both takes are the same, sample by sample."
+NOTE_ZERO_UNHEARD = "The picture is set to 0 %, so it was not heard either."
 NOTE_REGION = "Only the chosen part of the picture was heard; the recipe names that part."
 NOTE_SILENT = "A take came out silent; another seed will do better."
 NOTE_LOUDNESS = "All takes are set to the same loudness, so none sounds better by being louder."
 
+# Notes on what was written
+NOTE_SINGING = "The model plays instruments and cannot sing: a choir hums, but there are no words and no solo voices."
+NOTE_LANGUAGE = "The model learned English words, and may hear little of what you mean in another language."
+NOTE_STRANGE = "The model may not know {words}. Plain words for instruments, mood and tempo work best."
+NOTE_CUT = "That is more than the model reads; it stops before \u201c{rest}\u201d."
+
 # The listening room
-SCALE_NOTE = "One colour scale for all takes, as the model made them"
+FACE_NOTES, FACE_SOUND = "Notes", "Sound"
+ROLES = {
+    "lead": "melody",
+    "counter": "second melody",
+    "chords": "chords",
+    "pad": "background",
+    "bass": "bass",
+    "drums": "drums",
+}
+NOBODY_PLAYS = "nobody plays"
+SCALE_NOTE = "One colour scale for all takes"
 LOUDER_B, LOUDER_A, DIFFERENCE_NOTE = "louder in B", "louder in A", "Up to {most:g} dB either way"
-ALT_TAKE = "Mel spectrogram of take {letter}, {title}"
+ONLY_A, ONLY_B, IN_BOTH = "only in A", "only in B", "in both"
+LITTLE_CHANGED = "The picture changed little here"
+LITTLE_DIFFERENT = "Little differs here"
+ALT_TAKE = "Spectrogram of take {letter}, {title}"
+ALT_NOTES = "Piano roll of take {letter}, {title}"
+ALT_DIFFERENCE_NOTES = "Where the two takes differ: notes only in A are red, notes only in B blue"
+DIFFERENCE_NOTES_TITLE = "Notes in one of them only"
 ALT_DIFFERENCE = "Where the two takes differ: red where take A is louder, blue where take B is"
 DIFFERENCE_TITLE = "A minus B"
 PLAYER = {
@@ -83,7 +105,7 @@ PLAYER = {
     "volume": "Volume",
     "seconds_of": "{now} of {all} seconds",
     "hint": "Keys {keys} switch, Space plays, arrows move. All takes are equally loud.",
-    "hint_plots": "Click a spectrogram to hear it from there.",
+    "hint_plots": "Click a picture below to hear it from there.",
     "difference": "What changed between them",
     "blind": "Blind test",
     "vote_title": "Which do you prefer?",
@@ -93,7 +115,12 @@ PLAYER = {
     "comment": "What made the difference? (optional)",
     "comment_hint": "For instance: B fits the picture better",
     "choices": {"A": "A is better", "B": "B is better", "tie": "No difference", "both bad": "Both are bad"},
-    "revealed": "Thank you, your vote is kept. A was: {a}. B was: {b}.",
+    "chose": "Your choice: {choice}.",
+    "was": "{letter} in the test was: {title}, which is {now} here.",
+    "revealed": "Thank you, your vote is kept.",
+    "look": "What is shown",
+    "alike": "The two are nearly the same from beginning to end.",
+    "picture_of": "The picture of this take",
     "vote_failed": "Your vote could not be sent. Please try again.",
     "cannot_play": "The sound could not be loaded. Compose again, or reload the page.",
 }
@@ -106,8 +133,10 @@ VOTE_NOT_WRITTEN = "The vote could not be written down. Please tell whoever runs
 
 # What is computed of a picture
 PALETTE = "Its commonest colours"
-FACTS = "Lightness {lightness} of 100, pleasantness {valence}, excitement {arousal}."
-FACTS_NOTE = "From its colours alone, in standard deviations among photographs: a weak estimate."
+FACTS = "Lightness {lightness} of 100. Its colours feel {valence} and {arousal}."
+FACTS_NOTE = "A rough guess from the colours alone."
+VALENCES = ("rather gloomy", "neither gloomy nor cheerful", "rather cheerful")
+AROUSALS = ("calm", "neither calm nor lively", "lively")
 
 SCENE = "Looks like {scene}."
 
@@ -116,19 +145,41 @@ UNKNOWN_FORMAT = "{kind} is not a kind of file that the studio writes."
 NO_FFMPEG = "MP4 needs the program ffmpeg, which is not installed where the studio runs (Debian: apt install ffmpeg)."
 FFMPEG_FAILED = "The video could not be made: {reason}."
 NOT_RESTORABLE = "{name} cannot be opened here: {reason}"
-RESTORED = "Every control is as this take had it."
+SOUND_DAMAGED = "its sound cannot be read, or is too long."
+NOTES_DAMAGED = "its notes are damaged."
+RESTORED = "Here is this very take, and every control is as it had it."
 RESTORED_EXACT = " The picture is the very one."
-RESTORED_COPY = " The picture is the small copy that came with it, so the music will be alike, not the same samples."
+RESTORED_SEED = " Its seed is kept for the next one; the button beside Compose lets it go."
+RESTORED_COPY = " The picture is the small copy that came with it, so composing again gives music alike, not the same."
 RESTORED_LOST = " The picture did not come with it: choose it again."
+RESTORED_RECIPE_TITLE = "A recipe, not yet music"
+RESTORED_RECIPE = "Every control is as the recipe has it. Press Compose to hear it."
 RESTORED_MODEL = " It was made with another model, {name}."
 
-# History
-HISTORY_EMPTY = "Nothing yet. What you compose is remembered here, in this browser only."
-HISTORY_REMOVE = "Forget {title}"
+NOT_TAKEN = "Nothing was changed"
+FILE_TOO_LARGE = "{name} is larger than {most} MB, more than the studio takes."
+NO_NOTES_YET = (
+    "{name} holds notes, and the model on this page cannot begin from notes. Give a picture, words, or a take."
+)
+ARRIVALS = {"drop": "Drop it anywhere: a picture, a take or a recipe"}
+
+# What the browser keeps
+SHELF = {
+    "title": "Your takes",
+    "empty": "Nothing yet. What you compose is kept here, sound and picture, in this browser only.",
+    "open": "Open a take or a recipe from a file",
+    "clear": "Forget all without a star",
+    "name": "Name of this take",
+    "rename": "Rename {title}",
+    "star": "Star {title}: starred takes are never cleared away",
+    "remove": "Forget {title}",
+    "cannot_keep": "This browser has no room for the take, or keeps nothing: download it if you want it again.",
+    "cannot_open": "This take could not be opened. Please try again.",
+}
 HISTORY_DETAIL = {
     "compare": "seed {seed}",
     "takes": "{takes} takes from seed {seed}",
-    "dose": "dose strip, seed {seed}",
+    "dose": "more and more of the picture, seed {seed}",
     "swap": "two pictures, seed {seed}",
 }
 
@@ -142,6 +193,10 @@ MODEL_UNREACHABLE = "The model {name} could not be loaded: {reason}"
 
 # The page
 PAGE_TITLE = "MeLFusion Studio"
+SHARE_TEXT = (
+    "Open software that composes music from a picture and a few words, and lets you hear what the picture changed."
+)
+SHARE_ALT = "A sun over the sea, whose reflection is a spectrogram"
 SAMPLER_LABELS = {"dpm++": "DPM++ (fewer steps)", "ddim": "DDIM (plain)"}
 PICTURE = {
     "label": "Picture",
@@ -149,6 +204,7 @@ PICTURE = {
     "alt_text": "The picture that the music is made from",
 }
 EXAMPLE_PICTURES = "Example pictures"
+WORDS_OF_EXAMPLE, WORDS_BACK = "Use its words: {words}", "Change the words back"
 EXAMPLES_TITLE = "Or begin with one of these"
 CAPTION = {
     "label": "Words",
@@ -172,17 +228,23 @@ REGION_Y = {"label": "From top to bottom (%)"}
 REGION_ALT = "The picture, with the part that sounds marked"
 REGION_EMPTY = "Choose a picture first."
 SYNAPSE = {
-    "label": "Synapse strength (%)",
-    "info": "How much the picture is heard. 0: words only, bit for bit. 100: as trained. Above: exaggerated.",
+    "label": "How much the picture is heard (%)",
+    "info": "0: not at all, the words alone. 100: as the model learned it. Above: exaggerated.",
 }
-QUALITY = "Quality (denoising steps)"
+QUALITY = "Quality (steps)"
 COMPOSE, STOP = "Compose", "Stop"
+TURNS = {"noted": "Noted: the next one begins when this one is done, with what the controls say then. Stop ends both."}
+SEED_NEW, SEED_KEPT = "New seed each time", "Seed {seed} kept"
 EXPLORE = "Explore"
+EXPLORE_FROM = "Experiments go on from the take on the stage: they begin from its seed, unless another one is kept."
 EXPLORE_TAKES = "Compose several takes"
-EXPLORE_TAKES_COUNT = {"label": "How many takes", "info": "The same wishes from different noise."}
+EXPLORE_TAKES_COUNT = {
+    "label": "How many takes",
+    "info": "The same wishes, begun anew each time; the first is like the take on the stage.",
+}
 EXPLORE_DOSE = "Compose at 0, 50, 100, 150 %"
-EXPLORE_DOSE_TITLE, EXPLORE_SWAP_TITLE = "Dose strip.", "Swap the picture."
-EXPLORE_DOSE_INFO = "One seed, four strengths of the synapse: hear the picture come in."
+EXPLORE_DOSE_TITLE, EXPLORE_SWAP_TITLE = "More and more of the picture.", "Swap the picture."
+EXPLORE_DOSE_INFO = "The same take four times, with the picture heard a little more each time."
 EXPLORE_SWAP_INFO = "The same words and seed with another picture. Tap it to hear both."
 EXPLORE_SWAP = "Swap for a picture of yours"
 ADVANCED = "Advanced"
@@ -204,7 +266,10 @@ NEGATIVE = {
     "info": "What the music should not be. Needs a text guidance above 1.",
     "placeholder": "drums",
 }
-SEED = {"label": "Seed", "info": "Names the noise that the music starts from. {new} draws a new one each time."}
+SEED = {
+    "label": "Seed",
+    "info": "The number behind chance: the same seed and wishes give the same take. {new}: a new one each time.",
+}
 DICE, UNLOCK_SEED, LOCK_SEED = "Roll a seed", "New each time", "Keep this seed"
 KEEP = "Keep"
 KEEP_TAKE, KEEP_FORMAT, DOWNLOAD = "Take", "Format", "Download"
@@ -212,8 +277,6 @@ KEEP_INFO = (
     "Sound and video carry the recipe in their tags and the picture as cover. Open such a file here later and every "
     "control comes back."
 )
-HISTORY, HISTORY_CLEAR, OPEN = "History", "Forget all", "Open a take"
-OPEN_FILE = "Drop a file of the studio here: WAV, FLAC, MP3, MP4 or JSON"
 RECIPE = "Recipe: every setting of this take"
 DUPLICATE = "Duplicate this Space"
 EXAMPLE_NOTE = "A finished example: press play, or compose your own."
@@ -227,7 +290,7 @@ HERO_TEXT = (
 )
 FAILED_TITLE = "This did not work"
 FAILED_TEXT = "Something went wrong inside the studio. Please try again, perhaps with another length or picture."
-STOPPED_TITLE, STOPPED_TEXT = "Stopped", "Press Compose to begin again."
+STOPPED_TITLE, STOPPED_TEXT = "Stopped", "What was here before is here still. Press Compose to begin again."
 WAITING_TITLE = "Waiting for a free moment"
 WAITING_TEXT = "Visitors take turns; keep this page open."
 NOT_BEGUN_TITLE = "Not begun"

@@ -18,9 +18,10 @@ from matplotlib.image import AxesImage
 
 from melfusion_core.mel import MelConfig
 
-DB_MIN = -80.0
-DB_MAX = 40.0
-DB_DIFFERENCE = 40.0
+DB_DIFFERENCE = 12.0
+PERCENTILES = (5.0, 99.9)
+"""Shares of the levels below the darkest colour and below the brightest."""
+NARROWEST_DB, WIDEST_DB = 20, 60
 MEL_COLOURS = "magma"
 DIFFERENCE_COLOURS = "RdBu_r"
 FREQUENCY_TICKS_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000)
@@ -33,6 +34,21 @@ def _as_array(mel_db: torch.Tensor | np.ndarray) -> np.ndarray:
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"A mel spectrogram here has the shape (frames, n_mels), not {array.shape}.")
     return array
+
+
+def level_range(*mels_db: torch.Tensor | np.ndarray) -> tuple[float, float]:
+    """Find the levels between which mels are coloured, one range for all that are shown together.
+
+    Args:
+        mels_db: Mels in dB, each of shape `(frames, n_mels)`.
+
+    Returns:
+        Level of the darkest and of the brightest colour, whole dB.
+    """
+    levels = np.concatenate([_as_array(mel).ravel() for mel in mels_db])
+    low, high = np.percentile(levels, PERCENTILES)
+    top = float(np.ceil(high))
+    return float(np.clip(np.floor(low), top - WIDEST_DB, top - NARROWEST_DB)), top
 
 
 def mel_bin(frequency_hz: float, config: MelConfig) -> float:
@@ -53,8 +69,8 @@ def mel_bin(frequency_hz: float, config: MelConfig) -> float:
 
 def colourise(
     mel_db: torch.Tensor | np.ndarray,
-    db_min: float = DB_MIN,
-    db_max: float = DB_MAX,
+    db_min: float,
+    db_max: float,
     colours: str = MEL_COLOURS,
 ) -> np.ndarray:
     """Colour a mel pixel by pixel, without axes: for previews, and for players that draw their own.
@@ -103,8 +119,6 @@ def plot_mel(
     mel_db: torch.Tensor | np.ndarray,
     config: MelConfig,
     title: str = "",
-    db_min: float = DB_MIN,
-    db_max: float = DB_MAX,
 ) -> Figure:
     """Draw one mel spectrogram with axes and a colour bar.
 
@@ -112,8 +126,6 @@ def plot_mel(
         mel_db: Mel in dB, of shape `(frames, n_mels)`.
         config: Settings of the mel, for the axes.
         title: Heading.
-        db_min: Level of the darkest colour, in dB.
-        db_max: Level of the brightest colour, in dB.
 
     Returns:
         The figure.
@@ -123,7 +135,7 @@ def plot_mel(
     """
     figure = Figure(figsize=(9.0, 3.0), layout="constrained")
     axes = figure.subplots()
-    image = _draw(axes, _as_array(mel_db), config, title, (db_min, db_max), MEL_COLOURS)
+    image = _draw(axes, _as_array(mel_db), config, title, level_range(mel_db), MEL_COLOURS)
     axes.set_xlabel("seconds")
     figure.colorbar(image, ax=axes, label="dB")
     return figure
@@ -134,8 +146,6 @@ def plot_pair(
     mel_b_db: torch.Tensor | np.ndarray,
     config: MelConfig,
     titles: tuple[str, str] = ("With the picture", "Caption only"),
-    db_min: float = DB_MIN,
-    db_max: float = DB_MAX,
 ) -> Figure:
     """Draw two mel spectrograms on one dB scale, and below them their difference.
 
@@ -144,8 +154,6 @@ def plot_pair(
         mel_b_db: Second mel, of the same shape.
         config: Settings of the mels, for the axes.
         titles: Headings of the first and the second.
-        db_min: Level of the darkest colour, in dB.
-        db_max: Level of the brightest colour, in dB.
 
     Returns:
         The figure. In the third panel red is where the first is louder, blue where the second is.
@@ -156,13 +164,14 @@ def plot_pair(
     first, second = _as_array(mel_a_db), _as_array(mel_b_db)
     if first.shape != second.shape:
         raise ValueError(f"Two mels are compared only at one shape, not {first.shape} and {second.shape}.")
+    levels = level_range(first, second)
     figure = Figure(figsize=(9.0, 8.0), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True)
     for axes, mel, title in zip(panels, (first, second), titles, strict=False):
-        image = _draw(axes, mel, config, title, (db_min, db_max), MEL_COLOURS)
+        image = _draw(axes, mel, config, title, levels, MEL_COLOURS)
     figure.colorbar(image, ax=list(panels[:2]), label="dB")
     # Silence is silence: below the scale's floor there is nothing to compare.
-    difference = np.maximum(first, db_min) - np.maximum(second, db_min)
+    difference = np.maximum(first, levels[0]) - np.maximum(second, levels[0])
     limits = (-DB_DIFFERENCE, DB_DIFFERENCE)
     image = _draw(panels[2], difference, config, f"{titles[0]} − {titles[1]}", limits, DIFFERENCE_COLOURS)
     figure.colorbar(image, ax=panels[2], label="dB")

@@ -26,15 +26,19 @@ def test_mel_bin_is_where_a_tone_is_loudest(frequency_hz, config):
     assert abs(spectrogram.mel_bin(frequency_hz, config) - loudest) <= 1.0
 
 
-def test_tone_levels_lie_within_the_scale():
+def test_the_scale_follows_what_is_shown():
     mel = tone_mel(1000.0)
-    assert spectrogram.DB_MIN < float(mel.max()) <= 20 * np.log10(CONFIG.n_fft / 2)
+    low, high = spectrogram.level_range(mel)
+    assert low < np.percentile(mel, 99.9) <= high <= np.ceil(20 * np.log10(CONFIG.n_fft / 2))
+    assert spectrogram.level_range(mel - 30.0) == (low - 30.0, high - 30.0), "quiet takes use all colours too"
+    assert spectrogram.level_range(mel, mel - 30.0)[1] == high, "one scale for both"
+    assert spectrogram.level_range(np.zeros((4, 8))) == (-spectrogram.NARROWEST_DB, 0.0), "silence is no noise"
 
 
 def test_colourise_puts_low_frequencies_at_the_bottom():
     mel = torch.full((5, 8), -100.0)
     mel[:, 0] = 100.0
-    pixels = spectrogram.colourise(mel)
+    pixels = spectrogram.colourise(mel, -80.0, 40.0)
     assert pixels.shape == (8, 5, 3)
     assert pixels.dtype == np.uint8
     assert pixels[-1].min() > pixels[0].max()
@@ -47,7 +51,7 @@ def test_pair_shares_one_scale_and_shows_the_difference(tmp_path):
     figure = spectrogram.plot_pair(first, second, CONFIG, titles=("A $x", "B"))
     images = [axes.images[0] for axes in figure.axes if axes.images]
     assert len(images) == 3
-    assert images[0].get_clim() == images[1].get_clim() == (spectrogram.DB_MIN, spectrogram.DB_MAX)
+    assert images[0].get_clim() == images[1].get_clim() == spectrogram.level_range(first, second)
     assert images[2].get_clim() == (-spectrogram.DB_DIFFERENCE, spectrogram.DB_DIFFERENCE)
     difference = np.asarray(images[2].get_array())
     assert difference.max() > 10.0 > -10.0 > difference.min()

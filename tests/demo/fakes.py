@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from demo.takes import Request, Settings
+from demo.takes import Reading, Request, Settings
 from melfusion_core.engines.base import Rendered
 from melfusion_core.engines.spectrogram.engine import SpectrogramView
 from melfusion_core.mel import MelConfig
@@ -38,14 +38,15 @@ class FakeEngine:
         self.model_name = "fake"
         self.model_sha256 = "0" * 64
         self.device = "cpu"
+        self.sounds_sha256: str | None = None
         self.hold_at = hold_at
         self.closed = threading.Event()
         self.settings: list[Settings] = []
         self.said: str | None = None
         self.looked: list[Image.Image] = []
 
-    def look(self, audio: torch.Tensor) -> SpectrogramView:
-        return SpectrogramView.of_sound(audio, MelConfig())
+    def reads(self, caption: str) -> Reading:
+        return Reading(cut=caption[200:])
 
     def scene(self, image: Image.Image) -> str | None:
         self.looked.append(image)
@@ -58,7 +59,8 @@ class FakeEngine:
             sounds = {}
             if settings.image is not None:
                 red = float(np.asarray(settings.image)[..., 0].mean())
-                sounds[WITH_IMAGE] = _sine(settings.duration_s, 220.0 + red * settings.synapse_strength, 0.05)
+                level = 0.05 if settings.synapse_strength else 0.4  # at 0 it is the twin, sample by sample
+                sounds[WITH_IMAGE] = _sine(settings.duration_s, 220.0 + red * settings.synapse_strength, level)
             if settings.caption and (settings.compares or not sounds):
                 sounds[TEXT_ONLY] = _sine(settings.duration_s, 220.0, 0.4)
             config, mel_db = MelConfig(), next(iter(sounds.values())).view.mel_db

@@ -9,6 +9,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 import app
+from demo import words
 from demo.service import StudioService
 from demo.ui import build_demo
 from tests.demo.conftest import serving
@@ -68,3 +69,17 @@ def test_two_pages_can_be_built_and_none_warns(engine):
 def test_app_says_when_there_is_no_model(tmp_path, capsys):
     assert app.main(["--model", str(tmp_path / "none")]) == 1
     assert "could not be loaded" in capsys.readouterr().err
+
+
+def test_what_is_no_number_and_what_cannot_be_fetched_are_refused_in_words(client):
+    for name, value, said in (
+        ("seed", "seven", "The seed must be a whole number, not str"),
+        ("seed", [1], "The seed must be a whole number, not list"),
+        ("steps", "many", "Steps must be a number, not str"),
+        ("sampler", "best", words.VALUE_UNREADABLE),
+        ("image", handle_file("https://nowhere.invalid/photo.jpg"), "The picture could not be fetched"),
+        ("image", "https://nowhere.invalid/photo.jpg", words.VALUE_UNREADABLE),
+    ):
+        with pytest.raises(AppError) as refused:
+            client.predict(**{"caption": "Harp", "steps": 1, name: value}, api_name="/generate")
+        assert said in str(refused.value), name

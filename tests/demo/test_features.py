@@ -13,7 +13,6 @@ from playwright.sync_api import expect
 
 from demo.engine import PipelineEngine
 from demo.examples import load_examples
-from demo.exports import read_take
 from demo.render_examples import render
 from demo.service import StudioService
 from demo.ui import build_demo
@@ -85,7 +84,7 @@ def test_experiments(studio, visit, pictures, studio_engine):
         page.locator("#explore-takes").click()
         expect(page.locator(".pl-take")).to_have_text(["ASeed 5", "BSeed 6"])
         page.locator("#explore-dose").click()
-        doses = ["ASynapse 0 %", "BSynapse 50 %", "CSynapse 100 %", "DSynapse 150 %"]
+        doses = [f"{letter}Picture at {dose} %" for letter, dose in zip("ABCD", (0, 50, 100, 150), strict=True)]
         expect(page.locator(".pl-take")).to_have_text(doses)
         play(page)
         page.keyboard.press("d")
@@ -103,58 +102,6 @@ def test_experiments(studio, visit, pictures, studio_engine):
         page.locator("#compose").click()
         expect(page.locator("#status")).to_contain_text("Only the chosen part")
         assert studio_engine.settings[-1].image.width == min(first.image.size) // 2
-
-
-def test_a_downloaded_file_brings_every_control_back(studio, visit, pictures, tmp_path):
-    with visit(studio) as page:
-        upload(page, str(pictures[0]))
-        write(page, "Hârp; rm -rf", seed="11")
-        page.locator("#advanced > button").click()
-        fill(page, "steps", "4")
-        fill(page, "synapse", "150")
-        page.locator("#negative textarea, #negative input").fill("drums")
-        compose(page)
-        page.locator("#keep-format input").click()
-        page.get_by_role("option", name="FLAC").click()
-        with page.expect_download() as download:
-            page.locator("#download").click()
-        assert download.value.suggested_filename == "harp-rm-rf-seed11-with-image.flac"
-        path = tmp_path / download.value.suggested_filename
-        download.value.save_as(path)
-        assert read_take(path)[0].negative_prompt == "drums"
-    with visit(studio) as page:
-        page.locator("#open-box > button").click()
-        page.locator("#open-take input[type=file]").set_input_files(str(path))
-        expect(page.locator("#status")).to_contain_text("Brought back")
-        expect(page.locator("#caption textarea")).to_have_value("Hârp; rm -rf")
-        expect(page.locator("#picture img")).to_be_visible()
-        page.locator("#advanced > button").click()
-        for control, value in (("steps", "4"), ("synapse", "150"), ("seed", "11")):
-            expect(page.locator(f"#{control} input").first).to_have_value(value)
-        expect(page.locator("#negative textarea, #negative input")).to_have_value("drums")
-        page.locator("#open-take input[type=file]")
-        compose(page)
-
-
-def test_the_browser_remembers_after_a_reload(studio, visit, pictures):
-    with visit(studio, PHONE) as page:
-        upload(page, str(pictures[0]))
-        write(page, "Remembered <i>", seed="21")
-        compose(page)
-        page.reload()
-        page.locator("#history-box > button").click()
-        entry = page.locator(".history-restore", has_text="Remembered <i>").first
-        expect(entry).to_contain_text("seed 21")
-        expect(page.locator("#caption textarea")).to_have_value("")
-        entry.click()
-        expect(page.locator("#caption textarea")).to_have_value("Remembered <i>")
-        expect(page.locator("#status")).to_contain_text("small copy")
-        expect(page.locator("#picture img")).to_be_visible()
-        page.locator("#history-clear").click()
-        expect(page.locator("#history")).to_contain_text("Nothing yet")
-        page.reload()
-        page.locator("#history-box > button").click()
-        expect(page.locator("#history")).to_contain_text("Nothing yet")
 
 
 def test_a_picture_from_the_clipboard_and_one_from_the_camera(studio, visit, studio_engine):
@@ -254,3 +201,9 @@ def test_the_first_page_plays_a_finished_example(visit, pictures, tmp_path):
         assert not engine.settings, "nothing was computed"
         expect(page.locator(".pl-blind")).to_have_count(0)
         assert Path(load_examples(tmp_path)[0].takes[0]).is_file()
+        page.locator("#history-box > summary").click()
+        expect(page.locator("#history")).to_contain_text("Nothing yet")
+        page.locator("#examples .thumbnail-item").click()
+        expect(page.locator("#history li")).to_contain_text("A quick flute")
+        page.reload()
+        expect(page.locator("#status")).to_contain_text("Brought back")

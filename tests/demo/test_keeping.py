@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from demo import exports, history
+from demo import exports
 from demo.examples import finished_result, load_examples
-from demo.exports import export_take, read_take
-from demo.keep import MOST_KEPT, Kept, take_choices
+from demo.exports import export_take
+from demo.keep import take_choices
 from demo.render_examples import render
 from demo.service import StudioService
+from demo.take_files import read_take
 from demo.take_store import TakeStore
 from demo.takes import Result, StudioError
 from melfusion_core.audio import integrated_lufs
@@ -80,31 +81,7 @@ def test_files_without_a_recipe_are_refused(tmp_path, name):
         read_take(tmp_path / name)
 
 
-def test_the_history_survives_strange_storage(result):
-    entries = history.add_entry(None, history.new_entry(result))
-    entries = history.add_entry(json.loads(json.dumps(entries)), history.new_entry(result))
-    assert len(entries) == 2 and history.entry_picture(entries[0]).width <= history.PICTURE_SIDE
-    bad = [
-        {},
-        "x",
-        entries[0] | {"mode": "?"},
-        entries[0] | {"picture": "https://elsewhere"},
-        entries[0] | {"recipe": {}},
-    ]
-    assert history.read_entries([*bad, entries[1]]) == [entries[1]] and history.read_entries("x") == []
-    for _ in range(30):
-        entries = history.add_entry(entries, entries[0])
-    assert len(entries) == history.MOST_ENTRIES
-    shown = history.history_html([entries[0] | {"id": '"><script>'}])
-    assert "<script>" not in shown and "Ünder the $(sea)" in shown
-    assert "Nothing yet" in history.history_html([])
-
-
-def test_a_visit_keeps_its_newest_results(result):
-    kept = Kept()
-    for number in range(MOST_KEPT + 2):
-        kept = kept.plus(str(number))
-    assert list(kept.names) == [str(number) for number in range(2, MOST_KEPT + 2)] and kept.current == "7"
+def test_takes_are_named_for_the_downloads(result):
     assert take_choices(result) == [("A · Picture and words", 0), ("B · Words alone", 1)]
 
 
@@ -126,11 +103,11 @@ def test_examples_are_rendered_once_and_read_without_an_engine(pictures, tmp_pat
     rows = [{"file": "checkers.jpg", "title": "Checkers", "caption": "A quick flute"}]
     (tmp_path / "examples.json").write_text(json.dumps(rows))
     [bare] = load_examples(tmp_path)
-    assert finished_result(bare, FakeEngine()) is None
+    assert finished_result(bare) is None
     assert render(StudioService(FakeEngine()), tmp_path, steps=1, seed=5) == 0
     [example] = load_examples(tmp_path)
     assert [Path(path).name for path in example.takes] == ["checkers-a.flac", "checkers-b.flac"]
-    found = finished_result(example, FakeEngine())
+    found = finished_result(example)
     *_, made = StudioService(FakeEngine()).compose(
         wish(example.image_path, example.caption, seed=5, num_inference_steps=1)
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.demo.browser import compose, listening, play, upload, write
+from tests.demo.browser import compose, fill, listening, play, upload, write
 
 pytestmark = pytest.mark.browser
 
@@ -109,9 +110,9 @@ def test_a_blind_vote_is_written_once_and_then_the_takes_are_named(studio, visit
         expect(page.locator(".pl-said")).to_contain_text("your vote is kept")
         expect(page.locator("#keep")).to_be_visible()
         [line] = [json.loads(line) for line in votes_file.read_text().splitlines()]
-        named = page.locator(".pl-take span").all_inner_texts()
         titles = {"with_image": "Picture and words", "text_only": "Words alone"}
-        assert [titles[name] for name in line["order"]] == named, "what is revealed is what was heard"
+        for letter, name in zip("AB", line["order"], strict=True):
+            expect(page.locator(".pl-said")).to_contain_text(f"{letter} in the test was: {titles[name]}")
         assert line["preferred"] == line["order"][1] and line["comment"] == "warmer <b>"
         assert line["known_before"] is False and min(line["listened_s"]) >= 0.2
         assert line["recipes"]["with_image"]["seed"] == 7
@@ -123,3 +124,22 @@ def test_a_blind_vote_is_written_once_and_then_the_takes_are_named(studio, visit
         )
         assert again is True
         expect(page.locator(".pl-choices")).to_have_count(0)
+
+
+def test_plots_have_a_shared_scale_an_axis_and_say_where_little_changed(studio, visit, pictures):
+    with visit(studio) as page:
+        pair(page, pictures)
+        legends = page.locator("#player .legend").all_inner_texts()
+        low, high = (int(level.replace("−", "-")) for level in re.findall(r"([+−]\d+) dB", legends[0]))
+        assert 20 <= high - low <= 60, "the colours are used for what is there"
+        assert "12 dB either way" in legends[1]
+        places = page.locator("#player .pl-stage .pl-axis").first.locator("span").all_inner_texts()
+        assert places == ["0", "2", "4", "6", "8", "10"]
+        top = "(element) => element.getBoundingClientRect().top"
+        play_bar, seek_bar, plots = (page.locator(name).evaluate(top) for name in (".pl-bar", ".pl-seek", ".pl-stage"))
+        assert play_bar < seek_bar < plots and seek_bar - play_bar < 90, "the seek bar lies right under Play"
+        expect(page.locator(".pl-little")).to_have_count(0)
+        fill(page, "synapse", "0")
+        compose(page)
+        expect(page.locator(".pl-little")).to_contain_text("The picture changed little here")
+        expect(page.locator(".pl-alike")).to_contain_text("nearly the same")

@@ -12,8 +12,16 @@ import pytest
 from PIL import Image
 
 from demo.examples import EXAMPLES_FOLDER, load_examples
+from demo.faces import live_html
 from demo.fragments import error_html, idle_html, message_html, progress_html, result_html
-from demo.mel_view import MAX_COLUMNS, difference_legend, difference_source, frequency_marks, level_legend, mel_html
+from demo.mel_view import (
+    MAX_COLUMNS,
+    difference_legend,
+    difference_source,
+    frequency_marks,
+    level_legend,
+    spectrogram_face,
+)
 from demo.picture_words import facts_html, offer, picture_facts, suggestion
 from demo.takes import COMPARE, Progress, Result, StudioError, Take
 from melfusion_core.engines.spectrogram.engine import SpectrogramView
@@ -27,33 +35,48 @@ def picture_in(html: str) -> Image.Image:
 def test_low_sounds_lie_at_the_bottom_and_early_ones_at_the_left():
     mel = np.full((100, 128), -80.0, np.float32)
     mel[:50, :64] = 40.0
-    pixels = np.asarray(picture_in(mel_html(SpectrogramView(mel, MelConfig()), "x"))).astype(int).sum(axis=2)
+    pixels = np.asarray(picture_in(live_html(SpectrogramView(mel, MelConfig()), "x"))).astype(int).sum(axis=2)
     assert pixels.shape == (128, 100)
     assert pixels[70:, :45].min() > pixels[:58].max() and pixels[70:, :45].min() > pixels[:, 55:].max()
 
 
 def test_long_mels_are_thinned():
-    html = mel_html(SpectrogramView(np.zeros((2 * MAX_COLUMNS + 1, 128), np.float32), MelConfig()), "x")
+    html = live_html(SpectrogramView(np.zeros((2 * MAX_COLUMNS + 1, 128), np.float32), MelConfig()), "x")
     assert picture_in(html).width <= MAX_COLUMNS
 
 
 def test_alternative_texts_are_escaped():
     view = SpectrogramView(np.zeros((9, 128), np.float32), MelConfig())
-    assert 'alt="&quot;&gt;&lt;script&gt;"' in mel_html(view, '"><script>')
+    assert 'alt="&quot;&gt;&lt;script&gt;"' in live_html(view, '"><script>')
 
 
 def test_equal_takes_differ_nowhere():
     mel = np.random.default_rng(0).uniform(-100, 40, (60, 128)).astype(np.float32)
-    pixels = np.asarray(picture_in(difference_source(mel, mel)))
+    pixels = np.asarray(picture_in(difference_source(mel, mel, -80.0)))
     assert pixels.max() < 45, "dark everywhere"
-    louder = np.asarray(picture_in(difference_source(mel + 30, mel))).astype(int)
+    louder = np.asarray(picture_in(difference_source(mel + 30, mel, -80.0))).astype(int)
     assert louder[..., 0].mean() > louder[..., 2].mean(), "red where the first is louder"
     with pytest.raises(ValueError, match="one shape"):
-        difference_source(mel, mel[1:])
+        difference_source(mel, mel[1:], -80.0)
+
+
+def test_two_takes_share_a_scale_and_it_is_said_where_little_changed():
+    config = MelConfig()
+    first = np.random.default_rng(0).uniform(-30, 20, (313, 128)).astype(np.float32)
+    second = first.copy()
+    second[:157] += 9.0
+    face = spectrogram_face([SpectrogramView(mel, config) for mel in (first, second)], ["a", "b"], "little")
+    pictures = [np.asarray(picture_in(f'{plot["src"]}"')).astype(int) for plot in face["plots"]]
+    assert pictures[1][:, :150].sum() > pictures[0][:, :150].sum(), "what is louder is brighter"
+    assert np.abs(pictures[1][:, 170:] - pictures[0][:, 170:]).mean() < 4, "what is equal looks equal"
+    [(begin, end)] = face["difference"]["spans"]
+    assert begin == pytest.approx(2.5, abs=0.6) and end == pytest.approx(313 / config.frame_rate_hz, abs=0.01)
+    uneven = [SpectrogramView(first, config), SpectrogramView(second[:200], config)]
+    assert spectrogram_face(uneven, ["a", "b"], "x")["difference"], "takes of two lengths can be compared too"
 
 
 def test_legends_say_their_ends():
-    assert "−80 dB" in level_legend() and "+40 dB" in level_legend()
+    assert "−43 dB" in level_legend(-43.0, 12.0) and "+12 dB" in level_legend(-43.0, 12.0)
     assert "louder in A" in difference_legend() and "louder in B" in difference_legend()
 
 

@@ -114,7 +114,7 @@ def test_a_seed_is_drawn_told_and_used(engine):
         ({"caption": "x", "image_guidance_scale": -1.0}, "Image guidance"),
         ({"caption": "x", "guidance_stop": 1.1}, "guided share of the way must be from 0 to 1"),
         ({"caption": "x", "guidance_rescale": -0.1}, "softening of guidance must be from 0 to 1"),
-        ({"caption": "x", "synapse_strength": 2.5}, "Synapse"),
+        ({"caption": "x", "synapse_strength": 2.5}, "How much the picture is heard"),
         ({"caption": "x", "seed": -1}, "The seed"),
         ({"caption": "x", "seed": float("nan")}, "The seed must be from 0 to 4294967295; it is not a number"),
         ({"caption": "x", "seed": 10**400}, "it is far beyond that"),
