@@ -166,14 +166,14 @@ def _difference(mels: Sequence[np.ndarray], floor_db: float, config: MelConfig, 
     apart, heard = np.abs(first - second), np.maximum(first, second) > floor_db
     frames, rate_hz = max(1, round(WINDOW_S * config.frame_rate_hz)), config.frame_rate_hz
     windows = [slice(start, start + frames) for start in range(0, len(apart), frames)]
-    changes = [float(apart[window][heard[window]].mean()) if heard[window].any() else 0.0 for window in windows]
+    little_there = [heard[window].any() and apart[window][heard[window]].mean() < LITTLE_DB for window in windows]
     return {
         "title": words.DIFFERENCE_TITLE,
         "src": difference_source(*mels, floor_db),
         "alt": words.ALT_DIFFERENCE,
         "legend": difference_legend(),
         "little": little,
-        "spans": little_spans([change < LITTLE_DB for change in changes], frames / rate_hz, len(apart) / rate_hz),
+        "spans": little_spans(little_there, frames / rate_hz, len(apart) / rate_hz),
     }
 
 

@@ -196,7 +196,7 @@ class Opener:
             named = image_sha256(heard)
             very = [take.recipe.image_sha256 == named for take in takes]
             pairs = zip(takes, very, strict=True)
-            takes = [replace(take, image=heard, cover=heard) if same else take for take, same in pairs]
+            takes = [replace(take, image=take.image and heard, cover=heard) if same else take for take, same in pairs]
         # The twin from the words alone goes under the picture of its comparison.
         takes = [take if take.cover is not None else replace(take, cover=takes[0].cover) for take in takes]
         return Result(tuple(takes), mode, takes[0].recipe.seed, (), picture_path=picture, region=region)

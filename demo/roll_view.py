@@ -153,14 +153,14 @@ def _difference(views: Sequence[ScoreView], pitches: _Range, seconds: float, lit
         every[min(len(every) - 1, int(start_s / bar_s))] += 1
         if (place in first) != (place in second):
             apart[min(len(every) - 1, int(start_s / bar_s))] += 1
-    shares = [changed / count if count else 0.0 for changed, count in zip(apart, every, strict=True)]
+    little_there = [0 < count and changed <= LITTLE_SHARE * count for changed, count in zip(apart, every, strict=True)]
     return {
         "title": words.DIFFERENCE_NOTES_TITLE,
         "src": roll_source(views, pitches, seconds),
         "alt": words.ALT_DIFFERENCE_NOTES,
         "legend": _legend(((ONLY_A, words.ONLY_A), (ONLY_B, words.ONLY_B), (IN_BOTH, words.IN_BOTH))),
         "little": little,
-        "spans": little_spans([share <= LITTLE_SHARE for share in shares], bar_s, seconds),
+        "spans": little_spans(little_there, bar_s, seconds),
     }
 
 

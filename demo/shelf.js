@@ -155,7 +155,7 @@ async function list() {
   clear.hidden = !records.some((record) => !record.star);
   if (!records.length) entries.append(make("li", "history-empty", {}, words.empty));
 }
-attempt(list);
+list().catch(() => {}); // it has been said that this browser keeps nothing
 
 element.shelf = {
   // Opens what was on the stage last; says whether there was anything.

@@ -92,10 +92,10 @@ def open_take(path: str | Path, mode: str, index: int = 0, picture: Image.Image 
     samples = _read_sound(path, recipe.sample_rate)
     notes = _read_notes(path) if recipe.sounds_sha256 is not None else None
     cover = picture if picture is not None else cover
-    heard = cover if recipe.image_sha256 is not None else None
+    alone = recipe.image_sha256 is None or recipe.render == f"compare:{TEXT_ONLY}"  # its twin heard the picture
     # Drawn at the level that the model gave it, as when it was new.
     view = notes or sound_view(samples * 10.0 ** (-recipe.gain_db / 20.0), recipe.sample_rate)
-    return Take(take_title(recipe, mode, index), str(path), view, recipe, samples, heard, cover)
+    return Take(take_title(recipe, mode, index), str(path), view, recipe, samples, None if alone else cover, cover)
 
 
 def take_title(recipe: Recipe, mode: str, index: int) -> str:

@@ -68,7 +68,7 @@ NOTE_SILENT = "A take came out silent; another seed will do better."
 NOTE_LOUDNESS = "All takes are set to the same loudness, so none sounds better by being louder."
 
 # Notes on what was written
-NOTE_SINGING = "The model plays instruments and cannot sing: voices and lyrics will not be heard."
+NOTE_SINGING = "The model plays instruments and cannot sing: a choir hums, but there are no words and no solo voices."
 NOTE_LANGUAGE = "The model learned English words, and may hear little of what you mean in another language."
 NOTE_STRANGE = "The model may not know {words}. Plain words for instruments, mood and tempo work best."
 NOTE_CUT = "That is more than the model reads; it stops before \u201c{rest}\u201d."

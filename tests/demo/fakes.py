@@ -59,7 +59,8 @@ class FakeEngine:
             sounds = {}
             if settings.image is not None:
                 red = float(np.asarray(settings.image)[..., 0].mean())
-                sounds[WITH_IMAGE] = _sine(settings.duration_s, 220.0 + red * settings.synapse_strength, 0.05)
+                level = 0.05 if settings.synapse_strength else 0.4  # at 0 it is the twin, sample by sample
+                sounds[WITH_IMAGE] = _sine(settings.duration_s, 220.0 + red * settings.synapse_strength, level)
             if settings.caption and (settings.compares or not sounds):
                 sounds[TEXT_ONLY] = _sine(settings.duration_s, 220.0, 0.4)
             config, mel_db = MelConfig(), next(iter(sounds.values())).view.mel_db

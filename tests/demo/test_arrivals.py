@@ -11,6 +11,7 @@ import soundfile
 from PIL import Image
 from playwright.sync_api import expect
 
+from demo.opening import LARGE_PICTURE_BYTES
 from tests.demo.browser import compose, drop, settle, upload, write
 
 pytestmark = pytest.mark.browser
@@ -27,9 +28,9 @@ def strange(tmp_path_factory, sunset) -> dict[str, Path]:
     paths["notes.mid"].write_bytes(b"MThd\x00\x00\x00\x06\x00\x00\x00\x01\x00\x60")
     paths["broken.png"].write_bytes(b"this is no picture")
     large = paths["large.jpg"] = folder / "large.jpg"
-    noise = np.random.default_rng(0).integers(0, 256, (4000, 5000, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(large, quality=92)
-    assert 18_000_000 < large.stat().st_size < 50_000_000
+    noise = np.random.default_rng(0).integers(0, 256, (2400, 2400, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(large, quality=99, subsampling=0)
+    assert LARGE_PICTURE_BYTES < large.stat().st_size < 50_000_000
     return paths
 
 

@@ -29,17 +29,16 @@ def test_every_language_says_the_same_and_nothing_that_is_not_said():
     for language, texts in LANGUAGES.items():
         assert texts.keys() == LANGUAGES["de"].keys(), language
         for key, text in texts.items():
-            plain = re.sub(r"^<p>(?:<b>(.*?)</b> ?)?(.*)</p>$", r"\1|\2", key).split("|")
-            assert all(part in said for part in plain if part), f"{key} is not said any more"
+            assert key in said, f"{key} is not said any more"
             assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", key)), f"{language}: {text}"
-            assert text.strip() and text.count("<") == key.count("<")
+            assert text.strip() and "<" not in text
     assert {"zh-CN", "ja", "fr"} <= languages().translations_dict.keys()
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize(
     ("language", "label", "button", "done"),
-    [("de-DE", "Worte", "Komponieren", "gleich laut"), ("ja-JP", "ことば", "作曲する", "同じ音量")],
+    [("ja-JP", "ことば", "作曲する", "同じ音量")],
 )
 def test_the_page_speaks_the_visitors_language(studio, visit, pictures, language, label, button, done):
     with visit(studio, language=language) as page:
