@@ -1,6 +1,6 @@
 """Try hostile input of one kind, in a process whose memory and time are bounded, and count what became of it.
 
-python -m tests.hostile.run pictures --count 1000 --folder /tmp/pictures
+python -m tests.hostile.run pictures:1000 --folder /tmp/pictures
 
 A kind is a module ``try_<kind>`` with ``prepare(folder, count, seed)``, which writes files, ``trials(folder)``, and
 what this process may take: ``MORE_BYTES`` and ``SECONDS``. With ``PATHS`` messages may name folders: those of commands
@@ -115,33 +115,36 @@ def run(trials: Iterable[Trial], folder: str) -> dict[str, object]:
 
 
 def main() -> int:
-    """Run one kind.
+    """Run kinds, one after the other.
 
     Returns:
         Exit status: 1 where something fell short.
     """
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--count", type=int, default=40, help="how much of everything (default 40)")
+    parser.add_argument("kinds", nargs="+", metavar="KIND[:COUNT]", help=f"of {', '.join(KINDS)}; 40 of each or COUNT")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, required=True, help="folder for the files")
     parser.add_argument("--stage", choices=("prepare", "try"), help="only write the files, or only try them")
     options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    if options.kind in MADE_APART and options.stage is None:
+    wanted = {name: int(count or 40) for name, _, count in (kind.partition(":") for kind in options.kinds)}
+    if set(wanted) & set(MADE_APART) and options.stage is None:
         command = [sys.executable, "-m", "tests.hostile.run", *sys.argv[1:], "--stage"]
         subprocess.run([*command, "prepare"], check=True)
         return subprocess.run([*command, "try"]).returncode
-    batch = importlib.import_module(f"tests.hostile.try_{options.kind}")
-    if options.stage != "try":
-        batch.prepare(options.folder, options.count, options.seed)
+    batches = {kind: importlib.import_module(f"tests.hostile.try_{kind}") for kind in wanted}
+    for kind, batch in batches.items():
+        if options.stage != "try":
+            (options.folder / kind).mkdir(parents=True)
+            batch.prepare(options.folder / kind, wanted[kind], options.seed)
     if options.stage == "prepare":
         return 0
-    trials = batch.trials(options.folder)
-    bound(batch.MORE_BYTES, batch.SECONDS)
-    found = run(trials, "" if getattr(batch, "PATHS", False) else str(options.folder))
+    bound(max(batch.MORE_BYTES for batch in batches.values()), sum(batch.SECONDS for batch in batches.values()))
+    found = {}
+    for kind, batch in batches.items():
+        folder = options.folder / kind
+        found[kind] = run(batch.trials(folder), "" if getattr(batch, "PATHS", False) else str(folder))
     print(json.dumps(found, indent=1))
-    return 1 if found["fell_short"] else 0
+    return 1 if any(each["fell_short"] for each in found.values()) else 0
 
 
 if __name__ == "__main__":
