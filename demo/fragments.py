@@ -38,7 +38,7 @@ def limits_html(minutes: int) -> str:
     said = words.LIMITS.format(
         file=MAX_UPLOAD_MB, hour=MAX_HOURLY_MB, each=MOST_WAITING_EACH, all=MOST_WAITING, minutes=minutes
     )
-    return f'<p class="small-title">{said}</p>'
+    return f"<p>{said}</p>"
 
 
 def idle_html() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 import tomllib
@@ -59,6 +60,7 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@functools.cache
 def imports(path: Path) -> set[str]:
     """Absolute names of all modules that a file imports, at its top or inside functions."""
     package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]

@@ -43,9 +43,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     cut.add_argument("source", type=Path, help="an .sf2 or .sf3 file")
     cut.add_argument("--out", type=options.out_folder, required=True, help="folder for the files")
-    cut.set_defaults(run=run_cut)
+    cut.set_defaults(run=_run_cut)
     levels = actions.add_parser("levels", help="measure how loud each instrument is, for the balance of ensembles")
-    levels.set_defaults(run=run_levels)
+    levels.set_defaults(run=_run_levels)
     bench = actions.add_parser(
         "bench",
         help="time the rendering of a dense and a sparse minute",
@@ -53,23 +53,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "The report is JSON.",
     )
     bench.add_argument("--repeats", type=options.whole_number(1, 100), default=3, help="(default 3)")
-    bench.set_defaults(run=run_bench)
+    bench.set_defaults(run=_run_bench)
     for action in (levels, bench):
         action.add_argument("--soundfont", type=Path, action="append", help="instead of the sounds of the package")
 
 
-def run_cut(args: argparse.Namespace) -> int:
-    """Cut a bank.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: The source cannot be used.
-    """
+def _run_cut(args: argparse.Namespace) -> int:
+    """Cut a bank."""
     from melfusion_core.score.bank import cut_bank
     from melfusion_core.score.riff import SoundFontError
     from melfusion_core.score.soundfont import SoundFont
@@ -84,18 +74,8 @@ def run_cut(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_levels(args: argparse.Namespace) -> int:
-    """Measure the instruments, and print the table of `score/mixing.py`.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: The SoundFont cannot be used.
-    """
+def _run_levels(args: argparse.Namespace) -> int:
+    """Measure the instruments, and print the table of `score/mixing.py`."""
     from melfusion_core.score.levels import measure_levels
 
     for name, level_db in measure_levels(_soundfont(args)).items():
@@ -103,18 +83,8 @@ def run_levels(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_bench(args: argparse.Namespace) -> int:
-    """Time the renderer, and print the report.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: The SoundFont cannot be used.
-    """
+def _run_bench(args: argparse.Namespace) -> int:
+    """Time the renderer, and print the report."""
     from melfusion_core.score.synth import loudness_gain, render_score
 
     started = time.perf_counter()

@@ -42,18 +42,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--threads", type=options.whole_number(1, 1024), help="CPU threads (default PyTorch's choice)")
     parser.add_argument("--out", type=options.out_file, help="write the report to this file too")
     add_model_arguments(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Measure, and print the report.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-    """
+def _run(args: argparse.Namespace) -> int:
+    """Measure, and print the report."""
     import torch
 
     from melfusion_core.cli.takes import load_pipeline, write_error

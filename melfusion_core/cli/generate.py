@@ -87,21 +87,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     add_model_arguments(parser)
     add_memory_arguments(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Make what the command line asks for.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        CommandError: Something is missing, unreadable, out of range or not writable.
-    """
+def _run(args: argparse.Namespace) -> int:
+    """Make what the command line asks for."""
     folder = model_folder(args.model)
     _check_target(args)
     # Everything that can be refused is refused before the model is loaded.

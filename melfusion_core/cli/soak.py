@@ -52,21 +52,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--duration", type=options.number(2.56, 20.48), default=2.56, help="in seconds (default 2.56)")
     parser.add_argument("--out", type=options.out_file, help="write the report to this file too")
     parser.add_argument("--model", type=Path, help=f"checkpoint folder (default checkpoints/{options.MODEL_NAME})")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the studio and its visitors, and print the report.
-
-    Args:
-        args: Parsed command line.
-
-    Returns:
-        Exit code: 1 where a take was lost or mixed up, or a refusal was no sentence.
-
-    Raises:
-        CommandError: There is no studio here, or it does not start; the report cannot be written.
-    """
+def _run(args: argparse.Namespace) -> int:
+    """Run the studio and its visitors, and print the report."""
     if not APP.is_file():
         raise CommandError("The soak needs the studio's own folder: app.py is not beside this package.")
     from melfusion_core.cli.soak_visitor import Diary, Visitor

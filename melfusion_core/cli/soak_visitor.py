@@ -115,7 +115,10 @@ class Visitor:
         self._draw = random.Random(number)
         # All of 127.0.0.0/8 is this machine on Linux, so that visitors differ for the studio's fair queue too.
         address = f"127.0.{1 + number // 200}.{1 + number % 200}" if sys.platform == "linux" else None
-        self._client = httpx.Client(transport=httpx.HTTPTransport(local_address=address), timeout=PATIENCE_S)
+        # Idle connections are not used again: the studio closes them after some seconds, which may be just then.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        transport = httpx.HTTPTransport(local_address=address, limits=limits)
+        self._client = httpx.Client(transport=transport, timeout=PATIENCE_S)
         self.wishes = [
             Wish(f"Calm piano for visitor {number}", 1000 * number + n, _picture(number, n), steps, duration_s)
             for n in range(WISHES)
@@ -131,7 +134,9 @@ class Visitor:
         """Load the page, and do one of the things that visitors do there."""
         way = self._draw.choice(WAYS)
         try:
+            doing = LOAD
             self.load_page()
+            doing = way
             if way == TAKE:
                 self.ask(self._draw.choice(self.wishes))
             elif way == REFUSAL:
@@ -139,7 +144,7 @@ class Visitor:
             else:
                 self._leave_early()
         except (httpx.HTTPError, ValueError, KeyError, StopIteration) as error:
-            self._diary.note(way, LOST, f"{type(error).__name__}: {error}")
+            self._diary.note(doing, LOST, f"{type(error).__name__}: {error}")
 
     def load_page(self) -> None:
         """Load the page and what it asks for by itself, as a browser of a new visitor does."""

@@ -22,7 +22,6 @@ from melfusion_core.score.tempo import TEMPO_WORDS, tempo_word
 
 __all__ = ["NEUTRAL", "make_captions", "textures"]
 
-_BOWED = {"violin", "viola", "cello", "contrabass", "fiddle"}
 _PLURALS = {"brass", "synth brass", "drums", "percussion", "vibes", "bagpipes", "pipes"}
 _MOOD_SHARE = 0.22
 

@@ -146,21 +146,3 @@ def _gains(chances: np.ndarray, weight: float) -> np.ndarray:
     """How much likelier than by chance, in logarithms, one row each; the last row, of what is unknown, is 0."""
     likelier = weight * np.log(np.maximum(chances.T * chances.shape[1], 1e-6))
     return np.concatenate([likelier, np.zeros((1, len(chances)))]).astype(np.float32)
-
-
-def pair_by_mood_and_meaning(
-    rng: np.random.Generator, music: MusicFacts, pictures: PictureChances, width: float = 0.12, meaning: float = 1.0
-) -> np.ndarray:
-    """Give every piece of music a picture that fits; a picture may serve several.
-
-    Args:
-        rng: Source of randomness.
-        music: The pieces.
-        pictures: What is known of the pictures.
-        width: Deviation of the distance on each axis of mood.
-        meaning: Weight of what is shown, 0 for none.
-
-    Returns:
-        Rows of the pictures, of shape ``(music,)``.
-    """
-    return PicturePairing(pictures, width, meaning).draw(music, np.arange(len(music)), rng.random(len(music)))

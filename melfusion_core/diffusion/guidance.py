@@ -187,7 +187,9 @@ class GuidedModel:
     def _run(self, rows: _Rows, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
         noisy = latents[rows.latents]
         known = None if self._known is None else self._known.index(rows.latents)
-        sample = self.engine.model_input(noisy.to(self.unet.dtype), self.unet.config.in_channels, known=known)
+        alpha = float(self._alphas_cumprod[int(timestep)])
+        channels = self.unet.config.in_channels
+        sample = self.engine.model_input(noisy.to(self.unet.dtype), channels, known=known, alpha_cumprod=alpha)
         if self.handle is not None:
             if rows.image is None:
                 self.handle.clear()
@@ -195,7 +197,7 @@ class GuidedModel:
                 self.handle.set(rows.image.at(int(timestep)), rows.strengths)
         text = unet_text_arguments(self.unet, rows.text)
         output = self.unet(sample, timestep, **text, return_dict=False)[0].float()
-        return self.engine.model_output(output, noisy, float(self._alphas_cumprod[int(timestep)]))
+        return self.engine.model_output(output, noisy, alpha)
 
 
 def rescale_guidance(guided: torch.Tensor, conditional: torch.Tensor, amount: torch.Tensor | float) -> torch.Tensor:

@@ -169,7 +169,11 @@ class Composes(Protocol):
 
     @staticmethod
     def model_input(
-        latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
+        latents: torch.Tensor,
+        channels: int,
+        start: torch.Tensor | int = 0,
+        known: Known | None = None,
+        alpha_cumprod: float = 1.0,
     ) -> torch.Tensor:
         """See :meth:`Engine.model_input`.
 
@@ -178,6 +182,7 @@ class Composes(Protocol):
             channels: See there.
             start: See there.
             known: See there.
+            alpha_cumprod: See there.
         """
         ...
 
@@ -269,7 +274,11 @@ class Engine(PartedModel):
     @staticmethod
     @abstractmethod
     def model_input(
-        latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
+        latents: torch.Tensor,
+        channels: int,
+        start: torch.Tensor | int = 0,
+        known: Known | None = None,
+        alpha_cumprod: float = 1.0,
     ) -> torch.Tensor:
         """What the UNet sees of noisy latents: they, where their positions lie, and what is known.
 
@@ -278,6 +287,7 @@ class Engine(PartedModel):
             channels: Channels of the UNet's input.
             start: Position in its piece at which each sample starts, a number or of shape ``(batch,)``.
             known: What is settled; None for nothing.
+            alpha_cumprod: Cumulative product of the noise schedule at this step.
 
         Returns:
             Tensor of shape ``(batch, channels, time, height)``.

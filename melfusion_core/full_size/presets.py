@@ -14,8 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-PRESETS = ("paper", "audioldm2", "musicldm")
-
 
 @dataclass(frozen=True)
 class Repository:

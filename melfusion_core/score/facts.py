@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -198,14 +198,3 @@ def swing_of(tracks: list[Track]) -> float:
     swung = sum(8 in ticks and 4 not in ticks and 6 not in ticks for ticks in beats.values())
     straight = sum(6 in ticks for ticks in beats.values())
     return 2 / 3 if swung > max(straight, 2) else 0.5
-
-
-def mean_facts(facts: list[ScoreFacts]) -> dict[str, float]:
-    """Mean of every fact over some scores, NaN left out; NaN where no score has it.
-
-    Args:
-        facts: at least one.
-    """
-    rows = {field.name: [getattr(fact, field.name) for fact in facts] for field in fields(ScoreFacts)}
-    known = {name: [value for value in values if not np.isnan(value)] for name, values in rows.items()}
-    return {name: float(np.mean(values)) if values else float("nan") for name, values in known.items()}

@@ -204,14 +204,14 @@ class ScoreMusicTask(Task):
             self.handle.set(self.pictures.features_at(batch.views, timesteps, self.device), batch.strengths)
         elif self.handle:
             self.handle.clear()
+        alpha = self.scheduler.alphas_cumprod.to(self.device)[timesteps]
         prediction = self.unet(
-            unet_input(noisy, clean, known, batch.starts, fold),
+            unet_input(noisy, clean, known, batch.starts, fold, alpha),
             timesteps,
             encoder_hidden_states=text.states,
             encoder_attention_mask=text.mask,
             class_labels=text.pooled,
         ).sample
-        alpha = self.scheduler.alphas_cumprod.to(self.device)[timesteps]
         prediction = clean_estimate(prediction, fold_rows(noisy, fold), alpha)
         counts = fold_rows((self.weights.to(self.device).unsqueeze(1) * ~known).float(), fold)
         error = counts * (prediction - fold_rows(clean, fold)).square()

@@ -9,10 +9,10 @@ from PIL import Image
 
 
 @pytest.fixture(scope="session")
-def model_folder(make_tiny_pipeline, minilm, tmp_path_factory) -> Path:
-    """Folder of a tiny untrained model with the real text encoder, at 800 Hz."""
+def model_folder(make_tiny_pipeline, tmp_path_factory) -> Path:
+    """Folder of a tiny untrained model at 800 Hz."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    make_tiny_pipeline(text=minilm).save_pretrained(folder)
+    make_tiny_pipeline().save_pretrained(folder)
     return folder
 
 

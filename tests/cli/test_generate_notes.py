@@ -24,9 +24,9 @@ TOLD = ["--prompt", "folk in 4/4", "--tempo", "120", "--bars", "3", "--seed", "7
 
 
 @pytest.fixture(scope="module")
-def folder(minilm, tmp_path_factory) -> Path:
+def folder(tiny_text, tmp_path_factory) -> Path:
     target = tmp_path_factory.mktemp("models") / "notes"
-    make_score_pipeline(minilm).save_pretrained(target)
+    make_score_pipeline(tiny_text).save_pretrained(target)
     return target
 
 

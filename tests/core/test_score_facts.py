@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 
 from melfusion_core.score.chords import CHORD_KINDS, BeatChord, chord_names
-from melfusion_core.score.facts import mean_facts, score_facts, swing_of
+from melfusion_core.score.facts import score_facts, swing_of
 from melfusion_core.score.score import Note, Score, Track
 
 C, F, G = BeatChord(0, "", 0), BeatChord(5, "", 5), BeatChord(7, "7", 11)
@@ -69,8 +68,6 @@ def test_other_harmony_may_be_given():
     own = score_facts(score(line(65, 69, 72, 65), harmony=(C,) * 4), 1)
     other = score_facts(score(line(65, 69, 72, 65), harmony=(C,) * 4), 1, (F,) * 4)
     assert own.chord_tones == 0.5 and other.chord_tones == 1.0
-    mean = mean_facts([own, other])
-    assert mean["chord_tones"] == 0.75 and np.isnan(mean_facts([own])["parallels"])
 
 
 def test_swing():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from melfusion_core.data.associations import STYLE_WORDS
-from melfusion_core.data.pairing import UNKNOWN, MusicFacts, PictureChances, PicturePairing, pair_by_mood_and_meaning
+from melfusion_core.data.pairing import UNKNOWN, MusicFacts, PictureChances, PicturePairing
 from melfusion_core.score.instruments import LEAD_INSTRUMENTS
 
 STYLES, LEADS = len(STYLE_WORDS), len(LEAD_INSTRUMENTS)
@@ -22,10 +22,16 @@ def pieces(moods: np.ndarray) -> MusicFacts:
     return MusicFacts(moods, unknown, unknown)
 
 
+def draw(rng: np.random.Generator, music: MusicFacts, pictures: PictureChances, *settings: float) -> np.ndarray:
+    """A picture for every piece."""
+    count = len(music.moods)
+    return PicturePairing(pictures, *settings).draw(music, np.arange(count), rng.random(count))
+
+
 def test_pictures_are_drawn_near_the_mood_and_vary():
     rng = np.random.default_rng(0)
     moods, music = rng.random((2000, 2)), rng.random((1500, 2))
-    drawn = pair_by_mood_and_meaning(rng, pieces(music), even_pictures(moods), width=0.08)
+    drawn = draw(rng, pieces(music), even_pictures(moods), 0.08)
     for axis in range(2):
         assert np.corrcoef(music[:, axis], moods[drawn, axis])[0, 1] > 0.93
     inner = np.abs(music - 0.5).max(axis=1) < 0.25  # away from the borders
@@ -48,10 +54,10 @@ def test_pictures_are_drawn_as_often_as_their_style_and_lead_are_likelier_than_b
     pictures = PictureChances(np.full((2, 2), 0.5), styles, leads)
     count = 4000
     music = MusicFacts(np.full((count, 2), 0.5), np.full(count, 3), np.full(count, UNKNOWN))
-    drawn = pair_by_mood_and_meaning(np.random.default_rng(1), music, pictures)
+    drawn = draw(np.random.default_rng(1), music, pictures, 0.12)
     own, other = 0.5, 0.5 / (STYLES - 1)
     assert (drawn == 0).mean() == pytest.approx(own / (own + other), abs=0.02)
-    by_mood = pair_by_mood_and_meaning(np.random.default_rng(1), music, pictures, meaning=0.0)
+    by_mood = draw(np.random.default_rng(1), music, pictures, 0.12, 0.0)
     assert (by_mood == 0).mean() == pytest.approx(0.5, abs=0.03)
 
 

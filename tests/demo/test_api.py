@@ -76,7 +76,7 @@ def test_what_is_no_number_and_what_cannot_be_fetched_are_refused_in_words(clien
         ("seed", "seven", "The seed must be a whole number, not str"),
         ("seed", [1], "The seed must be a whole number, not list"),
         ("steps", "many", "Steps must be a number, not str"),
-        ("sampler", "best", "best"),
+        ("sampler", "best", words.VALUE_UNREADABLE),
         ("image", handle_file("https://nowhere.invalid/photo.jpg"), "The picture could not be fetched"),
         ("image", "https://nowhere.invalid/photo.jpg", words.VALUE_UNREADABLE),
     ):

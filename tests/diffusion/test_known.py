@@ -22,7 +22,7 @@ class Telling:
     """Tells the UNet what is known: its values and its mask."""
 
     @staticmethod
-    def model_input(latents, channels, start=0, known=None):
+    def model_input(latents, channels, start=0, known=None, alpha_cumprod=1.0):
         if known is None:
             told = torch.zeros_like(latents).repeat(1, 2, 1, 1)
         else:

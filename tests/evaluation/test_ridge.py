@@ -54,6 +54,6 @@ def test_noise_is_not_anticorrelated_with_what_varies_between_groups():
         rng = np.random.default_rng(seed)
         groups = np.arange(200) // 10
         y = (rng.normal(size=20)[groups] + 0.3 * rng.normal(size=200))[:, None]
-        crossed = ridge_cross_predict(rng.normal(size=(200, 8)), y, [str(group) for group in groups])
+        crossed = ridge_cross_predict(rng.normal(size=(200, 8)), y, [str(group) for group in groups], 5)
         correlations.append(np.corrcoef(crossed[:, 0], y[:, 0])[0, 1])
     assert abs(np.mean(correlations)) < 0.08

@@ -6,6 +6,7 @@ all, are read in processes apart.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.hostile.pictures import spoiled
 from tests.hostile.run import Trial
 from tests.hostile.sounds import SUFFIXES, crafted, whole
 
-MORE_BYTES, SECONDS = apart.MAX_BYTES, 600
+MORE_BYTES, SECONDS, PATIENCE_S = apart.MAX_BYTES, 600, 0.5
 APART = ("text-bomb.mp3", "cover-bomb.wav", "chapters.mp3", "nested.mp4", "cover.flac", "chunks.wav")
 
 
@@ -33,11 +34,19 @@ def prepare(folder: Path, count: int, seed: int) -> None:
 
 
 def answer_here(module: str, request: dict[str, Any], data: bytes = b"", cpu_s: int = 0) -> tuple[Any, bytes]:
-    """Answer as a reader apart does, whose accidents are told by who asked it."""
+    """Answer as a reader apart does, whose accidents are told by who asked it, but give up sooner."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE_S)
     try:
         return tags._answer(request, data)
     except Exception as error:
         raise apart.ApartError("the reader failed") from error
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def give_up(*_: object) -> None:
+    """Say that it takes too long."""
+    raise TimeoutError
 
 
 def here(read: Any, path: Path) -> object:
@@ -47,6 +56,7 @@ def here(read: Any, path: Path) -> object:
 
 
 def trials(folder: Path) -> Iterator[Trial]:
+    signal.signal(signal.SIGVTALRM, give_up)
     for path in sorted(folder.iterdir()):
         for read, error in ((read_from_file, RecipeError), (read_cover, TagError)):
             if read is read_cover and path.suffix == ".json":

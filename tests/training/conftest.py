@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +51,13 @@ def mini_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def fake_text(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def fake_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-in for the text encoder: states drawn from the caption's length, so that tests load no weights."""
+    put_fake_text(monkeypatch)
+
+
+def put_fake_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `fake_text`."""
 
     class Tokenizer:
         def __call__(self, captions: list[str], **_: object) -> dict[str, list[list[int]]]:
@@ -80,30 +85,41 @@ def fake_text(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     monkeypatch.setattr("melfusion_core.training.captions.encode_text", encode)
 
 
+def save_codec(folder: Path) -> Path:
+    codec = PatchCodec(patch=(8, 32), latent_channels=4)
+    codec.fit(torch.randn(1100, 8 * 32, generator=torch.Generator().manual_seed(0)), 0.5)
+    codec.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def codec_folder(tmp_path: Path) -> Path:
     """The shipped codec's class with few coefficients, fitted to noise."""
-    codec = PatchCodec(patch=(8, 32), latent_channels=4)
-    codec.fit(torch.randn(1100, 8 * 32, generator=torch.Generator().manual_seed(0)), 0.5)
-    codec.save_pretrained(tmp_path / "codec")
-    return tmp_path / "codec"
+    return save_codec(tmp_path / "codec")
+
+
+@pytest.fixture(scope="session")
+def trained_once(mini_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        put_fake_text(monkeypatch)
+        data, folder = str(mini_corpus), str(root / "image")
+        image.train(image.ImageConfig(data=data, out=folder, max_steps=1, sample_steps=2, **TINY))
+        prepare.prepare(
+            prepare.PrepareConfig(
+                data=data,
+                out=str(root / "prepared"),
+                vae=str(save_codec(root / "codec")),
+                image_unet=str(root / "image/export"),
+                num_inversion_steps=2,
+                batch_size=4,
+            )
+        )
+    return root
 
 
 @pytest.fixture
-def trained(mini_corpus, tmp_path, fake_text, codec_folder):
-    """A codec, the export of an untrained image UNet, and prepared data."""
-    image_config = image.ImageConfig(
-        data=str(mini_corpus), out=str(tmp_path / "image"), max_steps=1, sample_steps=2, **TINY
-    )
-    image.train(image_config)
-    prepare.prepare(
-        prepare.PrepareConfig(
-            data=str(mini_corpus),
-            out=str(tmp_path / "prepared"),
-            vae=str(codec_folder),
-            image_unet=str(tmp_path / "image/export"),
-            num_inversion_steps=2,
-            batch_size=4,
-        )
-    )
+def trained(trained_once: Path, tmp_path: Path, fake_text: None) -> Path:
+    """A codec, the export of an untrained image UNet, and prepared data: a copy of the test's own."""
+    shutil.copytree(trained_once, tmp_path, dirs_exist_ok=True)
     return tmp_path

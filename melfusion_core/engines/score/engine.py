@@ -166,7 +166,11 @@ class ScoreEngine(Engine):
 
     @staticmethod
     def model_input(
-        latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
+        latents: torch.Tensor,
+        channels: int,
+        start: torch.Tensor | int = 0,
+        known: Known | None = None,
+        alpha_cumprod: float = 1.0,
     ) -> torch.Tensor:
         """What the UNet sees of noisy latents."""
         fold = fold_of(latents.shape[1])
@@ -174,9 +178,10 @@ class ScoreEngine(Engine):
             raise ValueError(f"{channels} channels do not fit {latents.shape[1]} of the latents")
         whole = unfold_rows(latents, fold)
         if known is None:
-            return unet_input(whole, whole, torch.zeros_like(whole, dtype=torch.bool), start, fold)
+            nothing = torch.zeros_like(whole, dtype=torch.bool)
+            return unet_input(whole, whole, nothing, start, fold, alpha_cumprod)
         values, mask = unfold_rows(known.values, fold), unfold_rows(known.mask, fold)
-        return unet_input(whole, values.to(whole.dtype), mask, start, fold)
+        return unet_input(whole, values.to(whole.dtype), mask, start, fold, alpha_cumprod)
 
     @staticmethod
     def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:

@@ -175,7 +175,11 @@ class SpectrogramEngine(Engine):
 
     @staticmethod
     def model_input(
-        latents: torch.Tensor, channels: int, start: torch.Tensor | int = 0, known: Known | None = None
+        latents: torch.Tensor,
+        channels: int,
+        start: torch.Tensor | int = 0,
+        known: Known | None = None,
+        alpha_cumprod: float = 1.0,
     ) -> torch.Tensor:
         """What the UNet sees of noisy latents, of which no part can be known."""
         if known is not None:

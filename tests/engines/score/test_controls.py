@@ -11,7 +11,15 @@ from melfusion_core.engines.score.codes import circle, code_table, nearest_code,
 from melfusion_core.engines.score.controls import FIELDS, KINDS, decode_controls, encode_controls
 from melfusion_core.engines.score.grid import grid_from_score
 from melfusion_core.engines.score.inputs import fold_rows, input_channels, meaningful, unet_input, unfold_rows
-from melfusion_core.engines.score.layout import CHANNELS, PARTS, ROWS
+from melfusion_core.engines.score.layout import (
+    CELL_DIM,
+    CHANNELS,
+    DRUM_ROW,
+    FIRST_OCTAVE_ROW,
+    OCTAVES,
+    PARTS,
+    ROWS,
+)
 from melfusion_core.engines.score.measure import measure_controls
 from melfusion_core.engines.score.names import INSTRUMENT_NUMBERS, STYLE_NUMBERS
 
@@ -60,14 +68,24 @@ def test_rows_fold_and_unfold_and_what_is_known_is_seen():
     assert torch.equal(unfold_rows(fold_rows(latents, 3), 3), latents)
     clean, known = torch.full_like(latents, 7.0), torch.zeros_like(latents, dtype=torch.bool)
     known[:, :, 1] = True
-    seen = unet_input(latents, clean, known, 0, 3)
+    seen = unet_input(latents, clean, known, 0, 3, 0.5)
     assert seen.shape == (2, input_channels(3), 4, ROWS // 3)
     rows = unfold_rows(seen[:, : 3 * CHANNELS], 3)
     told = meaningful().unsqueeze(1)
     assert torch.equal(rows[:, :, 1], (7.0 * told[:, 0]).expand(2, -1, -1))
     assert torch.equal(rows[:, :, 0], latents[:, :, 0] * told[:, 0])
-    later = unet_input(latents, clean, known, 4, 3)
-    assert not torch.equal(later[:, -18:], seen[:, -18:])
+    later = unet_input(latents, clean, known, 4, 3, 0.5)
+    waves = slice(-33, -15)
+    assert not torch.equal(later[:, waves], seen[:, waves]) and torch.equal(later[:, -15:], seen[:, -15:])
+    odds = unfold_rows_of(seen[:, -15:], 3)
+    assert (odds[:, :, 1, FIRST_OCTAVE_ROW:] == 1.0).all()  # what is known is sure
+    assert not unet_input(latents, clean, known, 0, 3, 0.9)[:, -15:].eq(seen[:, -15:]).all()
+
+
+def unfold_rows_of(folded, fold):
+    """As `unfold_rows`, of any number of channels."""
+    batch, channels, beats, rows = folded.shape
+    return folded.view(batch, channels // fold, fold, beats, rows).permute(0, 1, 3, 4, 2).flatten(3)
 
 
 def test_gates_pass_cells_and_values_add_what_is_known_better():
@@ -87,6 +105,33 @@ def test_gates_pass_cells_and_values_add_what_is_known_better():
     passed = torch.zeros_like(whole)
     passed[:, role_channels("bass"), :, 1::3] = whole[:, role_channels("bass"), :, 1::3]
     torch.testing.assert_close(estimate, passed * torch.tensor([0.5, 0.9]).view(-1, 1, 1, 1))
-    output[:, 0] = 2.0
-    shifted = clean_estimate(output, noisy, alpha) - clean_estimate(torch.zeros_like(output) - 200.0, noisy, 1.0)
-    torch.testing.assert_close(shifted[:, 0], (2.0 * (1 - alpha).sqrt()).view(2, 1, 1).expand(-1, 4, 4))
+    output[:, role_channels("bass").start * 3 : role_channels("bass").stop * 3] = 2.0
+    shifted = unfold_rows(clean_estimate(output, noisy, alpha), 3) - estimate
+    added = (2.0 * (1 - alpha).sqrt()).view(2, 1, 1, 1).expand(-1, CELL_DIM, 4, 4)
+    torch.testing.assert_close(shifted[:, role_channels("bass"), :, 1::3], added)
+    others = shifted[:, role_channels("bass"), :, FIRST_OCTAVE_ROW:][..., 2::3]
+    assert torch.equal(others, torch.zeros_like(others))  # empty cells stay empty, whatever the network adds
+    controls = shifted[:, role_channels("bass"), :, 0]
+    torch.testing.assert_close(controls, added[..., 0])  # controls are never empty
+
+
+def test_sparseness_alone_denoises():
+    import torch
+
+    from melfusion_core.engines.score.inputs import clean_estimate, filled_odds, output_channels
+
+    torch.manual_seed(0)
+    clean = torch.zeros(4, CHANNELS, 8, ROWS)
+    cells = torch.nn.functional.normalize(torch.randn(4, CELL_DIM, 8, OCTAVES), dim=1) * CELL_DIM**0.5
+    there = torch.rand(4, 1, 8, OCTAVES) < 0.2
+    clean[:, :CELL_DIM, :, FIRST_OCTAVE_ROW:DRUM_ROW] = torch.where(there, cells, 0.0)
+    for alpha, worst in ((0.98, 0.002), (0.9, 0.02), (0.7, 0.08)):
+        noisy = alpha**0.5 * clean + (1 - alpha) ** 0.5 * torch.randn_like(clean)
+        odds = filled_odds(noisy, alpha)[:, 0, :, FIRST_OCTAVE_ROW:DRUM_ROW]
+        assert ((odds > 0) == there[:, 0]).float().mean() > 0.97 and not filled_odds(noisy, alpha)[..., :4].any()
+        folded = fold_rows(noisy, 3)
+        output = torch.zeros(4, output_channels(3), 8, ROWS // 3)
+        error = unfold_rows(clean_estimate(output, folded, alpha), 3) - clean
+        assert error[..., FIRST_OCTAVE_ROW:DRUM_ROW].square().mean() < worst
+    assert filled_odds(torch.zeros(1, CHANNELS, 1, ROWS), 0.5)[..., DRUM_ROW].max() < -3
+    assert filled_odds(torch.full((1, CHANNELS, 1, ROWS), 2.0), 0.9)[..., DRUM_ROW].min() > 3
