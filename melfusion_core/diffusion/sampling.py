@@ -84,6 +84,7 @@ def sample_latents(
     scheduler: SchedulerMixin,
     latents: torch.Tensor,
     known: Known | None = None,
+    snap: Callable[[torch.Tensor, float], torch.Tensor] | None = None,
 ) -> Iterator[SamplingStep]:
     """Compose latents step by step under guidance; what pipelines and trainers run. Stop iterating to cancel.
 
@@ -95,12 +96,19 @@ def sample_latents(
         scheduler: A sampler from :func:`make_scheduler`.
         latents: Unit Gaussian noise of shape ``(batch, channels, time, height)``.
         known: The settled part of the samples, which comes back exactly; None for nothing.
+        snap: Called with each guided prediction and the cumulative product of the noise schedule, for models that
+            predict the clean latents; gives what the sampler takes in its place.
 
     Yields:
         The state after each step; the last one's ``latents`` are the result.
     """
-    model = GuidedModel(engine, unet, handle, conditions, scheduler.alphas_cumprod, known)
-    for step in denoise(model, scheduler, latents):
+    guided = GuidedModel(engine, unet, handle, conditions, scheduler.alphas_cumprod, known)
+
+    def snapped(noisy: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        prediction = guided(noisy, timestep)
+        return prediction if snap is None else snap(prediction, float(scheduler.alphas_cumprod[int(timestep)]))
+
+    for step in denoise(snapped, scheduler, latents):
         if known is not None:
             settled = known.to(latents.device)
             last = step.index == step.num_steps - 1

@@ -310,6 +310,18 @@ class Engine(PartedModel):
             The prediction, of the scheduler's prediction type and the latents' shape.
         """
 
+    def snapped(self, clean: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
+        """Move an estimate of the clean latents nearer to what latents of music can be.
+
+        Args:
+            clean: Of shape ``(batch, latent_channels, time, height)``.
+            alpha_cumprod: Cumulative product of the noise schedule at this step.
+
+        Returns:
+            Same shape; here as it is.
+        """
+        return clean
+
     @abstractmethod
     def encode(self, music: Sequence[Rendered]) -> torch.Tensor:
         """Turn music into latents.

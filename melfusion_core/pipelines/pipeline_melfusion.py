@@ -526,7 +526,8 @@ class MelFusionPipeline(DiffusionPipeline):
             known = plan.known if request.known is None else request.known.index(rows).over(plan.known)
             # 4. Denoise
             scheduler = self._scheduler_for(settings, settings.num_inference_steps)
-            for step in sample_latents(self.engine, self.unet, handle, conditions, scheduler, latents, known):
+            model = self.engine, self.unet, handle, conditions, scheduler
+            for step in sample_latents(*model, latents, known, self.engine.snapped):
                 latents = step.latents
                 progress.update()
                 yield StepInfo(step.index + 1, step.num_steps, step.timestep, step.clean_latents, plan)
@@ -570,7 +571,8 @@ class MelFusionPipeline(DiffusionPipeline):
         samples = len(conditions[0])
         noise = self._noise(source, samples, plan.shape).repeat(len(conditions), 1, 1, 1)
         scheduler = self._scheduler_for(request.settings, min(LOOK_STEPS, request.settings.num_inference_steps))
-        for step in sample_latents(self.engine, self.unet, handle, conditions, scheduler, noise, plan.look):
+        model = self.engine, self.unet, handle, conditions, scheduler
+        for step in sample_latents(*model, noise, plan.look, self.engine.snapped):
             looked = step.latents
             if self._interrupt:
                 raise GenerationInterrupted("stopped before the first step")

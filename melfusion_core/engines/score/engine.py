@@ -15,7 +15,7 @@ import torch
 from melfusion_core.engines.base import Engine, Known, Plan, Rendered
 from melfusion_core.engines.score.caption_facts import read_caption
 from melfusion_core.engines.score.cells import CellCodec
-from melfusion_core.engines.score.codec import encode_grid
+from melfusion_core.engines.score.codec import encode_grid, snap_cells
 from melfusion_core.engines.score.controls import Controls, decode_controls
 from melfusion_core.engines.score.decode import score_from_latents
 from melfusion_core.engines.score.direction import (
@@ -50,6 +50,8 @@ from melfusion_core.take import TakeSettings
 
 LOOK_BEATS = 16
 """Length of the first look, from which tempo and metre are read where they are not told."""
+SNAP_FROM_ALPHA = 0.4
+"""Share of signal from which cells are moved to notes."""
 MIN_BEATS, MAX_BEATS = 8, 128
 
 
@@ -187,6 +189,12 @@ class ScoreEngine(Engine):
     def model_output(output: torch.Tensor, latents: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
         """Read the UNet's output; see :func:`~melfusion_core.engines.score.inputs.clean_estimate`."""
         return clean_estimate(output, latents, alpha_cumprod)
+
+    def snapped(self, clean: torch.Tensor, alpha_cumprod: float) -> torch.Tensor:
+        """Cells moved to the points of notes, once most of the noise is gone."""
+        if alpha_cumprod < SNAP_FROM_ALPHA:
+            return clean
+        return fold_rows(snap_cells(self.codec, unfold_rows(clean, self.config.fold)), self.config.fold)
 
     def encode(self, music: Sequence[Rendered]) -> torch.Tensor:
         """Turn scores into latents."""

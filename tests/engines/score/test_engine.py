@@ -8,10 +8,11 @@ import torch
 
 from melfusion_core.engines.base import Engine, Plan, Rendered
 from melfusion_core.engines.score.cells import CellCodec
+from melfusion_core.engines.score.codec import snap_cells
 from melfusion_core.engines.score.direction import Direction, DirectionError
 from melfusion_core.engines.score.engine import LOOK_BEATS, ScoreEngine
 from melfusion_core.engines.score.inputs import fold_rows, input_channels, meaningful, unfold_rows
-from melfusion_core.engines.score.layout import FIRST_OCTAVE_ROW
+from melfusion_core.engines.score.layout import CELL_DIM, DRUM_ROW, FIRST_OCTAVE_ROW
 from melfusion_core.engines.score.view import ScoreView
 from melfusion_core.score.score import Note, Score, Track
 from melfusion_core.take import TakeSettings
@@ -135,3 +136,21 @@ def test_views_are_piano_rolls(engine):
     assert view.beats == 8 and view.duration_s == pytest.approx(8 * 60 / view.score.tempo_bpm)
     figure = view.figure("A", view, "B")
     assert len(figure.axes) == 2 and np.isfinite(figure.axes[0].get_ylim()).all()
+
+
+def test_estimates_snap_to_notes(engine):
+    latents = unfold_rows(engine.encode([piece(60)]), 3)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
+    once = snap_cells(engine.codec, 0.9 * latents + 0.02 * noise)
+    size = once[:, :CELL_DIM, :, FIRST_OCTAVE_ROW:DRUM_ROW].square().mean(1).sqrt()
+    assert ((size < 1e-4) | ((size - 1).abs() < 1e-3)).all() and (size > 0.5).any()  # on the sphere, or empty
+    faint = snap_cells(engine.codec, 0.0 * latents)
+    decodes_nothing = snap_cells(engine.codec, torch.zeros_like(latents))
+    assert torch.equal(faint, decodes_nothing) and torch.equal(once[..., :4], (0.9 * latents + 0.02 * noise)[..., :4])
+
+
+def test_what_is_mostly_noise_does_not_snap(engine):
+    clean = torch.randn(2, engine.latent_channels, 8, 4, generator=torch.Generator().manual_seed(0))
+    assert engine.snapped(clean, 0.1) is clean
+    snapped = engine.snapped(clean, 0.9)
+    assert snapped.shape == clean.shape and not torch.equal(snapped, clean)
