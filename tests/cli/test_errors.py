@@ -101,7 +101,7 @@ def test_an_unexpected_error_shows_its_traceback_only_when_asked(monkeypatch, ca
     def fail(args):
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(generate, "run", fail)
+    monkeypatch.setattr(generate, "_run", fail)
     assert exit_code("generate", "--prompt", "flute") == 1
     assert "Unexpected ZeroDivisionError: division by zero" in one_line(capsys)
     assert exit_code("--debug", "generate", "--prompt", "flute") == 1
@@ -112,7 +112,7 @@ def test_interruption(monkeypatch, capsys):
     def interrupt(args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(generate, "run", interrupt)
+    monkeypatch.setattr(generate, "_run", interrupt)
     assert exit_code("generate", "--prompt", "flute") == 130
     assert one_line(capsys) == "Stopped.\n"
 

@@ -19,7 +19,7 @@ TIMES = int(os.environ.get("MELFUSION_HOSTILE", "1"))
 PROCESSES = (
     {"pictures": 12},
     {"sounds": 8},
-    {"recipes": 8, "midi": 12, "commands": 6, "checkpoints": 12, "values": 40},
+    {"recipes": 8, "midi": 12, "commands": 6, "checkpoints": 8, "values": 30},
 )
 MOST_APART_MB = 300
 

@@ -21,7 +21,7 @@ from tests.hostile.run import Trial
 from tests.hostile.sounds import SUFFIXES, crafted, whole
 
 MORE_BYTES, SECONDS, PATIENCE_S = apart.MAX_BYTES, 600, 0.5
-APART = ("text-bomb.mp3", "cover-bomb.wav", "chapters.mp3", "nested.mp4", "cover.flac", "chunks.wav")
+APART = ("text-bomb.mp3", "cover-bomb.wav", "chapters.mp3", "nested.mp4", "cover.flac")
 
 
 def prepare(folder: Path, count: int, seed: int) -> None:
