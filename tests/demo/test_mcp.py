@@ -174,7 +174,7 @@ REFUSALS = [
     ({"steps": 500}, "Steps must be from 1 to 100; it is 500."),
     ({"duration_s": 0.5}, "Length (seconds) must be from 2.56 to 20.48; it is 0.5."),
     ({"guidance": -1}, "Text guidance must be from 0 to 12; it is -1."),
-    ({"synapse_percent": 300}, "Synapse strength (%) must be from 0 to 200; it is 300."),
+    ({"synapse_percent": 300}, "How much the picture is heard (%) must be from 0 to 200; it is 300."),
     ({"region_percent": 1e300}, "Size of the part (%) must be from 10 to 100; it is far beyond that."),
     ({"seed": MAX_SEED + 1}, "The seed must be from 0 to 4294967295; it is 4294967296."),
     ({"seed": "eleven"}, "'eleven' is not of type 'integer'"),

@@ -56,6 +56,7 @@ def test_words_alone_and_picture_alone(studio, visit, studio_engine):
         expect(page.locator("#player .pl-take")).to_have_count(1)
         page.locator("#examples .thumbnail-item").first.click()
         expect(page.locator("#picture img")).to_be_visible()
+        page.locator("#example-words").click()  # typed words stay until the example's are asked for
         expect(page.locator("#caption textarea")).to_have_value("A quick flute")
         page.locator("#caption textarea").fill("")
         page.locator("#compose").click()
