@@ -36,6 +36,7 @@ lint: $(VENV)/.installed-dev
 
 # Packages with known vulnerabilities, as the Python Packaging Advisory Database names them; needs a network.
 audit: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet 'pip-audit>=2.10'
 	$(BIN)/python -m pip_audit --local --skip-editable --progress-spinner off --timeout 15
 
 format: $(VENV)/.installed-dev
