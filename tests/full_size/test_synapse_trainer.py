@@ -164,7 +164,7 @@ def test_accumulated_batches_are_one_batch(full, triplets, tmp_path):
     torch.testing.assert_close(torch.tensor(column(tmp_path / "one")), torch.tensor(column(tmp_path / "many")))
 
 
-def test_two_processes_are_one_with_the_double_batch(full, triplets, tmp_path):
+def test_two_processes_are_one_with_the_double_batch(full, triplets, tmp_path, monkeypatch):
     """The command of docs/train.md, with a tiny model put in: two processes, gloo, forked from this one."""
     from accelerate import debug_launcher
     from accelerate.commands.launch import launch_command_parser
@@ -174,6 +174,7 @@ def test_two_processes_are_one_with_the_double_batch(full, triplets, tmp_path):
     [documented] = [line for line in commands("train.md") if "--num_processes 2" in line]
     launch = launch_command_parser().parse_args(documented.split()[2:])
     assert launch.multi_gpu and launch.module and launch.training_script == "melfusion_core.cli"
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as the launcher sets it, which warns where it must
     debug_launcher(as_one_of_several, ([*launch.training_script_args, *words],), launch.num_processes)
     assert json.loads((tmp_path / "two" / "summary.json").read_text())["processes"] == 2
     train(SynapseConfig(**settings(full, triplets, tmp_path / "one", batch_size=2, max_steps=1)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -77,5 +78,7 @@ def test_a_recipe_gives_the_same_file_in_two_processes(folder, sunset, checkers,
     again = tmp_path / "again.wav"
     command = [sys.executable, "-m", "melfusion_core.cli", "generate", "--recipe", str(made[0])]
     command += ["--out", str(again), "--model", str(folder), "--device", "cpu"]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=600)
+    # Sums in another order round otherwise: both processes have as many threads.
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=600, env=environment)
     assert again.read_bytes() == made[0].read_bytes()
