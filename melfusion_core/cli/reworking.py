@@ -93,7 +93,9 @@ def _hummed(path: Path, tempo_bpm: float | None, beats_per_bar: int) -> Score:
     from melfusion_core.score.humming import SAMPLE_RATE, HummingError, melody_score, sung_notes
 
     try:
-        wave = load_audio(path, SAMPLE_RATE, duration_s=LONGEST_RECORDING_S).numpy()
+        wave = load_audio(path, SAMPLE_RATE, duration_s=LONGEST_RECORDING_S + 1.0).numpy()
+        if len(wave) > LONGEST_RECORDING_S * SAMPLE_RATE:
+            raise HummingError(f"a recording of a tune lasts at most {LONGEST_RECORDING_S:g} seconds")
         return melody_score(sung_notes(wave), tempo_bpm, beats_per_bar)
     except (AudioError, HummingError) as error:
         raise CommandError(f"{path}: {str(error).rstrip('.')}.") from error
@@ -117,6 +119,8 @@ def _piece(args: argparse.Namespace) -> tuple[Source, int]:
     from melfusion_core.engines.score.layout import PARTS
     from melfusion_core.engines.score.source import Source, SourceError, source_bars
 
+    if min(args.before or 0, args.after or 0) < 0:
+        raise CommandError("--before and --after count new bars, 0 or more.")
     if args.keep is not None and args.redo is not None:
         raise CommandError("Give --keep or --redo, not both: each says what the other one leaves.")
     score = _read(args.piece)
@@ -127,7 +131,9 @@ def _piece(args: argparse.Namespace) -> tuple[Source, int]:
     span = _span(args.redo_bars)
     if span is None and (before or after) and args.keep is None and args.redo is None:
         span = (0, 0)  # only what is new is composed
-    if span is None and not kept and not redone:
+    if args.keep_chords and span == (0, 0):
+        raise CommandError("--keep-chords is for bars or parts that are composed anew; here all of them stay.")
+    if span is None and not (kept if args.redo is None else redone):
         raise CommandError("Say what to compose anew: --keep, --redo, --redo-bars, --before or --after.")
     try:
         unknown = set(redone) - set(PARTS)

@@ -144,6 +144,10 @@ def test_a_hummed_tune_is_accompanied(generate, capsys):
         (["--piece", "song.mid", "--redo", "flute"], "no part flute"),
         (["--piece", "song.mid", "--redo-bars", "2-9"], "bars 2 to 9"),
         (["--piece", "song.mid", "--redo-bars", "two"], "no span of bars"),
+        (["--piece", "song.mid", "--after", "-1"], "0 or more"),
+        (["--piece", "song.mid", "--after", "1", "--keep-chords"], "all of them stay"),
+        (["--piece", "song.mid", "--redo", ","], "Say what to compose anew"),
+        (["--piece", "song.mid", "--keep", "lead", "--metre", "3"], "its metre cannot become 3"),
         (["--piece", "song.mid", "--after", "90"], "bars must be from 1 to 64"),
     ],
 )

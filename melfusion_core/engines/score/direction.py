@@ -93,6 +93,9 @@ class Direction:
             raise DirectionError(f"the mode is major or minor, not {self.mode!r}")
         if self.style is not None and self.style not in STYLE_NUMBERS:
             raise DirectionError(f"there is no style {self.style!r}; styles are {', '.join(STYLE_NUMBERS)}")
+        if self.source and self.beats_per_bar not in (None, self.source.score.beats_per_bar):
+            has, told = self.source.score.beats_per_bar, self.beats_per_bar
+            raise DirectionError(f"the piece has {has} beats a bar, and its metre cannot become {told}")
         for part, what in self.parts.items():
             self._check_part(part, what)
         for name, (low, high) in {

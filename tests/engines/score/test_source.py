@@ -117,6 +117,12 @@ def test_the_engine_composes_around_it():
     assert next(track for track in moved.tracks if track.role == "lead").instrument == "oboe"
 
 
+def test_a_caption_of_another_metre_is_refused():
+    engine = ScoreEngine(make_codec(), fold=3).eval()
+    with pytest.raises(DirectionError, match="4 beats a bar"):
+        engine.plan(["music in 3/4"], TakeSettings(), directions=[Direction(source=Source(piece(), 4, ("lead",)))])
+
+
 def test_it_survives_json():
     source = Source(piece(), 4, keep=("lead",), redo=(1, 2), harmony=True, before=2)
     assert Direction.from_dict(Direction(source=source).as_dict()).source == source
